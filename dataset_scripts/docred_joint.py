@@ -1,0 +1,118 @@
+"""DocRED for end-to-end extraction: the split of JEREX, and a new split by the same rule."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import datasets
+
+from modeling_docre.documents import Document
+
+from .docred import Docred
+from .docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
+from .document_builder import DocumentBuilder
+from .document_features import document_row
+from .export import main
+from .sources import Source
+
+SIZES = {"train": 3008, "validation": 300, "test": 700}
+"""Documents per split (JEREX section 4, "Dataset split"); a corpus of another size keeps the proportions."""
+
+
+def _source(file: str, *more_names: str) -> Source:
+    url = f"http://lavis.cs.hs-rm.de/storage/jerex/public/datasets/docred_joint/{file}_joint.json"
+    return Source(url, tuple(f"{name}.json" for name in (f"{file}_joint", file, *more_names)))
+
+
+@dataclass
+class JointConfig(datasets.BuilderConfig):
+    """Config of the end-to-end split; `seed` decides the division in `resplit` and changes nothing elsewhere."""
+
+    seed: int = 0
+
+
+class DocredJoint(DocumentBuilder):
+    """DocRED for joint entity and relation extraction, as JEREX (Eberts & Ulges, EACL 2021) divides it.
+
+    Config `jerex` is the published split. `resplit` is made from DocRED's own files by the same rule: train and dev
+    without the documents that have an entity of mixed mention types, divided at random (3,008 / 300 / 700); its
+    statistics are comparable, its scores are not those of the published split.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = JointConfig
+    BUILDER_CONFIGS: ClassVar = [
+        JointConfig("jerex", VERSION, description="the published split"),
+        JointConfig("resplit", VERSION, description="a new split of DocRED's files by the same rule"),
+    ]
+    DEFAULT_CONFIG_NAME = "jerex"
+
+    NAME = "docred_joint"
+    SOURCES: ClassVar = {
+        "jerex": {"train": _source("train"), "validation": _source("dev", "validation"), "test": _source("test")},
+        "resplit": {split: Docred.SOURCES["annotated"][split] for split in ("train_annotated", "validation")},
+    }
+    ENTITY_TYPES = ENTITY_TYPES
+    RELATION_TYPES = RELATION_TYPES
+    RELATION_LABELS = RELATION_LABELS
+    LICENSE = "mit"
+    HOMEPAGE = "https://github.com/lavis-nlp/jerex"
+    CITATION = (
+        "Eberts, Ulges: An End-to-end Model for Entity-level Relation Extraction using Multi-instance Learning. "
+        "EACL 2021."
+    )
+
+    def _split_generators(
+        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> list[datasets.SplitGenerator]:
+        if self.config.name != "resplit":
+            return super()._split_generators(dl_manager)
+        files = self.files(dl_manager)
+        if absent := [split for split in self.SOURCES["resplit"] if split not in files]:
+            names = ", ".join(name for split in absent for name in self.SOURCES["resplit"][split].names)
+            raise FileNotFoundError(
+                f"{self.NAME}: resplit needs DocRED's train and dev files; data_dir {self.config.data_dir!r} "
+                f"has none of {names} (also with .gz behind)"
+            )
+        paths = tuple(files.values())
+        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split in SIZES]
+
+    def _generate_examples(
+        self, paths: tuple[str, ...], split: str | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        documents: Iterable[Document] = self.read(paths)
+        for document in documents if split is None else resplit(documents, self.config.seed)[split]:
+            yield document.id, document_row(document)
+
+
+def resplit(documents: Iterable[Document], seed: int) -> dict[str, list[Document]]:
+    """Divide documents by the rule of JEREX section 4, "Dataset split".
+
+    The division depends on the ids and the seed alone: not on the order of the files, nor on the version of a random
+    number generator.
+
+    Args:
+        documents: DocRED's train and dev documents.
+        seed: another seed gives another division.
+
+    Returns:
+        The documents of `train`, `validation` and `test`; those with an entity of mixed mention types are in none.
+    """
+    kept = [document for document in documents if not has_mixed_types(document)]
+    kept.sort(key=lambda document: hashlib.sha256(f"{seed}\n{document.id}".encode()).digest())
+    total = sum(SIZES.values())
+    held_out = {split: round(len(kept) * SIZES[split] / total) for split in ("validation", "test")}
+    first, second = len(kept) - sum(held_out.values()), len(kept) - held_out["test"]
+    return {"train": kept[:first], "validation": kept[first:second], "test": kept[second:]}
+
+
+def has_mixed_types(document: Document) -> bool:
+    """Whether some entity has mentions of different types."""
+    return any(mention.type not in (None, entity.type) for entity in document.entities for mention in entity.mentions)
+
+
+if __name__ == "__main__":
+    main(DocredJoint)

@@ -1,0 +1,94 @@
+"""The base of all dataset builders: files in, rows of the shared schema out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import datasets
+
+from modeling_docre.docred_format import DocredReader
+from modeling_docre.documents import Document
+
+from .document_features import document_features, document_row
+from .sources import Source, download, fingerprint, local_files, read_relation_labels, source_records
+
+logger = datasets.logging.get_logger(__name__)
+
+
+class DocumentBuilder(datasets.GeneratorBasedBuilder):
+    """A corpus of documents; a subclass names its files, its labels and, where it is not DocRED's, its format.
+
+    Instantiate it and call `download_and_prepare` and `as_dataset`, or `as_streaming_dataset`; `load_dataset` no longer
+    runs builders.
+
+    Args:
+        cache_dir: where downloads and prepared data are kept.
+        data_dir: folder with the files of the corpus; without it they are downloaded. Splits whose file is not there
+            are left out. A `rel_info.json` in it replaces the bundled relation labels.
+        kwargs: `config_name` and what else `datasets.DatasetBuilder` takes.
+
+    Raises:
+        FileNotFoundError: (when prepared) no file of the corpus is in `data_dir`.
+        DocumentError: (when prepared) a document is not valid.
+    """
+
+    NAME: ClassVar[str]
+    SOURCES: ClassVar[Mapping[str, Mapping[str, Source]]]
+    """For each config, for each split, its file."""
+    ENTITY_TYPES: ClassVar[list[str]]
+    RELATION_TYPES: ClassVar[list[str]]
+    RELATION_LABELS: ClassVar[dict[str, str]]
+    LICENSE: ClassVar[str]
+    """Identifier of the data's license as dataset cards spell it."""
+    HOMEPAGE: ClassVar[str]
+    CITATION: ClassVar[str]
+
+    def __init__(
+        self, cache_dir: str | None = None, *, data_dir: str | os.PathLike[str] | None = None, **kwargs: Any
+    ) -> None:
+        folder = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
+        sources = {f"{config}/{split}": s for config, table in self.SOURCES.items() for split, s in table.items()}
+        kwargs = {"dataset_name": self.NAME, "hash": fingerprint(sources, folder)} | kwargs
+        super().__init__(cache_dir, data_dir=folder, **kwargs)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description=(type(self).__doc__ or "").strip(),
+            features=document_features(),
+            homepage=self.HOMEPAGE,
+            license=self.LICENSE,
+            citation=self.CITATION,
+        )
+
+    def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
+        """The path or, with streaming, the URL of each split that is there."""
+        sources = self.SOURCES[self.config.name]
+        if self.config.data_dir is not None:
+            return local_files(sources, self.config.data_dir, self.NAME)
+        return download(sources, manager, self.NAME)
+
+    def read(self, paths: Iterable[str]) -> Iterator[Document]:
+        """The documents of files in DocRED's JSON, ids unique over all of them."""
+        labels = None if self.config.data_dir is None else read_relation_labels(self.config.data_dir)
+        # Nobody can repair a published file, so its rows from an entity to itself are left out with a warning.
+        reader = DocredReader(self.RELATION_LABELS if labels is None else labels, drop_self_relations=True)
+        for path in paths:
+            for record in source_records(path):
+                yield reader.read(record)
+        report = reader.report
+        changed = report.na_rows or report.self_relations or report.duplicate_titles
+        log = logger.warning if changed else logger.info
+        log("%s, read from %s:\n%s", self.NAME, ", ".join(paths), report)
+
+    def _split_generators(
+        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> list[datasets.SplitGenerator]:
+        files = self.files(dl_manager)
+        # A tuple, because a list among the arguments would be taken for shards and split between processes.
+        return [datasets.SplitGenerator(split, {"paths": (path,)}) for split, path in files.items()]
+
+    def _generate_examples(self, paths: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for document in self.read(paths):
+            yield document.id, document_row(document)

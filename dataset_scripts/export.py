@@ -1,0 +1,126 @@
+"""Write a corpus as a dataset repository: Parquet files and a dataset card that `load_dataset` opens without code."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from .corpus_statistics import corpus_statistics, statistics_table
+from .document_builder import DocumentBuilder
+from .document_features import document_features
+
+_CARD = """---
+{front}
+---
+
+# {name}
+
+{description}
+
+{homepage}Every row is one document in the shared format: `sentences` holds the words, `entities` the entities with
+their mentions as half-open word offsets within a sentence, `relations` the directed relations between positions of
+`entities`. Fields that this corpus does not have are null. Written from the {origin} by `python -m {module}`
+(config `{config}`).
+
+## Statistics
+
+{table}
+
+## Labels
+
+Entity types: {entity_types}
+
+| relation type | label |
+| --- | --- |
+{relation_types}
+{citation}"""
+
+
+def main(builder_class: type[DocumentBuilder], arguments: Sequence[str] | None = None) -> None:
+    """The command line of every builder: prepare the corpus, then export it with its card."""
+    options = _parser(builder_class).parse_args(arguments)
+    builder = builder_class(options.cache_dir, config_name=options.config, data_dir=options.data_dir)
+    statistics = export(builder, Path(options.out), options.num_proc)
+    print(statistics_table(statistics))
+
+
+def export(builder: DocumentBuilder, folder: Path, num_proc: int | None = None) -> dict[str, dict[str, int]]:
+    """Prepare a corpus and write `data/<split>-00000-of-00001.parquet` and `README.md` into `folder`.
+
+    Returns:
+        The statistics of each split, as the card prints them.
+    """
+    builder.download_and_prepare(num_proc=num_proc)
+    splits = builder.as_dataset()
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for name, split in splits.items():
+        split.to_parquet(folder / _file(name))
+    statistics = {name: corpus_statistics(split) for name, split in splits.items()}
+    dataset_card(builder, statistics).save(folder / "README.md")
+    return statistics
+
+
+def dataset_card(builder: DocumentBuilder, statistics: dict[str, dict[str, int]]) -> DatasetCard:
+    """The card of a prepared corpus; its front matter names the Parquet files and the features of the rows.
+
+    Args:
+        builder: a builder after `download_and_prepare`.
+        statistics: for each split, its `corpus_statistics`.
+    """
+    labels = builder.RELATION_LABELS
+    text = _CARD.format(
+        front=_front_matter(builder).to_yaml(),
+        name=builder.NAME,
+        description=(type(builder).__doc__ or "").strip().replace("\n    ", "\n"),
+        homepage=f"Source: {builder.HOMEPAGE}\n\n" if builder.HOMEPAGE else "",
+        origin="files of the corpus" if builder.config.data_dir is None else "files of a local folder",
+        module=f"dataset_scripts.{builder.NAME}",
+        config=builder.config.name,
+        table=statistics_table(statistics),
+        entity_types=", ".join(builder.ENTITY_TYPES),
+        relation_types="\n".join(f"| {name} | {labels.get(name, '')} |" for name in builder.RELATION_TYPES),
+        citation=f"\n## Citation\n\n{builder.CITATION}\n" if builder.CITATION else "",
+    )
+    return DatasetCard(text)
+
+
+def _front_matter(builder: DocumentBuilder) -> DatasetCardData:
+    data = DatasetCardData(
+        language="en",
+        license=builder.LICENSE,
+        pretty_name=builder.NAME,
+        tags=["relation-extraction", "document-level-relation-extraction"],
+    )
+    files = [{"split": name, "path": _file(name)} for name in builder.info.splits]
+    MetadataConfigs({"default": {"data_files": files}}).to_dataset_card_data(data)
+    info = datasets.DatasetInfo(features=document_features(), splits=builder.info.splits)
+    datasets.info.DatasetInfosDict({"default": info}).to_dataset_card_data(data)
+    return data
+
+
+def _file(split: str) -> str:
+    return f"data/{split}-00000-of-00001.parquet"
+
+
+def _parser(builder_class: type[DocumentBuilder]) -> argparse.ArgumentParser:
+    configs = {config.name: config.description or "" for config in builder_class.BUILDER_CONFIGS}
+    parser = argparse.ArgumentParser(
+        prog=f"python -m dataset_scripts.{builder_class.NAME}",
+        description=f"Write {builder_class.NAME} as Parquet files with a dataset card.",
+    )
+    parser.add_argument("--out", required=True, help="folder of the dataset repository; made if it is not there")
+    parser.add_argument("--data_dir", help="folder with the files of the corpus (default: download them)")
+    parser.add_argument(
+        "--config",
+        choices=list(configs),
+        default=builder_class.DEFAULT_CONFIG_NAME,
+        help="; ".join(f"{name}: {text}" if text else name for name, text in configs.items()),
+    )
+    parser.add_argument("--cache_dir", help="folder for downloads and prepared data (default: that of `datasets`)")
+    parser.add_argument("--num_proc", type=int, help="number of processes for download and preparation")
+    return parser

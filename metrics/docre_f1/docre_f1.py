@@ -1,0 +1,182 @@
+"""The metric `docre_f1` of the `evaluate` library: scores of document-level relation extraction."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import datasets
+import evaluate
+
+# `evaluate` copies only the siblings that this file names, so those that others import are named here as well.
+from .coreference_scores import coreference_counts
+from .counts import Counts
+from .pairing import pair_documents
+from .ranking_scores import theta_scores
+from .relation_counts import read_train_facts
+from .scored_document import ScoredDocument, read_document
+from .scores import compute_scores, pooled_scores
+
+__all__ = [
+    "Counts",
+    "DocreF1",
+    "ScoredDocument",
+    "compute_scores",
+    "coreference_counts",
+    "pair_documents",
+    "pooled_scores",
+    "read_document",
+    "read_train_facts",
+    "theta_scores",
+]
+
+_DESCRIPTION = """
+Precision, recall and F1 of document-level relation extraction, from mentions to relations: the strict joint scores of
+JEREX, the official DocRED scores (F1, Ign F1, evidence F1), sentence-distance and other subsets, and the coreference
+scores MUC, B-cubed and CEAF-e. All scores are fractions.
+"""
+
+_KWARGS_DESCRIPTION = """
+Args:
+    predictions: documents with predicted entities and relations, as Document dicts, their JSON texts, or objects with
+        `to_dict()`. A Document dict has the keys `id`, `sentences` (words, sentence by sentence), `entities`
+        (`type` and `mentions` with `sentence`, `start`, `end`) and `relations` (`head`, `tail`, `type` and optionally
+        `evidence`); other keys are ignored. A prediction may leave out `sentences`. Documents are matched by `id`.
+    references: the gold documents, in the same forms.
+    train_facts: training documents, or (head name, tail name, relation type) triples; adds the Ign scores.
+    entities_given (bool): predicted relations point to the reference's entities; predictions need no `entities`.
+    subsets (bool): add scores of the subsets inter_long, frequent, long_tail, m1, m2 and single.
+    per_type (bool): add scores per relation type and entity type.
+    per_document (bool): add the counts of each document, for `pooled_scores`.
+    by_entity_count (bool): add relation scores by the number of gold entities.
+    frequent_types: relation types of the subset `frequent`; by default the ten of the Re-DocRED script.
+    ign_epsilon (float): added to the denominator of the Ign precision; 1e-5 repeats the ATLOP script.
+Returns:
+    a flat dict: {mention,cluster,entity,relation,relation_untyped}_{precision,recall,f1}, coref_{muc,b3,ceafe,f1},
+    {intra,inter}_{precision,recall,f1,support}, macro_{relation,entity}_{precision,recall,f1}, numbers of documents;
+    with train_facts ign_{precision,f1}; with evidence in the references evidence_{precision,recall,f1}.
+Examples:
+    >>> metric = evaluate.load("docre_f1")
+    >>> gold = {"id": "a", "sentences": [["Ada", "lives", "in", "London"]],
+    ...         "entities": [{"type": "PER", "mentions": [{"sentence": 0, "start": 0, "end": 1}]},
+    ...                      {"type": "LOC", "mentions": [{"sentence": 0, "start": 3, "end": 4}]}],
+    ...         "relations": [{"head": 0, "tail": 1, "type": "residence"}]}
+    >>> metric.compute(predictions=[gold], references=[gold])["relation_f1"]
+    1.0
+"""
+
+_CITATION = """
+@inproceedings{yao-etal-2019-docred,
+    title = "{D}oc{RED}: A Large-Scale Document-Level Relation Extraction Dataset",
+    author = "Yao, Yuan and Ye, Deming and Li, Peng and Han, Xu and Lin, Yankai and Liu, Zhenghao and Liu, Zhiyuan and
+      Huang, Lixin and Zhou, Jie and Sun, Maosong",
+    booktitle = "Proceedings of ACL 2019",
+    year = "2019"
+}
+@inproceedings{eberts-ulges-2021-end,
+    title = "An End-to-end Model for Entity-level Relation Extraction using Multi-instance Learning",
+    author = "Eberts, Markus and Ulges, Adrian",
+    booktitle = "Proceedings of EACL 2021",
+    year = "2021"
+}
+"""
+
+# Arrow refuses rows with absent or further fields and columns of unequal length. So a document travels as one JSON
+# string that holds only what is scored, and the shorter column is filled up with this.
+_NO_DOCUMENT = ""
+
+
+class DocreF1(evaluate.Metric):
+    """Scores predicted documents against reference documents; see the README beside this file for every key."""
+
+    # State that `evaluate` keeps between adding and computing.
+    writer: Any
+    filelock: Any
+    cache_file_name: Any
+    filelocks: Any
+    file_paths: Any
+
+    read_train_facts = staticmethod(read_train_facts)
+    pooled_scores = staticmethod(pooled_scores)
+    theta_scores = staticmethod(theta_scores)
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features(
+                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
+            ),
+            reference_urls=["https://github.com/thunlp/DocRED", "https://github.com/lavis-nlp/jerex"],
+        )
+
+    def add(self, *, prediction: Any = None, reference: Any = None) -> None:
+        """Add one predicted and one reference document; either may be left out and added later.
+
+        Raises:
+            ValueError: a document breaks the format; nothing is added then.
+        """
+        self.add_batch(
+            predictions=[] if prediction is None else [prediction],
+            references=[] if reference is None else [reference],
+        )
+
+    def add_batch(self, *, predictions: Iterable[Any] | None = None, references: Iterable[Any] | None = None) -> None:
+        """Add predicted and reference documents, in any order and number on either side.
+
+        Raises:
+            ValueError: a document breaks the format; nothing is added then.
+        """
+        predicted, gold = _rows(predictions, predicted=True), _rows(references, predicted=False)
+        length = max(len(predicted), len(gold), 1)
+        super().add_batch(predictions=_filled(predicted, length), references=_filled(gold, length))
+
+    def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> dict[str, Any] | None:
+        """Compute the scores of all documents added and given, and forget them, also when an error is raised.
+
+        Raises:
+            ValueError: a document breaks the format, an id stands twice, or a prediction does not fit its reference.
+        """
+        try:
+            return super().compute(predictions=predictions, references=references, **options)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _compute(self, *, predictions: list[str], references: list[str], **options: Any) -> dict[str, Any]:
+        return compute_scores(_documents(predictions), _documents(references), **options)
+
+    def _forget(self) -> None:
+        """Drop what was added and free its files, so that the metric can be used again after an error."""
+        if self.writer is not None:
+            self.writer.finalize()
+        held = list(zip(self.filelocks or [], self.file_paths or [], strict=True))
+        if self.filelock is not None:
+            held.append((self.filelock, self.cache_file_name))
+        self.writer = self.buf_writer = self.data = None
+        self.cache_file_name = self.filelock = self.selected_feature_format = None
+        self.filelocks = self.file_paths = None
+        for lock, path in held:
+            # A lock that is free again belongs to an earlier computation, and its file may be another metric's by now.
+            if lock.is_locked:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(path)
+                lock.release()
+
+
+def _rows(documents: Iterable[Any] | None, predicted: bool) -> list[str]:
+    if isinstance(documents, str | Mapping):
+        side = "predictions" if predicted else "references"
+        raise ValueError(f"{side} is one {type(documents).__name__}; give a list of documents")
+    return [read_document(document, predicted).to_row() for document in (() if documents is None else documents)]
+
+
+def _filled(rows: list[str], length: int) -> list[str]:
+    return rows + [_NO_DOCUMENT] * (length - len(rows))
+
+
+def _documents(rows: list[str]) -> list[ScoredDocument]:
+    return [ScoredDocument.from_row(row) for row in rows if row != _NO_DOCUMENT]

@@ -1,0 +1,170 @@
+"""Relation counts of one document: all relations, per type, per subset of pairs, evidence, and training facts.
+
+Sources: official DocRED evaluation (F1, Ign F1, evidence F1), the Re-DocRED evaluation script (distance and frequency
+subsets), KMGRE section 4 (subsets by number of mentions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+from .counts import Counts
+from .scored_document import ScoredDocument, ScoredEntity, ScoredRelation, read_document
+
+Fact = tuple[str, str, str]  # head name, tail name, relation type
+Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type
+
+FREQUENT_TYPES = frozenset({"P17", "P131", "P27", "P150", "P175", "P577", "P463", "P527", "P495", "P361"})
+"""The ten relation types that the Re-DocRED evaluation script calls frequent; all others are long tail."""
+
+DISTANCE_SUBSETS = ("intra", "inter")
+FURTHER_SUBSETS = ("inter_long", "frequent", "long_tail", "m1", "m2", "single")
+LONG_DISTANCE = 5
+
+
+class Side(NamedTuple):
+    """The relations of a prediction or of a reference, keyed so that the two sides can be compared.
+
+    `key` turns an entity position into what identifies the entity; `entities` is None for a document without a
+    reference whose entities were to be given.
+    """
+
+    relations: Sequence[ScoredRelation]
+    key: Callable[[int], Hashable]
+    entities: Sequence[ScoredEntity] | None
+
+    def triple(self, relation: ScoredRelation) -> Triple:
+        """The tuple that two equal relations share."""
+        return self.key(relation.head), self.key(relation.tail), relation.type
+
+    def triples(self) -> dict[Triple, ScoredRelation]:
+        """The distinct relations in the order given, each with its first occurrence."""
+        found: dict[Triple, ScoredRelation] = {}
+        for relation in self.relations:
+            found.setdefault(self.triple(relation), relation)
+        return found
+
+
+class RelationCounts(NamedTuple):
+    """Counts of all relations and of each subset by name, and of each relation type."""
+
+    tasks: dict[str, Counts]
+    types: dict[str, Counts]
+
+
+def read_train_facts(sources: Iterable[Any]) -> frozenset[Fact]:
+    """The facts that a training split states: every head name with every tail name of each of its relations.
+
+    Args:
+        sources: training documents (in any form the metric accepts), or facts as (head name, tail name, relation
+            type), or both mixed. A mention's name is its `name` where given, else its words joined by one space.
+
+    Raises:
+        ValueError: an item is neither a document nor a triple of strings.
+    """
+    if isinstance(sources, frozenset) and all(map(_is_fact, sources)):
+        return sources
+    facts: set[Fact] = set()
+    for source in sources:
+        if _is_fact(source):
+            facts.add(tuple(source))
+        elif isinstance(source, Sequence) and not isinstance(source, str | ScoredDocument):
+            raise ValueError(f"train fact {source!r} is not (head name, tail name, relation type); give three strings")
+        else:
+            facts.update(_document_facts(read_document(source, predicted=False)))
+    return frozenset(facts)
+
+
+def _is_fact(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(item, str) for item in value)
+
+
+def _document_facts(document: ScoredDocument) -> Iterable[Fact]:
+    for relation in document.relations:
+        head, tail = document.entities[relation.head], document.entities[relation.tail]
+        yield from product(head.names, tail.names, (relation.type,))
+
+
+def count_relations(
+    predicted: Side, gold: Side | None, facts: frozenset[Fact] | None, frequent_types: frozenset[str]
+) -> RelationCounts:
+    """Count the relations of one document.
+
+    Args:
+        predicted: the prediction.
+        gold: the reference, or None where there is none: its relations are all wrong and enter no subset.
+        facts: facts of the training split; a correct relation that is one of them counts in `Counts.in_train`.
+        frequent_types: relation types of the subset `frequent`.
+    """
+    predicted_triples = predicted.triples()
+    gold_triples = {} if gold is None else gold.triples()
+    stated = _stated_before(predicted_triples, gold, facts)
+    counts = RelationCounts({"relation": Counts()}, {})
+    for triple, relation in predicted_triples.items():
+        hit = triple in gold_triples
+        for group in _groups(counts, relation, predicted if gold else None, frequent_types):
+            group.predicted += 1
+            group.predicted_hits += hit
+            group.in_train += triple in stated
+    for triple, relation in gold_triples.items():
+        hit = triple in predicted_triples
+        for group in _groups(counts, relation, gold, frequent_types):
+            group.gold += 1
+            group.gold_hits += hit
+    return counts
+
+
+def _groups(
+    counts: RelationCounts, relation: ScoredRelation, side: Side | None, frequent_types: frozenset[str]
+) -> list[Counts]:
+    """The counts that a relation adds to."""
+    names = subsets_of(relation, side.entities, frequent_types) if side and side.entities is not None else []
+    groups = [counts.tasks.setdefault(name, Counts()) for name in ("relation", *names)]
+    return [*groups, counts.types.setdefault(relation.type, Counts())]
+
+
+def subsets_of(relation: ScoredRelation, entities: Sequence[ScoredEntity], frequent_types: frozenset[str]) -> list[str]:
+    """Names of the subsets that a relation belongs to.
+
+    The distance of a pair is the smallest number of sentences between a mention of the head and one of the tail:
+    `intra` is 0, `inter` more, `inter_long` more than 5. With mentions counted as distinct spans, `m1` is a pair where
+    head or tail has several, `m2` where both have, `single` where neither has.
+    """
+    head, tail = entities[relation.head], entities[relation.tail]
+    distance = min(abs(first[0] - second[0]) for first in head.spans for second in tail.spans)
+    several = (len(head.spans) > 1) + (len(tail.spans) > 1)
+    names = ["frequent" if relation.type in frequent_types else "long_tail", "inter" if distance else "intra"]
+    names += ["inter_long"] * (distance > LONG_DISTANCE)
+    return names + [["single"], ["m1"], ["m1", "m2"]][several]
+
+
+def _stated_before(triples: Mapping[Triple, Any], gold: Side | None, facts: frozenset[Fact] | None) -> set[Triple]:
+    """The correct triples that are training facts under some name of their gold head and gold tail."""
+    if not facts or gold is None or gold.entities is None:
+        return set()
+    stated = set()
+    for relation in gold.relations:
+        triple = gold.triple(relation)
+        if triple in triples and triple not in stated:
+            head, tail = gold.entities[relation.head], gold.entities[relation.tail]
+            if any(fact in facts for fact in product(head.names, tail.names, (relation.type,))):
+                stated.add(triple)
+    return stated
+
+
+def count_evidence(predicted: Side, gold: Side) -> Counts:
+    """Count evidence sentences of one document.
+
+    All predicted evidence counts, correct is only that of a correct relation. Of a repeated prediction the first
+    counts; of a repeated gold relation the evidence of the last, while the number of gold sentences is the sum over
+    all its repetitions (official DocRED evaluation).
+    """
+    gold_evidence = {gold.triple(relation): set(relation.evidence) for relation in gold.relations}
+    counts = Counts(gold=sum(len(relation.evidence) for relation in gold.relations))
+    for triple, relation in predicted.triples().items():
+        evidence = set(relation.evidence)
+        hits = len(evidence & gold_evidence.get(triple, set()))
+        counts.add(Counts(hits, len(evidence), hits, 0))
+    return counts

@@ -1,0 +1,51 @@
+"""Document-level relation extraction for the Hugging Face Hub: from text to a graph of entities and relations.
+
+Importing the package makes its systems known to `AutoConfig` and `AutoModel`, its task to
+`pipeline("doc-relation-extraction")`, and its metric to `evaluate.load("docre_f1")`.
+"""
+
+from __future__ import annotations
+
+from transformers import AutoConfig, AutoModel
+
+from .configuration_docre import DocREConfig, JerexConfig
+from .docred_format import read_docred, to_result_records, write_docred
+from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
+from .inference import Predictor
+from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .modeling_jerex import JerexModel
+from .pipeline_docre import DocRelationExtractionPipeline
+from .setup_metric import install_metric, metric_folder
+
+__version__ = "0.1.0"
+
+SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {"jerex": JerexModel}
+"""Model class by the name that recipes use."""
+
+for _model in SYSTEMS.values():
+    AutoConfig.register(_model.config_class.model_type, _model.config_class, exist_ok=True)
+    AutoModel.register(_model.config_class, _model, exist_ok=True)
+install_metric()
+
+__all__ = [
+    "SYSTEMS",
+    "Candidate",
+    "DocREConfig",
+    "DocREOutput",
+    "DocREPreTrainedModel",
+    "DocRelationExtractionPipeline",
+    "Document",
+    "DocumentError",
+    "Entity",
+    "JerexConfig",
+    "JerexModel",
+    "Mention",
+    "MentionPair",
+    "Predictor",
+    "Relation",
+    "install_metric",
+    "metric_folder",
+    "read_docred",
+    "to_result_records",
+    "write_docred",
+]

@@ -1,0 +1,177 @@
+"""Configurations: everything that changes the function a model computes.
+
+Training settings (sampled negatives, learning rates, schedules) live in the training arguments, call settings of the
+pipeline in its call. Data whose order matters is a list, because JSON files sort the keys of dicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+# Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
+_BASE_KEYS = frozenset(
+    "num_labels torch_dtype name_or_path _name_or_path _commit_hash output_attentions attn_implementation "
+    "_attn_implementation_internal experts_implementation _experts_implementation_internal auto_map custom_pipelines "
+    "model_type".split()
+)
+# Encoders that number positions from the padding index on and so lose that many rows of their position table.
+_POSITIONS_AFTER_PADDING = frozenset(
+    "camembert data2vec-text ibert longformer luke mpnet roberta roberta-prelayernorm xlm-roberta xlm-roberta-xl "
+    "xmod".split()
+)
+
+
+@strict
+class DocREConfig(PreTrainedConfig):
+    """What all systems share: the encoder, the labels, the treatment of long input, the language of raw text.
+
+    Args:
+        encoder_config: configuration of the encoder (any `AutoModel` that reads text), as object or dict.
+        entity_types: names of the entity types; the position is the class index.
+        relation_types: names of the relation types; the position is the class index.
+        relation_labels: readable text by relation type, for types that have one.
+        symmetric_relations: relation types that hold in both directions.
+        long_input: what happens to a document longer than the encoder's positions: `"windows"` encodes overlapping
+            windows and averages where they overlap, `"extend"` enlarges the learned position table to
+            `extended_positions` rows when the model is built from an encoder, `"error"` refuses the document.
+        window_overlap: least number of subwords that neighbouring windows share.
+        extended_positions: usable positions after the enlargement of `"extend"`.
+        extra_position_std: standard deviation of the new rows of an enlarged position table.
+        add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so).
+        language: spaCy language code by which raw text is cut into sentences and words.
+
+    Raises:
+        ValueError: a key is unknown, a label stands twice, or a label list does not fit the others.
+    """
+
+    sub_configs_defaults = {"encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert")}  # noqa: RUF012
+
+    encoder_config: dict | PreTrainedConfig | None = None
+    entity_types: list[str] = field(default_factory=list)
+    relation_types: list[str] = field(default_factory=list)
+    relation_labels: dict[str, str] = field(default_factory=dict)
+    symmetric_relations: list[str] = field(default_factory=list)
+    long_input: Literal["windows", "extend", "error"] = "windows"
+    window_overlap: int = 128
+    extended_positions: int = 700
+    extra_position_std: float = 0.02
+    add_prefix_space: bool = False
+    language: str = "en"
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if unknown := sorted(set(kwargs) - _BASE_KEYS):
+            known = sorted(set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__))
+            raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {', '.join(known)}")
+        if not type(self).__module__.startswith("transformers_modules."):
+            # The file names the repository's pipeline code; where this package is installed, its own code answers.
+            kwargs.pop("custom_pipelines", None)
+        super().__post_init__(**kwargs)
+
+    def validate_encoder(self) -> None:
+        """Refuse an encoder whose configuration asks for code from somewhere else."""
+        if getattr(self.encoder_config, "auto_map", None):
+            raise ValueError(
+                "encoder_config has an `auto_map`, that is, it asks for remote code of its own; use an encoder that "
+                "transformers implements"
+            )
+
+    def validate_labels(self) -> None:
+        """Refuse label lists that contradict themselves or each other."""
+        for name in ("entity_types", "relation_types", "symmetric_relations"):
+            labels = getattr(self, name)
+            if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+                raise ValueError(f"{name} names {repeated[0]!r} twice; give each label once")
+        for name in ("symmetric_relations", "relation_labels"):
+            if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
+                raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
+
+    @property
+    def encoder_positions(self) -> int | None:
+        """Longest input of the encoder in subwords, or None where it has no position table or limit."""
+        rows = getattr(self.encoder_config, "max_position_embeddings", None)
+        if rows is None or rows <= 0:
+            return None
+        if self.encoder_config.model_type in _POSITIONS_AFTER_PADDING:
+            return rows - (self.encoder_config.pad_token_id or 0) - 1
+        return rows
+
+
+@strict
+class JerexConfig(DocREConfig):
+    """JEREX: mentions, coreference, entity types and relations, jointly from raw text.
+
+    The defaults are the values of the paper and its release. All sizes and distances count words.
+
+    Args:
+        task: `"joint"` trains all stages on one encoder, `"pipeline"` all stages with an encoder each, and
+            `"mention"`, `"coreference"`, `"entity"`, `"relation"` one stage alone, its inputs given.
+        relation_head: `"multi_instance"` classifies mention pairs and max-pools, `"global"` classifies entity pairs.
+        relation_threshold: least score of a relation; None means 0.6 for multi-instance and 0.55 for global.
+        mention_threshold: least score of a mention.
+        coreference_threshold: least score of every mention pair inside a cluster.
+        entity_repr: whether mention pairs see the entities' pooled vectors (Table 5 a).
+        localized_context: whether mention pairs see the context between the mentions (Table 5 b).
+        pairing: `"all"` mention pairs, or only those within a sentence and else the closest one (Table 5 c).
+        coref_symmetrise: how the two orders of a mention pair become one score: the score of (earlier, later),
+            the mean, or the lower score.
+        edit_distance_text: at inference compare mention strings made of the document's words or of decoded subwords.
+        max_span_size: longest candidate span in words.
+        meta_size: width of the size, distance and type embeddings.
+        size_rows, edit_distance_rows, word_distance_rows, sentence_distance_rows: rows of these embedding tables;
+            larger values share the last row.
+        dropout: dropout of the heads.
+        mention_weight, coreference_weight, entity_weight, relation_weight: weights of the stages in the loss.
+    """
+
+    model_type = "docre-jerex"
+
+    task: Literal["joint", "pipeline", "mention", "coreference", "entity", "relation"] = "joint"
+    relation_head: Literal["multi_instance", "global"] = "multi_instance"
+    mention_threshold: float = 0.85
+    coreference_threshold: float = 0.85
+    relation_threshold: float | None = None
+    entity_repr: bool = True
+    localized_context: bool = True
+    pairing: Literal["all", "intra_sentence_or_closest"] = "all"
+    coref_symmetrise: Literal["upper", "mean", "max_distance"] = "upper"
+    edit_distance_text: Literal["tokens", "decoded"] = "tokens"
+    max_span_size: int = 10
+    meta_size: int = 25
+    size_rows: int = 30
+    edit_distance_rows: int = 300
+    word_distance_rows: int = 700
+    sentence_distance_rows: int = 50
+    dropout: float = 0.1
+    mention_weight: float = 1.0
+    coreference_weight: float = 1.0
+    entity_weight: float = 0.25
+    relation_weight: float = 1.0
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.relation_threshold is None:
+            self.relation_threshold = 0.6 if self.relation_head == "multi_instance" else 0.55
+        super().__post_init__(**kwargs)
+
+    def validate_thresholds(self) -> None:
+        """Refuse thresholds that are no probabilities."""
+        for name in ("mention_threshold", "coreference_threshold", "relation_threshold"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that the model has, in the order of the paper's figure."""
+        return ("mention", "coreference", "entity", "relation") if self.task in ("joint", "pipeline") else (self.task,)
+
+    @property
+    def entities_given(self) -> bool:
+        """Whether the user supplies the entities (their types too), and the model the relations only."""
+        return self.task == "relation"
+
+
+DocREConfig.register_for_auto_class()

@@ -1,0 +1,116 @@
+"""Stage (b) of JEREX: which mentions refer to the same entity."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.cluster.hierarchy import fcluster, linkage
+from torch import Tensor, nn
+
+from .candidates import Entities
+from .heads import ClampedEmbedding, TwoLayer
+from .ragged import in_chunks
+
+# Pairs scored at once: bounds the memory of documents with thousands of mentions.
+PAIR_CHUNK = 65_536
+
+
+class CoreferenceScorer(nn.Module):
+    """Scores ordered mention pairs from both vectors and the edit distance of their strings (JEREX section 3.2).
+
+    Args:
+        hidden_size: width of a mention vector.
+        meta_size: width of the distance embedding.
+        distance_rows: rows of the distance embedding; larger distances share the last row.
+        dropout: dropout after the hidden layer.
+    """
+
+    def __init__(self, hidden_size: int, meta_size: int, distance_rows: int, dropout: float):
+        super().__init__()
+        self.distance_embedding = ClampedEmbedding(distance_rows, meta_size)
+        self.classifier = TwoLayer([hidden_size, hidden_size, meta_size], hidden_size, 1, dropout)
+
+    def forward(self, mention_vectors: Tensor, pairs: Tensor, distances: Tensor) -> Tensor:
+        """Logits of mention pairs.
+
+        Args:
+            mention_vectors: [mentions, hidden].
+            pairs: [pairs, 2], int64 positions in `mention_vectors`.
+            distances: [pairs], int64 character edit distances.
+
+        Returns:
+            [pairs].
+        """
+
+        def score(rows: slice) -> Tensor:
+            head, tail = pairs[rows].unbind(1)
+            distance = self.distance_embedding.part(distances[rows])
+            return self.classifier((mention_vectors, head), (mention_vectors, tail), distance).squeeze(1)
+
+        return in_chunks(score, len(pairs), PAIR_CHUNK)
+
+
+def symmetric_scores(scores: Tensor, mode: str) -> Tensor:
+    """One score per unordered pair.
+
+    Args:
+        scores: [pairs] for `"upper"`, else [2 * pairs] with the reversed orders appended.
+        mode: `"upper"`, `"mean"` or `"max_distance"` (the lower of the two scores).
+    """
+    if mode == "upper":
+        return scores
+    both = scores.view(2, -1)
+    return both.mean(0) if mode == "mean" else both.amin(0)
+
+
+def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.ndarray:
+    """Cluster mentions so that every pair inside a cluster scores above the threshold.
+
+    Agglomerative complete linkage on the distances 1 - score, merging while the distance stays strictly below
+    1 - threshold.
+
+    Args:
+        scores: [count * (count - 1) / 2], scores of the pairs (earlier, later), row-major.
+        count: number of mentions.
+        threshold: least score.
+
+    Returns:
+        [count] int64 cluster numbers, counted in the order of the clusters' first mentions.
+    """
+    if count < 2:
+        return np.zeros(count, dtype=np.int64)
+    tree = linkage(1.0 - scores.astype(np.float64), method="complete")
+    # SciPy merges at distances up to and including its limit.
+    clusters = fcluster(tree, np.nextafter(1.0 - threshold, 0.0), criterion="distance")
+    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, threshold: float) -> Entities:
+    """Entities of a batch: clusters of the mentions of each document.
+
+    One copy to the host serves the whole batch; the clustering itself runs there.
+
+    Args:
+        mentions: [mentions], int64 span indices in candidate order.
+        documents: [mentions], int64, ascending: the document of each mention.
+        scores: [pairs], scores of the pairs of `coreference_pairs`.
+        threshold: least score of every pair inside a cluster.
+
+    Returns:
+        Entities ordered by document and first mention; each mention belongs to exactly one.
+    """
+    host_scores = scores.detach().float().cpu().numpy()
+    counts = np.bincount(documents.cpu().numpy()) if len(documents) else np.zeros(0, dtype=np.int64)
+    owners, owner_documents, pair_start, entity_start = [], [], 0, 0
+    for document, count in enumerate(counts.tolist()):
+        pairs = count * (count - 1) // 2
+        clusters = complete_linkage(host_scores[pair_start : pair_start + pairs], count, threshold)
+        found = int(clusters.max()) + 1 if count else 0
+        owners.append(clusters + entity_start)
+        owner_documents += [document] * found
+        pair_start, entity_start = pair_start + pairs, entity_start + found
+    owner = np.concatenate(owners) if owners else np.zeros(0, dtype=np.int64)
+    order = torch.from_numpy(np.argsort(owner, kind="stable")).to(mentions.device)
+    sizes = torch.from_numpy(np.bincount(owner, minlength=entity_start)).to(mentions.device)
+    return Entities(mentions[order], sizes, torch.tensor(owner_documents, dtype=torch.int64, device=mentions.device))

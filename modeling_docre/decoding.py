@@ -1,0 +1,153 @@
+"""From scores to documents: thresholds, labels, offsets, and what carried each relation. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from .configuration_docre import DocREConfig
+from .documents import Document, Entity, Mention, MentionPair, Relation
+
+
+def decode(
+    output: Mapping[str, Any],
+    spans: Mapping[str, Any],
+    documents: Sequence[Document],
+    config: DocREConfig,
+    given: str | None = None,
+    relation_threshold: float | None = None,
+) -> list[Document]:
+    """Turn a model's output for a batch into documents.
+
+    A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
+    with the empty type. An entity's score is the probability of its type, a relation's score that of its type.
+
+    Args:
+        output: fields of `DocREOutput`, tensors on any device.
+        spans: the batch's `word_range` [spans, 2], `sentence` [spans] and `document` [spans].
+        documents: the documents of the batch, for words, text and given entities.
+        config: labels and thresholds.
+        given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
+        relation_threshold: least score of a relation instead of the configuration's.
+
+    Returns:
+        One document per input document, with the predicted entities and relations.
+    """
+    host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
+    threshold = config.relation_threshold if relation_threshold is None else relation_threshold
+    decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, threshold, given)
+    return [decoder.document(number, document) for number, document in enumerate(documents)]
+
+
+def _to_host(values: torch.Tensor) -> np.ndarray:
+    values = values.detach()
+    return (values.float() if values.is_floating_point() else values).cpu().numpy()
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return torch.sigmoid(torch.from_numpy(logits)).numpy()
+
+
+@dataclass
+class _Decoder:
+    """The batch on the host; `document` cuts one document out of it."""
+
+    output: dict[str, np.ndarray]
+    spans: dict[str, np.ndarray]
+    config: DocREConfig
+    threshold: float
+    given: str | None
+
+    def __post_init__(self) -> None:
+        output = self.output
+        self.mention_scores = _sigmoid(output["mention_logits"]) if "mention_logits" in output else None
+        if "entity_members" not in output:  # mentions alone: each stands for itself
+            mentions = output["mentions"]
+            output |= {"entity_members": mentions, "entity_documents": self.spans["document"][mentions]}
+            output["entity_sizes"] = np.ones(len(mentions), dtype=np.int64)
+        self.member_ends = output["entity_sizes"].cumsum()
+        self.type_scores = None
+        if "entity_type_logits" in output:
+            self.type_scores = torch.softmax(torch.from_numpy(output["entity_type_logits"]), dim=1).numpy()
+        if "relation_logits" in output:
+            scores = _sigmoid(output["relation_logits"])  # [pairs, types]
+            self.kept_pairs, self.kept_types = (scores >= self.threshold).nonzero()
+            self.kept_scores = scores[self.kept_pairs, self.kept_types]
+
+    def document(self, number: int, document: Document) -> Document:
+        """The predicted entities and relations of one document of the batch."""
+        first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1])
+        members = [self._members(entity) for entity in range(first, end)]
+        entities = document.entities
+        if self.given != "entities":
+            entities = tuple(
+                self._entity(entity, spans, document) for entity, spans in enumerate(members, start=int(first))
+            )
+        if self.given == "clusters":
+            typed = zip(document.entities, entities, strict=True)
+            entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
+        relations = self._relations(int(first), int(end), members) if "relation_logits" in self.output else ()
+        return replace(document, entities=entities, relations=tuple(relations), candidates=None)
+
+    def _members(self, entity: int) -> np.ndarray:
+        end = self.member_ends[entity]
+        return self.output["entity_members"][end - self.output["entity_sizes"][entity] : end]
+
+    def _entity(self, entity: int, spans: np.ndarray, document: Document) -> Entity:
+        mentions = tuple(self._mention(span, document) for span in spans.tolist())
+        if self.type_scores is None:
+            return Entity("", mentions)
+        kind = int(self.output["entity_types"][entity])
+        return Entity(self.config.entity_types[kind], mentions, score=float(self.type_scores[entity, kind]))
+
+    def _mention(self, span: int, document: Document) -> Mention:
+        sentence = int(self.spans["sentence"][span])
+        start, end = (self.spans["word_range"][span] - document.sentence_starts[sentence]).tolist()
+        score = None if self.mention_scores is None else float(self.mention_scores[span])
+        if document.token_offsets is None:
+            return Mention(sentence, start, end, score=score)
+        offsets = document.token_offsets[sentence]
+        return Mention(
+            sentence, start, end, score=score, char_start=offsets[start][0], char_end=offsets[end - 1][1]
+        )
+
+    def _relations(self, first: int, end: int, members: list[np.ndarray]) -> list[Relation]:
+        """Relations among the entities `first` to `end`, best score first."""
+        heads = self.output["pairs"][self.kept_pairs, 0]
+        inside = ((heads >= first) & (heads < end)).nonzero()[0]
+        return [self._relation(row, first, members) for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]]
+
+    def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
+        pair = self.kept_pairs[row]
+        head, tail = (self.output["pairs"][pair] - first).tolist()
+        name = self.config.relation_types[self.kept_types[row]]
+        evidence = self._evidence(pair, members[head], members[tail])
+        return Relation(
+            head, tail, name, label=self.config.relation_labels.get(name), score=float(self.kept_scores[row]), **evidence
+        )
+
+    def _evidence(self, pair: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
+        """The mention pairs that carried an entity pair, and their sentences with the share that each holds."""
+        if "mention_pair_owner" not in self.output:
+            return {}
+        rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
+        heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
+        shares = self.output["mention_pair_share"][rows]
+        order = [number for number in np.argsort(-shares, kind="stable") if shares[number] > 0]
+        carried: dict[int, float] = {}
+        for number in order:
+            sentences = {int(self.spans["sentence"][span]) for span in (head_spans[heads[number]], tail_spans[tails[number]])}
+            for sentence in sentences:
+                carried[sentence] = carried.get(sentence, 0.0) + float(shares[number])
+        evidence = sorted(carried)
+        return {
+            "mention_pairs": tuple(
+                MentionPair(int(heads[number]), int(tails[number]), float(shares[number])) for number in order
+            ),
+            "evidence": tuple(evidence),
+            "evidence_scores": tuple(carried[sentence] for sentence in evidence),
+        }

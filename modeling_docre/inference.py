@@ -1,0 +1,101 @@
+"""Documents in, predicted documents out: batches by tokens, sorted by length, results in input order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from .data_collator import DocRECollator
+from .decoding import decode
+from .documents import Document
+from .features import Features, Featurizer
+from .modeling_docre import DocREPreTrainedModel
+from .sampling import Example, candidate_example, given_example
+
+
+def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Positions grouped so that neighbours in length share a batch.
+
+    Args:
+        lengths: subwords per document.
+        max_tokens: subwords per batch, padding included; a longer document forms a batch of its own.
+
+    Yields:
+        Lists of positions, longest documents first.
+    """
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > max_tokens:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def to_device(values: Any, device: torch.device) -> Any:
+    """Tensors inside nested dicts moved to a device; everything else as it is."""
+    if isinstance(values, torch.Tensor):
+        return values.to(device, non_blocking=True)
+    if isinstance(values, Mapping):
+        return {name: to_device(item, device) for name, item in values.items()}
+    return values
+
+
+class Predictor:
+    """A model with its tokenizer, applied to documents.
+
+    Args:
+        model: any system.
+        tokenizer: its encoder's tokenizer.
+        given: what the documents bring along: None (nothing is read but the words), `"mentions"`, `"clusters"` or
+            `"entities"` (clusters with their types). Models that need the entities default to `"entities"`.
+    """
+
+    def __init__(self, model: DocREPreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: str | None = None):
+        self.model, self.config = model, model.config
+        self.featurizer = Featurizer(tokenizer, model.config)
+        self.collator = DocRECollator()
+        self.given = given or ("entities" if model.config.entities_given else None)
+
+    def example(self, features: Features, given: str | None = None) -> Example:
+        """What the model is asked about a document."""
+        if given := given or self.given:
+            return given_example(features, self.config, given)
+        return candidate_example(features, self.config, self.featurizer)
+
+    @torch.inference_mode()
+    def run(self, features: Sequence[Features], given: str | None = None) -> tuple[Any, Mapping[str, Any]]:
+        """The model's raw output for a batch of documents, and the batch's spans."""
+        batch = self.collator([self.example(item, given) for item in features])
+        self.model.eval()
+        return self.model(**to_device(batch, self.model.device)), batch["spans"]
+
+    def predict_batch(
+        self, features: Sequence[Features], given: str | None = None, relation_threshold: float | None = None
+    ) -> list[Document]:
+        """Predicted documents of one batch."""
+        given = given or self.given
+        output, spans = self.run(features, given)
+        documents = [item.document for item in features]
+        return decode(output, spans, documents, self.config, given, relation_threshold)
+
+    def predict(
+        self, documents: Sequence[Document | Mapping[str, Any]], max_tokens: int = 2048, **options: Any
+    ) -> list[Document]:
+        """Predicted documents, in the order of the input.
+
+        Args:
+            documents: documents or their dict forms.
+            max_tokens: subwords per batch, padding included.
+            **options: as for `predict_batch`.
+        """
+        features = self.featurizer(documents)
+        predictions: list[Document | None] = [None] * len(features)
+        for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
+            for position, document in zip(batch, self.predict_batch([features[i] for i in batch], **options), strict=True):
+                predictions[position] = document
+        return predictions

@@ -1,0 +1,202 @@
+"""JEREX: an end-to-end model for entity-level relation extraction using multi-instance learning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
+from .configuration_docre import JerexConfig
+from .coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
+from .entities import EntityClassifier, pool_entities
+from .losses import binary_loss, class_loss
+from .mentions import MentionClassifier, select_mentions
+from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .ragged import range_max
+from .relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
+
+
+class JerexModel(DocREPreTrainedModel):
+    """Joint entity and relation extraction on documents (Eberts and Ulges, EACL 2021).
+
+    One encoder pass serves four stages: (a) spans are scored as mentions, (b) mention pairs as coreferent, (c) entities
+    as types, (d) entity pairs as relations, either by a global classifier or by a multi-instance classifier over mention
+    pairs. In training each stage sees the gold result of the stage before; otherwise it sees its own decisions. What
+    a caller gives (`entities`, `entity_types`, spans that are all mentions) is not decided again, which is how single
+    stages are evaluated and how relations between known entities are extracted.
+
+    Deviations from the paper's release, all of them options or exact rewrites:
+
+    - Spans, contexts and pairs are computed by range maxima and shared projections, equal to the dense formulation.
+    - Documents beyond the encoder's positions are encoded in overlapping windows (`long_input="windows"`); the
+      release enlarges the position table (`"extend"`), whose new rows start at N(0, 0.02), not N(0, 1).
+    - Mention strings are the document's words in training and inference; the release decodes subwords at inference
+      (`edit_distance_text="decoded"`).
+    - Sizes and distances beyond their table share its last row; the release fails on them.
+    - With `task="pipeline"` the four separately trained models are four encoders in one checkpoint. They share no
+      parameter, so training them side by side is training them apart, but for the gradient clipping, whose norm
+      runs over all of them.
+    """
+
+    config_class = JerexConfig
+
+    def __init__(self, config: JerexConfig):
+        super().__init__(config)
+        for name in ("entity_types", "relation_types"):
+            if not getattr(config, name):
+                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+        width = config.encoder_config.hidden_size
+        entity_types, relation_types = len(config.entity_types), len(config.relation_types)
+        stages = config.stages
+        self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
+        self.mention_classifier = self.coreference_scorer = self.entity_classifier = self.relation_classifier = None
+        if "mention" in stages:
+            self.mention_classifier = MentionClassifier(width, config.meta_size, config.size_rows, config.dropout)
+        if "coreference" in stages:
+            self.coreference_scorer = CoreferenceScorer(
+                width, config.meta_size, config.edit_distance_rows, config.dropout
+            )
+        self.entity_dropout = nn.Dropout(config.dropout)
+        if "entity" in stages:
+            self.entity_classifier = EntityClassifier(width, entity_types, config.dropout)
+        if "relation" in stages and config.relation_head == "global":
+            self.relation_classifier = GlobalRelationClassifier(
+                width, entity_types, relation_types, config.meta_size, config.dropout
+            )
+        elif "relation" in stages:
+            self.relation_classifier = MultiInstanceRelationClassifier(
+                width,
+                entity_types,
+                relation_types,
+                config.meta_size,
+                config.word_distance_rows,
+                config.sentence_distance_rows,
+                config.dropout,
+                entity_repr=config.entity_repr,
+                localized_context=config.localized_context,
+                pairing=config.pairing,
+            )
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        document_lengths: Tensor,
+        spans: dict[str, Tensor],
+        span_texts: list[str] | None = None,
+        span_labels: Tensor | None = None,
+        coreference: dict[str, Tensor] | None = None,
+        entities: dict[str, Tensor] | None = None,
+        entity_types: Tensor | None = None,
+        relations: dict[str, Tensor] | None = None,
+    ) -> DocREOutput:
+        """Run the stages on what is given and on their own decisions for the rest; all lists are flat over the batch.
+
+        Args:
+            input_ids: [subwords] int64, the documents end to end.
+            document_lengths: [documents] int64, subwords per document.
+            spans: the fields of `Spans`; candidates, sampled spans or given mentions.
+            span_texts: one string per span, compared by coreference when it has to list the mention pairs itself.
+            span_labels: [spans] 1 for mentions; absent, the model decides.
+            coreference: `pairs` [pairs, 2] span indices, `distances` [pairs], `labels` [pairs]: training samples.
+            entities: the fields of `Entities`; absent, the model decides.
+            entity_types: [entities] int64; absent, the model decides.
+            relations: `pairs` [pairs, 2] entity indices and `labels` [pairs, types]: training samples; absent, all
+                ordered pairs are classified.
+
+        Returns:
+            Logits and decisions of the stages, and the losses of those with labels.
+        """
+        spans = Spans(**spans)
+        hidden, vectors = self._encode(input_ids, document_lengths, spans)
+        result: dict[str, Any] = {}
+        losses: dict[str, Tensor] = {}
+
+        if self.mention_classifier is not None:  # (a) mention localization
+            result["mention_logits"] = self.mention_classifier(vectors["mention"], spans.sizes)
+            if span_labels is not None:
+                losses["mention"] = binary_loss(result["mention_logits"], span_labels)
+
+        if self.coreference_scorer is not None and coreference is not None:  # (b) coreference, sampled pairs
+            logits = self.coreference_scorer(vectors["coreference"], coreference["pairs"], coreference["distances"])
+            result["coreference_logits"] = logits
+            losses["coreference"] = binary_loss(logits, coreference["labels"])
+        if entities is not None:
+            found = Entities(**entities)
+        else:  # (b) coreference, all pairs of the mentions found
+            result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
+            if self.coreference_scorer is None:
+                return DocREOutput(**self._weigh(losses), **result)
+            result["coreference_logits"], found = self._resolve(
+                vectors["coreference"], spans, span_texts, result["mentions"]
+            )
+        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
+
+        if self.entity_classifier is not None:  # (c) entity classification
+            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], found))  # [entities, hidden]
+            result["entity_type_logits"] = self.entity_classifier(entity_vectors)
+            if entity_types is not None:
+                losses["entity"] = class_loss(result["entity_type_logits"], entity_types)
+            else:
+                entity_types = result["entity_type_logits"].argmax(1)
+
+        if self.relation_classifier is not None:  # (d) relation classification
+            if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
+                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
+            pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
+            scene = Scene(hidden["relation"], spans, vectors["relation"], found, entity_vectors, entity_types, pairs)
+            result["pairs"] = pairs
+            result["relation_logits"], evidence = self.relation_classifier(scene)
+            if relations is not None:
+                losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
+            if evidence is not None:
+                result |= {
+                    "mention_pair_owner": evidence.pairs.owner,
+                    "mention_pair_head": evidence.pairs.head_mention,
+                    "mention_pair_tail": evidence.pairs.tail_mention,
+                    "mention_pair_share": evidence.share,
+                }
+        return DocREOutput(**self._weigh(losses), entity_types=entity_types, **result)
+
+    def _encode(
+        self, input_ids: Tensor, document_lengths: Tensor, spans: Spans
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Hidden states and span vectors by stage; the stages of a joint model share theirs."""
+        hidden = [encoder(input_ids, document_lengths) for encoder in self.encoders]  # [subwords, hidden] each
+        vectors = [range_max(states, spans.subword_range) for states in hidden]  # [spans, hidden] each
+        shared = len(self.encoders) == 1
+        index = {stage: 0 if shared else number for number, stage in enumerate(self.config.stages)}
+        index = {stage: index.get(stage, 0) for stage in ("mention", "coreference", "entity", "relation")}
+        return (
+            {stage: hidden[number] for stage, number in index.items()},
+            {stage: vectors[number] for stage, number in index.items()},
+        )
+
+    def _find_mentions(self, logits: Tensor | None, labels: Tensor | None) -> Tensor:
+        """Span indices of the given mentions, else of those that reach the threshold."""
+        if labels is not None:
+            return labels.nonzero().squeeze(1)
+        if logits is None:
+            raise ValueError(f'a model with task="{self.config.task}" finds no mentions; give it entities or mentions')
+        return select_mentions(logits, self.config.mention_threshold)
+
+    def _resolve(
+        self, vectors: Tensor, spans: Spans, texts: list[str] | None, mentions: Tensor
+    ) -> tuple[Tensor, Entities]:
+        """Score all mention pairs of each document and cluster its mentions."""
+        mode = self.config.coref_symmetrise
+        documents = spans.document[mentions]
+        pairs = coreference_pairs(documents, both_orders=mode != "upper")
+        distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
+        logits = self.coreference_scorer(vectors[mentions], pairs, distances)
+        scores = symmetric_scores(torch.sigmoid(logits.float()), mode)
+        return logits, cluster_mentions(mentions, documents, scores, self.config.coreference_threshold)
+
+    def _weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
+        """The stages' losses, and their weighted sum."""
+        if not losses:
+            return {}
+        loss = sum(getattr(self.config, f"{stage}_weight") * value for stage, value in losses.items())
+        return {"loss": loss, "losses": losses}

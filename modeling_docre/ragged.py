@@ -1,0 +1,151 @@
+"""Operations on flat lists with an owner index: segment reductions, range maxima, ragged products.
+
+A batch holds lists of different lengths (spans of a sentence, mentions of an entity, mention pairs of an entity pair).
+They are kept end to end in one tensor, and an index tells whom each row belongs to, so nothing is padded and no mask
+of size [lists x rows] exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+def segment_max(values: Tensor, owners: Tensor, count: int) -> Tensor:
+    """Elementwise maximum of the rows of each owner.
+
+    Args:
+        values: [rows, width], float.
+        owners: [rows], int64, the owner of each row; in any order.
+        count: number of owners.
+
+    Returns:
+        [count, width]; zeros for an owner without rows.
+    """
+    index = owners[:, None].expand_as(values)
+    return values.new_zeros(count, values.shape[1]).scatter_reduce(0, index, values, "amax", include_self=False)
+
+
+def segment_starts(counts: Tensor) -> Tensor:
+    """Index of the first row of each segment when segments of `counts` rows lie end to end; [segments], int64."""
+    return counts.cumsum(0) - counts
+
+
+def positions_in_segments(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """For segments of `counts` rows end to end: the segment of each row and the row's position inside it.
+
+    Args:
+        counts: [segments], int64.
+
+    Returns:
+        owners [rows] and positions [rows], both int64 with `rows = counts.sum()`.
+    """
+    owners = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    return owners, torch.arange(len(owners), device=counts.device) - segment_starts(counts)[owners]
+
+
+class RaggedProduct(NamedTuple):
+    """Cartesian products of many pairs of lists, flat; `left` and `right` are positions inside the two lists."""
+
+    owner: Tensor
+    left: Tensor
+    right: Tensor
+
+
+def ragged_product(left_counts: Tensor, right_counts: Tensor) -> RaggedProduct:
+    """All combinations of the i-th left list with the i-th right list, for every i, row-major.
+
+    Args:
+        left_counts, right_counts: [lists], int64, the lengths of the lists.
+
+    Returns:
+        Three int64 tensors of length `(left_counts * right_counts).sum()`.
+    """
+    owner, position = positions_in_segments(left_counts * right_counts)
+    width = right_counts[owner]
+    return RaggedProduct(owner, torch.div(position, width, rounding_mode="floor"), position % width)
+
+
+class RangeMax:
+    """Elementwise maxima over ranges of rows, two look-ups per query.
+
+    Level k of the table holds the maximum over the 2^k rows from each position on. A range of length L is covered by
+    two overlapping windows of 2^floor(log2 L) rows, and a maximum does not mind the overlap, so the result is exactly
+    that of reducing the range itself. Memory is O(rows * log(longest)), and gradients flow to the maximal elements.
+
+    Args:
+        values: [rows, width], float.
+        longest: length of the longest range that will be asked for.
+    """
+
+    def __init__(self, values: Tensor, longest: int):
+        levels = [values]
+        while 2 ** len(levels) <= min(longest, len(values)):
+            last, half = levels[-1], 2 ** (len(levels) - 1)
+            levels.append(torch.maximum(last[: len(last) - half], last[half:]))  # [rows - 2^k + 1, width]
+        self.table = torch.cat(levels) if len(levels) > 1 else values
+        sizes = torch.tensor([len(level) for level in levels], device=values.device)
+        self.level_starts = segment_starts(sizes)
+
+    def __call__(self, ranges: Tensor) -> Tensor:
+        """Maxima of half-open row ranges.
+
+        Args:
+            ranges: [queries, 2], int64; an empty range (end <= start) gives zeros.
+
+        Returns:
+            [queries, width].
+        """
+        start, length = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
+        empty = length <= 0
+        level = torch.frexp(length.clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
+        offset = self.level_starts[level]
+        first = (offset + start).masked_fill(empty, 0)
+        second = (offset + ranges[:, 1] - (1 << level)).masked_fill(empty, 0)
+        maxima = torch.maximum(self.table.index_select(0, first), self.table.index_select(0, second))
+        return maxima.masked_fill(empty[:, None], 0)
+
+
+def range_max(values: Tensor, ranges: Tensor) -> Tensor:
+    """Elementwise maximum over each half-open row range, zeros for an empty one.
+
+    Args:
+        values: [rows, width], float.
+        ranges: [queries, 2], int64.
+
+    Returns:
+        [queries, width].
+    """
+    if len(ranges) == 0 or len(values) == 0:
+        return values.new_zeros(len(ranges), values.shape[1])
+    longest = int((ranges[:, 1] - ranges[:, 0]).max())
+    return RangeMax(values, longest)(ranges)
+
+
+def chunk_bounds(counts: Tensor, limit: int) -> Iterator[tuple[int, int]]:
+    """Consecutive runs of segments that hold at most `limit` rows together (a larger single segment stays whole).
+
+    Args:
+        counts: [segments], int64, rows per segment.
+        limit: rows per run.
+
+    Yields:
+        Half-open segment ranges that cover all segments in order.
+    """
+    ends = counts.cumsum(0).cpu()
+    start, done = 0, 0
+    while start < len(ends):
+        stop = int(torch.searchsorted(ends, done + limit, right=True))
+        stop = max(stop, start + 1)
+        yield start, stop
+        start, done = stop, int(ends[stop - 1])
+
+
+def in_chunks(function: Callable[[slice], Tensor], rows: int, limit: int) -> Tensor:
+    """Concatenate `function(slice)` over consecutive slices of at most `limit` rows; one call where that suffices."""
+    if rows <= limit:
+        return function(slice(0, rows))
+    return torch.cat([function(slice(start, min(start + limit, rows))) for start in range(0, rows, limit)])

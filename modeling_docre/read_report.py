@@ -1,0 +1,120 @@
+"""The report on a corpus: how much it contains, and which of the oddities that break naive code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from itertools import combinations
+from typing import Any
+
+from .documents import Document, as_documents
+
+LONG_MENTION_WORDS = 10
+"""JEREX's release looks at spans of at most this many words, so it cannot find longer mentions."""
+
+
+def _count(text: str) -> Any:
+    return field(default=0, metadata={"text": text})
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What a corpus contains and what is unusual about it; printed, it is a table.
+
+    The first four counts are of what is kept. `overlapping_spans` counts pairs of different spans of one sentence that
+    have a word in common, nested ones included; a span that occurs several times counts once. `shared_spans` counts
+    spans that stand in more than one entity, `duplicate_mentions` the repetitions of a span within its entity,
+    `duplicate_rows` the repetitions of (head, tail, type). `na_rows` and `self_relations` are the only rows that are
+    left out of the documents; keys that DocRED does not define are ignored and counted by name.
+    """
+
+    documents: int = _count("documents")
+    entities: int = _count("entities")
+    mentions: int = _count("mentions")
+    relations: int = _count("relations")
+    documents_without_labels: int = _count("documents without the key `labels`")
+    documents_with_empty_labels: int = _count("documents with empty `labels`")
+    documents_without_entities: int = _count("documents without entities")
+    duplicate_titles: int = _count("documents whose title had occurred before (id made unique)")
+    empty_sentences: int = _count("sentences without words")
+    blank_words: int = _count("words that are blank")
+    mixed_type_documents: int = _count("documents with an entity of mixed mention types")
+    mixed_type_entities: int = _count("entities of mixed mention types (first one taken)")
+    duplicate_mentions: int = _count("mentions repeated within their entity")
+    shared_spans: int = _count("spans shared by several entities")
+    overlapping_spans: int = _count("pairs of different spans that overlap")
+    long_mentions: int = _count(f"mentions of more than {LONG_MENTION_WORDS} words")
+    longest_mention: int = _count("words of the longest mention")
+    differing_names: int = _count("mentions whose name differs from their words")
+    rows_without_evidence: int = _count("label rows without the key `evidence`")
+    rows_with_empty_evidence: int = _count("label rows with empty `evidence`")
+    duplicate_rows: int = _count("label rows that repeat another (kept)")
+    na_rows: int = _count("label rows that name no relation (dropped)")
+    self_relations: int = _count("label rows from an entity to itself (dropped)")
+    ignored_keys: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, documents: Iterable[Document | Mapping[str, Any]]) -> ReadReport:
+        """The report on documents at hand; what only a file shows (dropped rows, ignored keys, `labels`) stays 0."""
+        counts: Counter[str] = Counter()
+        for document in documents:
+            [checked] = as_documents([document])
+            tally(checked, counts)
+        return cls.of_counts(counts)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, int], ignored_keys: Mapping[str, int] | None = None) -> ReadReport:
+        """The report from counts by field name, as `tally` collects them, and from the ignored keys by name."""
+        return cls(**dict(counts), ignored_keys=dict(ignored_keys or {}))  # type: ignore[arg-type]
+
+    def rows(self) -> list[tuple[str, int]]:
+        """What is counted, in words, and how often."""
+        counted = [(f.metadata["text"], getattr(self, f.name)) for f in fields(self) if f.metadata]
+        return counted + [(f"ignored key `{name}`", times) for name, times in sorted(self.ignored_keys.items())]
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(text) for text, _ in rows)
+        return "\n".join(f"{text:<{width}}  {number:>10,}" for text, number in rows)
+
+
+def tally(document: Document, counts: Counter[str]) -> None:
+    """Add what one document shows to `counts`, whose keys are the fields of `ReadReport`."""
+    counts["documents"] += 1
+    counts["relations"] += len(document.relations)
+    counts["documents_without_entities"] += not document.entities
+    counts["empty_sentences"] += sum(not sentence for sentence in document.sentences)
+    counts["blank_words"] += sum(not word.strip() for sentence in document.sentences for word in sentence)
+    _tally_entities(document, counts)
+    _tally_spans(document, counts)
+    evidence = [relation.evidence for relation in document.relations]
+    counts["rows_without_evidence"] += evidence.count(None)
+    counts["rows_with_empty_evidence"] += evidence.count(())
+    rows = {(relation.head, relation.tail, relation.type) for relation in document.relations}
+    counts["duplicate_rows"] += len(document.relations) - len(rows)
+
+
+def _tally_entities(document: Document, counts: Counter[str]) -> None:
+    mixed = 0
+    for entity in document.entities:
+        mixed += any(mention.type not in (None, entity.type) for mention in entity.mentions)
+        for mention in entity.mentions:
+            length = mention.end - mention.start
+            counts["mentions"] += 1
+            counts["long_mentions"] += length > LONG_MENTION_WORDS
+            counts["longest_mention"] = max(counts["longest_mention"], length)
+            counts["differing_names"] += mention.name not in (None, document.mention_words(mention))
+    counts["entities"] += len(document.entities)
+    counts["mixed_type_entities"] += mixed
+    counts["mixed_type_documents"] += mixed > 0
+
+
+def _tally_spans(document: Document, counts: Counter[str]) -> None:
+    owners: Counter[tuple[int, int]] = Counter()
+    for entity in document.entities:
+        spans = {document.span(mention) for mention in entity.mentions}
+        counts["duplicate_mentions"] += len(entity.mentions) - len(spans)
+        owners.update(spans)
+    counts["shared_spans"] += sum(times > 1 for times in owners.values())
+    counts["overlapping_spans"] += sum(b[0] < a[1] for a, b in combinations(sorted(owners), 2))

@@ -1,0 +1,160 @@
+"""Stage (d) of JEREX: relations between entities, by entity pair (global) or by mention pairs (multi-instance)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .candidates import Contexts, Entities, MentionPairs, Spans, contexts, intra_sentence_or_closest, mention_pairs
+from .heads import ClampedEmbedding, ConcatLinear, TwoLayer
+from .ragged import chunk_bounds, in_chunks, range_max, segment_max
+
+# Mention pairs (and entity pairs) classified at once at inference: bounds the memory of very long documents.
+PAIR_CHUNK = 65_536
+
+
+class Scene(NamedTuple):
+    """What a relation classifier sees of a batch.
+
+    `hidden` [subwords, hidden]; `spans` and their vectors `span_vectors` [spans, hidden]; `entities`, their vectors
+    `entity_vectors` [entities, hidden] and types `entity_types` [entities] int64; `pairs` [pairs, 2] int64 entity
+    indices.
+    """
+
+    hidden: Tensor
+    spans: Spans
+    span_vectors: Tensor
+    entities: Entities
+    entity_vectors: Tensor
+    entity_types: Tensor
+    pairs: Tensor
+
+
+class Evidence(NamedTuple):
+    """Which mention pairs carried the entity pairs' vectors.
+
+    `pairs` are the mention pairs, `share` [mention pairs] the share of the vector's elements that each of them won in
+    the maximum over its entity pair's mention pairs.
+    """
+
+    pairs: MentionPairs
+    share: Tensor
+
+
+class GlobalRelationClassifier(nn.Module):
+    """Classifies ordered entity pairs from both entities' vectors and types (JEREX section 3.4, GRC).
+
+    Args:
+        hidden_size: width of span and entity vectors.
+        entity_types: number of entity types.
+        relation_types: number of relation types.
+        meta_size: width of the type embeddings.
+        dropout: dropout in the classifier.
+    """
+
+    def __init__(self, hidden_size: int, entity_types: int, relation_types: int, meta_size: int, dropout: float):
+        super().__init__()
+        self.type_embedding = nn.Embedding(entity_types, meta_size)
+        sizes = [hidden_size, hidden_size, meta_size, meta_size]
+        self.classifier = TwoLayer(sizes, hidden_size, relation_types, dropout)
+
+    def forward(self, scene: Scene) -> tuple[Tensor, None]:
+        """Logits [pairs, relation types]; nothing to point at as evidence."""
+        types = self.type_embedding(scene.entity_types)  # [entities, meta]
+
+        def classify(rows: slice) -> Tensor:
+            head, tail = scene.pairs[rows].unbind(1)
+            vectors = scene.entity_vectors
+            return self.classifier((vectors, head), (vectors, tail), (types, head), (types, tail))
+
+        return in_chunks(classify, len(scene.pairs), PAIR_CHUNK), None
+
+
+class MultiInstanceRelationClassifier(nn.Module):
+    """Classifies ordered entity pairs through all their mention pairs, max-pooled (JEREX section 3.4, MRC).
+
+    A mention pair is represented by the context between the mentions, both mention vectors, both entity vectors and
+    the distances in words and sentences.
+
+    Args:
+        hidden_size: width of span and entity vectors.
+        entity_types: number of entity types.
+        relation_types: number of relation types.
+        meta_size: width of the distance and type embeddings.
+        word_distance_rows, sentence_distance_rows: rows of the distance embeddings.
+        dropout: dropout on mention-pair vectors and in the classifier.
+        entity_repr: whether a mention pair sees the entities' vectors.
+        localized_context: whether a mention pair sees the context between the mentions.
+        pairing: `"all"` mention pairs or `"intra_sentence_or_closest"`.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        entity_types: int,
+        relation_types: int,
+        meta_size: int,
+        word_distance_rows: int,
+        sentence_distance_rows: int,
+        dropout: float,
+        entity_repr: bool = True,
+        localized_context: bool = True,
+        pairing: str = "all",
+    ):
+        super().__init__()
+        self.entity_repr, self.localized_context, self.pairing = entity_repr, localized_context, pairing
+        self.word_distance_embedding = ClampedEmbedding(word_distance_rows, meta_size)
+        self.sentence_distance_embedding = ClampedEmbedding(sentence_distance_rows, meta_size)
+        self.type_embedding = nn.Embedding(entity_types, meta_size)
+        vectors = 2 + 2 * entity_repr + localized_context
+        self.mention_pair = ConcatLinear([*[hidden_size] * vectors, meta_size, meta_size], hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = TwoLayer([hidden_size, meta_size, meta_size], hidden_size, relation_types, dropout)
+
+    def forward(self, scene: Scene) -> tuple[Tensor, Evidence]:
+        """Logits [pairs, relation types], and the mention pairs with their shares in the pair vectors."""
+        head, tail = scene.pairs.unbind(1)
+        counts = scene.entities.sizes[head] * scene.entities.sizes[tail]
+        runs = [self._classify(scene, slice(*bounds)) for bounds in chunk_bounds(counts, PAIR_CHUNK)]
+        runs = runs or [self._classify(scene, slice(0, 0))]
+        logits, evidence = zip(*runs, strict=True)
+        pairs = MentionPairs(*(torch.cat(values) for values in zip(*(item.pairs for item in evidence), strict=True)))
+        return torch.cat(logits), Evidence(pairs, torch.cat([item.share for item in evidence]))
+
+    def _classify(self, scene: Scene, rows: slice) -> tuple[Tensor, Evidence]:
+        """Logits of a run of entity pairs, and what carried them."""
+        pairs = scene.pairs[rows]
+        candidates, context = self._pair_mentions(scene, pairs)
+        vectors = self._mention_pair_vectors(scene, pairs, candidates, context)  # [mention pairs, hidden]
+        pair_vectors = segment_max(vectors, candidates.owner, len(pairs))  # [pairs, hidden]
+        types = self.type_embedding(scene.entity_types)  # [entities, meta]
+        logits = self.classifier(pair_vectors, (types, pairs[:, 0]), (types, pairs[:, 1]))
+        won = vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)
+        return logits, Evidence(candidates._replace(owner=candidates.owner + rows.start), won.float().mean(1))
+
+    def _pair_mentions(self, scene: Scene, pairs: Tensor) -> tuple[MentionPairs, Contexts]:
+        """The mention pairs of a run of entity pairs, with what lies between the mentions."""
+        candidates = mention_pairs(scene.entities, pairs)
+        context = contexts(scene.spans, candidates.head, candidates.tail)
+        if self.pairing == "all":
+            return candidates, context
+        kept = intra_sentence_or_closest(candidates, context, len(pairs))
+        return candidates.take(kept), context.take(kept)
+
+    def _mention_pair_vectors(
+        self, scene: Scene, pairs: Tensor, candidates: MentionPairs, context: Contexts
+    ) -> Tensor:
+        """One vector per mention pair; a single linear layer, without an activation."""
+        parts = [(scene.span_vectors, candidates.head), (scene.span_vectors, candidates.tail)]
+        if self.entity_repr:
+            head, tail = pairs[candidates.owner].unbind(1)
+            parts += [(scene.entity_vectors, head), (scene.entity_vectors, tail)]
+        if self.localized_context:
+            # Both directions, and all pairs of neighbouring mentions, share their context.
+            ranges, index = torch.unique(context.subword_range, dim=0, return_inverse=True)
+            parts.append((range_max(scene.hidden, ranges), index))
+        parts.append(self.word_distance_embedding.part(context.word_distance))
+        parts.append(self.sentence_distance_embedding.part(context.sentence_distance))
+        return self.dropout(self.mention_pair(*parts))

@@ -1,0 +1,208 @@
+"""What a model is asked about a document: sampled positives and negatives in training, all candidates at inference.
+
+Training is teacher-forced: each stage sees the gold result of the stage before, next to negatives drawn from the same
+candidates that inference lists. Every draw comes from a generator of its own per (seed, epoch, document), so samples
+do not depend on the number of workers, on the order of documents or on an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from .candidates import coreference_pairs, edit_distances, entity_pairs, span_candidates
+from .configuration_docre import DocREConfig
+from .documents import Document
+from .features import Features, Featurizer, entity_type_ids, mention_table, relation_matrix
+
+
+@dataclass
+class SamplingArguments:
+    """How many negatives each stage is trained on, per document (JEREX section 4).
+
+    Args:
+        negatives_mention: spans that are no mention.
+        negatives_coreference: ordered pairs of mentions of different entities.
+        negatives_relation: ordered entity pairs without a relation; -1 for all.
+        negatives_inside_ratio: largest share of the negative spans that lie inside a gold mention.
+    """
+
+    negatives_mention: int = 200
+    negatives_coreference: int = 200
+    negatives_relation: int = 200
+    negatives_inside_ratio: float = 0.5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A document and what is asked about it, as arrays with indices local to the document.
+
+    `word_ranges` [spans, 2] and `sentences` [spans] list the spans. The rest is absent (None) where a model has to
+    find it itself: `span_labels` [spans]; `coreference` = (pairs [pairs, 2], edit distances [pairs], labels [pairs]);
+    `members` [mentions], `sizes` [entities], `entity_types` [entities]; `relations` = (pairs [pairs, 2], labels
+    [pairs, types]). `span_texts` are the strings that coreference compares at inference.
+    """
+
+    features: Features
+    word_ranges: np.ndarray
+    sentences: np.ndarray
+    span_texts: list[str] | None = None
+    span_labels: np.ndarray | None = None
+    coreference: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    members: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+    entity_types: np.ndarray | None = None
+    relations: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
+    """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
+    word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
+    decoded = config.edit_distance_text == "decoded"
+    texts = featurizer.decoded_texts(features, word_ranges) if decoded else features.span_texts(word_ranges)
+    return Example(features, word_ranges, sentences, span_texts=texts)
+
+
+def given_example(features: Features, config: DocREConfig, given: str = "entities") -> Example:
+    """The mentions or the entities of a document as given, for a model that finds the rest.
+
+    Args:
+        features: the document.
+        config: names the entity types.
+        given: `"entities"` hands over the clusters and their types, `"clusters"` the clusters alone, `"mentions"`
+            the distinct mention spans alone, in the order in which inference lists spans.
+    """
+    word_ranges, sentences = mention_table(features.document)
+    if given == "mentions":
+        order = np.lexsort((word_ranges[:, 0], word_ranges[:, 1] - word_ranges[:, 0], sentences))
+        _, first = np.unique(word_ranges[order], axis=0, return_index=True)
+        order = order[np.sort(first)]
+        word_ranges, sentences = word_ranges[order], sentences[order]
+        labels = np.ones(len(word_ranges), dtype=np.float32)
+        return Example(features, word_ranges, sentences, features.span_texts(word_ranges), span_labels=labels)
+    types = entity_type_ids(features.document, config.entity_types) if given == "entities" else None
+    members = np.arange(len(word_ranges))
+    return Example(features, word_ranges, sentences, members=members, sizes=_sizes(features), entity_types=types)
+
+
+def training_example(
+    features: Features, config: DocREConfig, arguments: SamplingArguments, generator: np.random.Generator
+) -> Example:
+    """Gold mentions, clusters, types and relations of a document with sampled negatives.
+
+    All gold mentions are positives, also those longer than the longest candidate and exact duplicates (JEREX's
+    release). Stages that the configuration does not have draw no samples.
+
+    Raises:
+        DocumentError: an entity or relation type is not among those of the configuration.
+    """
+    document, stages = features.document, config.stages
+    word_ranges, sentences = mention_table(document)
+    gold = len(word_ranges)
+    span_labels = coreference = relations = None
+    if "coreference" in stages:
+        coreference = _coreference_samples(features, word_ranges, arguments.negatives_coreference, generator)
+    if "relation" in stages:
+        relations = _relation_samples(document, config.relation_types, arguments.negatives_relation, generator)
+    if "mention" in stages:
+        negatives, negative_sentences = _negative_spans(document, word_ranges, config.max_span_size, arguments, generator)
+        word_ranges, sentences = np.concatenate([word_ranges, negatives]), np.concatenate([sentences, negative_sentences])
+        span_labels = (np.arange(len(word_ranges)) < gold).astype(np.float32)
+    return Example(
+        features,
+        word_ranges,
+        sentences,
+        span_labels=span_labels,
+        coreference=coreference,
+        members=np.arange(gold),
+        sizes=_sizes(features),
+        entity_types=entity_type_ids(document, config.entity_types) if {"entity", "relation"} & set(stages) else None,
+        relations=relations,
+    )
+
+
+def _sizes(features: Features) -> np.ndarray:
+    return np.array([len(entity.mentions) for entity in features.document.entities], dtype=np.int64)
+
+
+def _draw(generator: np.random.Generator, available: int, wanted: int) -> np.ndarray:
+    """Up to `wanted` of `available` positions, uniformly without replacement."""
+    return generator.choice(available, size=min(available, wanted), replace=False)
+
+
+def _negative_spans(
+    document: Document,
+    gold: np.ndarray,
+    max_span_size: int,
+    arguments: SamplingArguments,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidate spans that are no mention: up to a share of them inside a mention, the rest from elsewhere."""
+    ranges, sentences = span_candidates(document.sentence_starts, max_span_size)
+    starts, ends = ranges[:, :1], ranges[:, 1:]  # [spans, 1] against [mentions]
+    is_gold = ((starts == gold[:, 0]) & (ends == gold[:, 1])).any(axis=1)
+    is_inside = ((starts >= gold[:, 0]) & (ends <= gold[:, 1])).any(axis=1) & ~is_gold
+    inside, other = is_inside.nonzero()[0], (~is_inside & ~is_gold).nonzero()[0]
+    wanted = arguments.negatives_mention
+    inside = inside[_draw(generator, len(inside), int(arguments.negatives_inside_ratio * wanted))]
+    other = other[_draw(generator, len(other), wanted - len(inside))]
+    chosen = np.concatenate([inside, other])
+    return ranges[chosen], sentences[chosen]
+
+
+def _coreference_samples(
+    features: Features, word_ranges: np.ndarray, negatives: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All ordered pairs of mentions of one entity, and sampled ordered pairs of mentions of different entities."""
+    owners = np.repeat(np.arange(len(features.document.entities)), _sizes(features))
+    document = torch.zeros(len(owners), dtype=torch.int64)
+    pairs = coreference_pairs(document, both_orders=True).numpy()
+    same = owners[pairs[:, 0]] == owners[pairs[:, 1]]
+    different = pairs[~same]
+    different = different[_draw(generator, len(different), negatives)]
+    pairs = np.concatenate([pairs[same], different])
+    distances = edit_distances(features.span_texts(word_ranges), document, torch.from_numpy(pairs)).numpy()
+    return pairs, distances, (np.arange(len(pairs)) < same.sum()).astype(np.float32)
+
+
+def _relation_samples(
+    document: Document, relation_types: Sequence[str], negatives: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """All related ordered entity pairs with their types, and sampled ordered pairs without a relation."""
+    labels = relation_matrix(document, relation_types)
+    pairs = entity_pairs(torch.zeros(len(document.entities), dtype=torch.int64)).numpy()
+    related = labels[pairs[:, 0], pairs[:, 1]].any(axis=1)
+    unrelated = pairs[~related]
+    unrelated = unrelated[_draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]
+    pairs = np.concatenate([pairs[related], unrelated])
+    return pairs, labels[pairs[:, 0], pairs[:, 1]].astype(np.float32)
+
+
+class TrainingExamples(Dataset):
+    """Documents with samples drawn anew in each epoch.
+
+    Args:
+        features: the training documents.
+        config: the model's configuration.
+        arguments: numbers of negatives.
+        seed: seed of all draws.
+    """
+
+    def __init__(self, features: Sequence[Features], config: DocREConfig, arguments: SamplingArguments, seed: int):
+        self.features, self.config, self.arguments, self.seed = features, config, arguments, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the samples of this epoch from now on (the training loop calls it)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, index: int) -> Example:
+        generator = np.random.default_rng((self.seed, self.epoch, index))
+        return training_example(self.features[index], self.config, self.arguments, generator)

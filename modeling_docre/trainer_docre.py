@@ -1,0 +1,175 @@
+"""Training on the Trainer API: parameter groups, logged stage losses, and evaluation through docre_f1."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import evaluate
+import torch
+from accelerate.utils import gather_object
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import speed_metrics
+
+from .data_collator import DocRECollator
+from .documents import Document
+from .inference import Predictor, to_device
+from .modeling_docre import DocREPreTrainedModel
+from .sampling import SamplingArguments, TrainingExamples
+from .setup_metric import metric_folder
+
+
+@dataclass
+class DocRETrainingArguments(TrainingArguments, SamplingArguments):
+    """The Trainer's arguments with the papers' defaults, the numbers of negatives, and a learning rate for the heads.
+
+    Args:
+        head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
+        eval_max_tokens: subwords per batch in evaluation, padding included.
+    """
+
+    output_dir: str | None = field(default="outputs")
+    learning_rate: float = 5e-5
+    head_learning_rate: float | None = None
+    weight_decay: float = 0.01
+    warmup_steps: float = 0.1
+    num_train_epochs: float = 20.0
+    per_device_train_batch_size: int = 1
+    dataloader_drop_last: bool = True
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    logging_strategy: str = "steps"
+    logging_steps: float = 100
+    save_total_limit: int | None = 1
+    load_best_model_at_end: bool = True
+    metric_for_best_model: str | None = "eval_relation_f1"
+    greater_is_better: bool | None = True
+    remove_unused_columns: bool = False
+    eval_max_tokens: int = 2048
+
+
+class EpochCallback(TrainerCallback):
+    """Tells the training examples which epoch's samples to draw, also when training resumes."""
+
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        train_dataloader.dataset.set_epoch(int(state.epoch or 0))
+
+
+class DocRETrainer(Trainer):
+    """Trainer of all systems.
+
+    Args:
+        model: the model.
+        args: training arguments.
+        train_dataset: training examples; may be absent for evaluation.
+        eval_dataset: documents to evaluate on.
+        processing_class: the encoder's tokenizer.
+        train_facts: training documents or name triples, for Ign F1.
+        **options: further options of `transformers.Trainer`.
+    """
+
+    def __init__(
+        self,
+        model: DocREPreTrainedModel,
+        args: DocRETrainingArguments,
+        train_dataset: TrainingExamples | None = None,
+        eval_dataset: Sequence[Document] | None = None,
+        train_facts: Sequence[Any] | None = None,
+        **options: Any,
+    ):
+        super().__init__(
+            model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
+        )
+        self.add_callback(EpochCallback())
+        self.train_facts = train_facts
+        self.metric = evaluate.load(str(metric_folder()))
+        self.stage_losses: dict[str, list[torch.Tensor]] = {}
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW over four groups: encoder or head, with or without weight decay (none on biases and norms)."""
+        if self.optimizer is None:
+            model = model or self.model
+            decayed = set(self.get_decay_parameter_names(model))
+            head_rate = self.args.head_learning_rate or self.args.learning_rate
+            groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad:
+                    is_encoder, has_decay = "encoders." in name, name in decayed
+                    group = groups.setdefault((is_encoder, has_decay), {"params": []})
+                    group["lr"] = self.args.learning_rate if is_encoder else head_rate
+                    group["weight_decay"] = self.args.weight_decay if has_decay else 0.0
+                    group["params"].append(parameter)
+            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            self.optimizer = optimizer_class([groups[key] for key in sorted(groups)], **options)
+        return self.optimizer
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The model's loss; the stages' own losses are kept for the log."""
+        output = model(**inputs)
+        for stage, loss in (output.losses or {}).items():
+            self.stage_losses.setdefault(stage, []).append(loss.detach())
+        return (output.loss, output) if return_outputs else output.loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, with the mean loss of each stage since the last time."""
+        if "loss" in logs:
+            for stage, losses in self.stage_losses.items():
+                logs[f"loss_{stage}"] = round(torch.stack(losses).mean().item(), 4)
+            self.stage_losses.clear()
+        super().log(logs, start_time)
+
+    def predict_documents(self, documents: Sequence[Document], **options: Any) -> list[Document]:
+        """Predicted documents in input order; several processes share the work.
+
+        Args:
+            documents: the documents.
+            **options: as for `Predictor.predict`.
+        """
+        rank, world = self.args.process_index, self.args.world_size
+        predictor = Predictor(self.accelerator.unwrap_model(self.model), self.processing_class)
+        mine = range(rank, len(documents), world)
+        found = predictor.predict([documents[index] for index in mine], self.args.eval_max_tokens, **options)
+        # Keyed by position, so that every document counts once, however they were dealt out.
+        gathered = dict(gather_object(list(zip(mine, found, strict=True))))
+        return [gathered[index] for index in range(len(documents))]
+
+    def score(self, predictions: Sequence[Document], references: Sequence[Document], **options: Any) -> dict[str, Any]:
+        """Scores of predicted documents by docre_f1; options as for its `compute`."""
+        return self.metric.compute(
+            predictions=[document.to_dict() for document in predictions],
+            references=[document.to_dict() for document in references],
+            train_facts=self.train_facts,
+            entities_given=self.model.config.entities_given,
+            **options,
+        )
+
+    def evaluate(
+        self,
+        eval_dataset: Sequence[Document] | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Predict the evaluation documents, score, log and return the scores, each with the prefix."""
+        references = self.eval_dataset if eval_dataset is None else eval_dataset
+        started = time.time()
+        training = self.model.training
+        scores = self.score(self.predict_documents(references), references)
+        self.model.train(training)
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        metrics |= speed_metrics(metric_key_prefix, started, num_samples=len(references))
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def save_predictions(self, predictions: Sequence[Document], scores: Mapping[str, Any], folder: str | Path) -> None:
+        """Write predicted documents and their scores to `predictions.json` and `scores.json`."""
+        if self.is_world_process_zero():
+            folder = Path(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            documents = [document.to_dict() for document in predictions]
+            (folder / "predictions.json").write_text(json.dumps(documents, ensure_ascii=False, indent=1))
+            (folder / "scores.json").write_text(json.dumps(scores, indent=1))
