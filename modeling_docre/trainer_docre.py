@@ -33,6 +33,7 @@ class DocRETrainingArguments(TrainingArguments, SamplingArguments):
     """
 
     output_dir: str | None = field(default="outputs")
+    do_train: bool = True
     learning_rate: float = 5e-5
     head_learning_rate: float | None = None
     weight_decay: float = 0.01

@@ -216,6 +216,14 @@ def test_subsets_of_pairs():
     assert other["frequent_support"] == 4
 
 
+@pytest.mark.parametrize(("distance", "long"), [(0, 0), (5, 0), (6, 1)])
+def test_long_distance_is_more_than_five_sentences(distance: int, long: int):
+    far = entity("T", mention(0, sentence=1 + distance), mention(0, sentence=9))
+    gold = document([entity("T", mention(1, sentence=1)), far], [relation(1, 0)], sentences=[WORDS] * 10)
+    result = given_scores([], gold, subsets=True)
+    assert (result["inter_support"], result["inter_long_support"]) == (int(distance > 0), long)
+
+
 def test_groups_by_entity_count():
     words = [[str(number) for number in range(12)]]
     sizes = {"a": 5, "b": 6, "c": 10, "d": 11}
