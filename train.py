@@ -12,22 +12,34 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, get_type_hints
 
 import torch
 import yaml
-from transformers import AutoTokenizer, EarlyStoppingCallback, HfArgumentParser, PreTrainedConfig, set_seed
-from transformers.trainer_utils import get_last_checkpoint, speed_metrics
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    HfArgumentParser,
+    PreTrainedConfig,
+    set_seed,
+)
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_utils import speed_metrics
 
+import dataset_scripts
 from modeling_docre import SYSTEMS, Document, Predictor, read_docred
-from modeling_docre.features import Featurizer
+from modeling_docre.features import Features, Featurizer
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
-from modeling_docre.sampling import TrainingExamples
+from modeling_docre.record_files import iter_records
+from modeling_docre.sampling import Example, TrainingExamples
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
 
@@ -43,7 +55,8 @@ class ModelArguments:
     Args:
         system: the system.
         encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`.
-        init_from: a trained model to go on from, instead of a fresh one on `encoder`.
+        init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; options of the
+            system that are given replace those of its configuration.
     """
 
     system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})
@@ -60,7 +73,8 @@ class DataArguments:
         corpus_config: the builder's configuration.
         data_dir: folder with the corpus' files; absent, they are downloaded.
         train_split, validation_split, test_split: names of the corpus' splits; a test split is optional.
-        train_file, validation_file, test_file: files in DocRED's JSON, or `.jsonl` files of Document dicts.
+        train_file, validation_file, test_file: files in DocRED's JSON, or `.jsonl` files of Document dicts; read if
+            no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
         train_facts: JSON file of (head name, tail name, relation type) triples, for Ign F1; absent, the facts of the
             training documents count.
@@ -105,40 +119,81 @@ def _is_flag(option: dataclasses.Field) -> bool:
     return option.default is not dataclasses.MISSING and option.name != "encoder_config"
 
 
-
-
-def parse_arguments(arguments: Sequence[str]) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, Any]:
-    """The four groups of arguments from an optional recipe and flags.
+def parse_arguments(
+    arguments: Sequence[str],
+) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
+    """The groups of arguments from an optional recipe and flags, the last one the system's options that were given.
 
     Raises:
         SystemExit: an option is unknown or has a wrong value; the message names it.
     """
     arguments = list(arguments)
-    if arguments and not arguments[0].startswith("-"):
-        recipe = yaml.safe_load(Path(arguments.pop(0)).read_text()) or {}
-        flags = [text for name, value in recipe.items() for text in _as_flags(name, value)]
-        arguments = [*flags, *arguments]
-    peek = argparse.ArgumentParser(add_help=False)
+    recipe = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    named = _read_recipe(recipe) if recipe else {}
+    arguments = [text for name, value in named.items() for text in _as_flags(name, value)] + arguments
+    # Abbreviations would let a misspelt option pass for another one.
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--system", default=ModelArguments.system, choices=sorted(SYSTEMS))
     options = system_options(peek.parse_known_args(arguments)[0].system)
-    parser = HfArgumentParser((ModelArguments, DataArguments, DocRETrainingArguments, options))
-    return parser.parse_args_into_dataclasses(arguments)
+    groups = (ModelArguments, DataArguments, DocRETrainingArguments, options)
+    parser = HfArgumentParser(groups, allow_abbrev=False, description=__doc__)
+    known = [item.name for group in groups for item in dataclasses.fields(group) if item.init]
+    for name in named:
+        if name not in known:
+            parser.error(f"{recipe} has the unknown option {name!r}{_suggestion(name, known)}")
+    *parsed, chosen, unknown = parser.parse_args_into_dataclasses(
+        arguments, return_remaining_strings=True, look_for_args_file=False
+    )
+    if unknown:
+        parser.error(f"unknown option {unknown[0]!r}{_suggestion(unknown[0].lstrip('-'), known)}")
+    flags = [text.partition("=")[0].replace("-", "_") for text in arguments if text.startswith("--")]
+    given = {flag[2:].removeprefix("no_") for flag in flags}
+    return (*parsed, {name: value for name, value in vars(chosen).items() if name in given})
+
+
+def _read_recipe(file: str) -> dict[str, Any]:
+    recipe = yaml.safe_load(Path(file).read_text()) or {}
+    if not isinstance(recipe, dict):
+        raise SystemExit(f"{file} holds {type(recipe).__name__}; a recipe is a YAML file of lines `option: value`")
+    return recipe
 
 
 def _as_flags(name: str, value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [] if value is None else [f"--{name}", *(json.dumps(v) if isinstance(v, dict) else str(v) for v in values)]
+    if isinstance(value, list):
+        return [f"--{name}", *map(_as_text, value)]
+    return [] if value is None else [f"--{name}={_as_text(value)}"]
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _suggestion(name: Any, known: Sequence[str]) -> str:
+    close = get_close_matches(str(name), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; --help lists all options"
 
 
 def load_corpus(arguments: DataArguments) -> Corpus:
-    """Read the documents from a corpus' builder or from files, with the label lists for a new model."""
+    """Read the documents from a corpus' builder or from files, with the label lists for a new model.
+
+    The label lists of files are those that their documents use, over all splits.
+
+    Raises:
+        ValueError: no data is named, or the corpus is unknown.
+        FileNotFoundError: a file is not there.
+        DocumentError: a document is not valid.
+    """
     if arguments.corpus is not None:
         return _from_builder(arguments)
     labels = json.loads(Path(arguments.relation_labels).read_text()) if arguments.relation_labels else {}
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
+            if not Path(file).is_file():
+                raise FileNotFoundError(f"--{split}_file names {file!r}, and there is no such file")
             splits[split] = _read_file(file, labels)
+    if not splits:
+        raise ValueError("there is no data; name a --corpus, or files with --train_file and --validation_file")
     documents = [document for documents in splits.values() for document in documents]
     relation_types = sorted({relation.type for document in documents for relation in document.relations})
     return Corpus(
@@ -152,12 +207,12 @@ def load_corpus(arguments: DataArguments) -> Corpus:
 
 
 def _from_builder(arguments: DataArguments) -> Corpus:
-    module = import_module(f"dataset_scripts.{arguments.corpus}")
-    builder_class = next(
-        item
-        for item in vars(module).values()
-        if isinstance(item, type) and item.__module__ == module.__name__ and hasattr(item, "ENTITY_TYPES")
-    )
+    builders = dict(_builders())
+    if arguments.corpus not in builders:
+        raise ValueError(
+            f"there is no corpus {arguments.corpus!r}; --corpus takes one of {', '.join(sorted(builders))}"
+        )
+    builder_class = builders[arguments.corpus]
     options = {"config_name": arguments.corpus_config} if arguments.corpus_config else {}
     builder = builder_class(data_dir=arguments.data_dir, **options)
     builder.download_and_prepare()
@@ -171,70 +226,170 @@ def _from_builder(arguments: DataArguments) -> Corpus:
     return Corpus(splits, {**labels, "relation_labels": dict(builder_class.RELATION_LABELS)})
 
 
+def _builders() -> Iterator[tuple[str, type]]:
+    """The corpora by module name, each with its builder."""
+    for module in iter_modules(dataset_scripts.__path__, "dataset_scripts."):
+        for item in vars(import_module(module.name)).values():
+            if isinstance(item, type) and item.__module__ == module.name and hasattr(item, "SOURCES"):
+                yield module.name.removeprefix("dataset_scripts."), item
+
+
 def _read_file(file: str, labels: dict[str, str]) -> list[Document]:
-    if file.endswith(".jsonl"):
-        return [Document.from_dict(json.loads(line)) for line in Path(file).read_text().splitlines() if line.strip()]
+    if file.endswith((".jsonl", ".jsonl.gz")):
+        return [Document.from_dict(record) for record in iter_records(file)]
     documents, report = read_docred(file, labels)
     logger.info("%s:\n%s", file, report)
     return documents
 
 
 def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict[str, Any]) -> tuple[Any, Any]:
-    """The model to train and its tokenizer."""
+    """The model to train and its tokenizer.
+
+    Args:
+        arguments: a fresh model on an encoder, or a trained one.
+        options: options of the configuration that were given.
+        labels: label lists of a fresh model; a trained one keeps its own.
+
+    Raises:
+        ValueError: the trained model is of another system.
+    """
     model_class = SYSTEMS[arguments.system]
-    if arguments.init_from is not None:
-        model = model_class.from_pretrained(arguments.init_from)
-        return model, AutoTokenizer.from_pretrained(arguments.init_from)
-    encoder = offline_encoder() if arguments.encoder == "offline" else arguments.encoder
-    return model_class.from_encoder(encoder, **labels, **options), AutoTokenizer.from_pretrained(encoder)
+    if arguments.init_from is None:
+        encoder = offline_encoder() if arguments.encoder == "offline" else arguments.encoder
+        return model_class.from_encoder(encoder, **labels, **options), AutoTokenizer.from_pretrained(encoder)
+    found, wanted = AutoConfig.from_pretrained(arguments.init_from).model_type, model_class.config_class.model_type
+    if found != wanted:
+        raise ValueError(
+            f"--init_from {arguments.init_from} is a {found!r} model, --system {arguments.system} is {wanted!r}"
+        )
+    model = model_class.from_pretrained(arguments.init_from, **options)
+    return model, AutoTokenizer.from_pretrained(arguments.init_from)
+
+
+def training_examples(
+    model: Any, tokenizer: Any, documents: Sequence[Document], training: DocRETrainingArguments
+) -> TrainingExamples:
+    """Training examples of the documents, after saying what the settings can reach and which documents teach nothing.
+
+    A document without a sample for any stage (no words; for relations alone, no entity pair) is left out: it would
+    make an optimiser step of weight decay and momentum alone.
+
+    Raises:
+        DocumentError: an entity or relation type of a document is not among those of the model.
+        ValueError: what is left does not fill one batch.
+    """
+    config = model.config
+    if not config.entities_given:
+        logger.info("training documents:\n%s", measure_reach(documents, config.max_span_size))
+    features: list[Features] = Featurizer(tokenizer, config)(documents)
+    examples = TrainingExamples(features, config, training, training.seed)
+    # Which samples a document has differs from epoch to epoch, how many does not.
+    kept = [item for number, item in enumerate(features) if _has_samples(examples[number], config.stages)]
+    if len(kept) < len(features):
+        logger.info(
+            "%d of %d documents hold nothing to train on and are left out", len(features) - len(kept), len(features)
+        )
+    batch = training.train_batch_size * training.world_size
+    if len(kept) < (batch if training.dataloader_drop_last else 1):
+        raise ValueError(
+            f"{len(kept)} documents with something to train on do not fill one batch of {batch}; give more documents, "
+            "or lower per_device_train_batch_size"
+        )
+    return TrainingExamples(kept, config, training, training.seed)
+
+
+def _has_samples(example: Example, stages: Sequence[str]) -> bool:
+    samples = {
+        "mention": example.span_labels,
+        "coreference": example.coreference and example.coreference[2],
+        "entity": example.entity_types,
+        "relation": example.relations and example.relations[1],
+    }
+    return any(len(samples[stage]) for stage in stages)
 
 
 def build_trainer(
     model: Any, tokenizer: Any, corpus: Corpus, data: DataArguments, training: DocRETrainingArguments
 ) -> DocRETrainer:
-    """A trainer over the corpus, after saying what the settings can reach."""
-    documents = corpus.splits["train"][: data.max_train_documents]
-    if not model.config.entities_given:
-        logger.info("training documents:\n%s", measure_reach(documents, model.config.max_span_size))
-    features = Featurizer(tokenizer, model.config)(documents)
-    facts = json.loads(Path(data.train_facts).read_text()) if data.train_facts else documents
-    callbacks = [EarlyStoppingCallback(data.early_stopping_patience)] if data.early_stopping_patience else []
+    """A trainer over the corpus.
+
+    Raises:
+        ValueError: a split that the settings need is not there.
+    """
+    documents = corpus.splits.get("train", [])[: data.max_train_documents]
+    if training.do_train and not documents:
+        raise ValueError("there are no training documents; give some, or only evaluate with --no_do_train")
+    if training.do_train and training.eval_strategy != "no" and not corpus.splits.get("validation"):
+        raise ValueError(
+            "there are no validation documents; give some, or train without evaluation by --eval_strategy no "
+            "--load_best_model_at_end false"
+        )
+    facts = json.loads(Path(data.train_facts).read_text()) if data.train_facts else documents or None
     return DocRETrainer(
         model,
         training,
-        train_dataset=TrainingExamples(features, model.config, training, training.seed),
+        train_dataset=training_examples(model, tokenizer, documents, training) if training.do_train else None,
         eval_dataset=corpus.splits.get("validation"),
         train_facts=facts,
         processing_class=tokenizer,
-        callbacks=callbacks,
+        callbacks=[EarlyStoppingCallback(data.early_stopping_patience)] if data.early_stopping_patience else [],
     )
+
+
+def last_checkpoint(folder: str) -> str | None:
+    """The newest complete checkpoint in a folder, None where there is none.
+
+    A run that is killed while it saves leaves a folder without its last part, the state of the trainer.
+    """
+    states = [file for file in Path(folder).glob("checkpoint-*/trainer_state.json") if _is_complete(file)]
+    newest = max(states, key=lambda file: int(file.parent.name.rpartition("-")[2]), default=None)
+    return None if newest is None else str(newest.parent)
+
+
+def _is_complete(state: Path) -> bool:
+    try:
+        TrainerState.load_from_json(str(state))
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def evaluate_split(trainer: DocRETrainer, split: str, documents: Sequence[Document]) -> None:
+    """Predict the documents of a split, score them, and save and log both."""
+    started = time.time()
+    predictions = trainer.predict_documents(documents)
+    speed = speed_metrics("predict", started, num_samples=len(predictions))
+    scores = trainer.score(predictions, documents, per_type=True)
+    scores |= {"thresholds": thresholds_of(trainer.model.config), **speed}
+    trainer.save_predictions(predictions, scores, Path(trainer.args.output_dir) / split)
+    logger.info("%s: %s", split, json.dumps({k: v for k, v in scores.items() if k != "per_type"}, indent=1))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, tune thresholds if asked, evaluate on each held-out split, and save model, predictions and scores."""
     model_args, data, training, options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if training.process_index == 0 else logging.WARNING, format="%(message)s")
+    if not training.do_train and model_args.init_from is None:
+        raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
     set_seed(training.seed)
     corpus = load_corpus(data)
-    model, tokenizer = build_model(model_args, dataclasses.asdict(options), corpus.labels)
+    model, tokenizer = build_model(model_args, options, corpus.labels)
     trainer = build_trainer(model, tokenizer, corpus, data, training)
     if training.do_train:
         resume = training.resume_from_checkpoint
-        result = trainer.train(get_last_checkpoint(training.output_dir) if resume == "last" else resume)
-        trainer.save_metrics("train", result.metrics)
-    if data.tune and "validation" in corpus.splits:
+        if resume == "last":
+            resume = last_checkpoint(training.output_dir)
+            logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
+        trainer.save_metrics("train", trainer.train(resume).metrics)
+    if data.tune:
+        if not corpus.splits.get("validation"):
+            raise ValueError("--tune searches the thresholds on the validation documents, and there are none")
         predictor = Predictor(trainer.model, tokenizer)
         chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
     for split in ("validation", "test"):
         if split in corpus.splits:
-            started = time.time()
-            predictions = trainer.predict_documents(corpus.splits[split])
-            speed = speed_metrics("predict", started, num_samples=len(predictions))
-            scores = trainer.score(predictions, corpus.splits[split], per_type=True)
-            scores |= {"thresholds": thresholds_of(trainer.model.config), **speed}
-            trainer.save_predictions(predictions, scores, Path(training.output_dir) / split)
-            logger.info("%s: %s", split, json.dumps({k: v for k, v in scores.items() if k != "per_type"}, indent=1))
+            evaluate_split(trainer, split, corpus.splits[split])
     trainer.save_model()
 
 

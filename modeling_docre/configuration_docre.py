@@ -4,8 +4,8 @@ Training settings (sampled negatives, learning rates, schedules) live in the tra
 pipeline in its call. Data whose order matters is a list, because JSON files sort the keys of dicts.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
+import os
 from dataclasses import field
 from typing import Any, Literal
 
@@ -59,7 +59,7 @@ class DocREConfig(PreTrainedConfig):
     long_input: Literal["windows", "extend", "error"] = "windows"
     window_overlap: int = 128
     extended_positions: int = 700
-    extra_position_std: float = 0.02
+    extra_position_std: float | int = 0.02
     add_prefix_space: bool = False
     language: str = "en"
 
@@ -71,6 +71,18 @@ class DocREConfig(PreTrainedConfig):
             # The file names the repository's pipeline code; where this package is installed, its own code answers.
             kwargs.pop("custom_pipelines", None)
         super().__post_init__(**kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as they are saved: the name of the encoder stays only where others can follow it."""
+        output = super().to_dict()
+        encoder = output.get("encoder_config")
+        if encoder and os.path.exists(encoder.get("_name_or_path") or ""):
+            del encoder["_name_or_path"]
+        return output
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The encoder's configuration, which owns the vocabulary; the Trainer writes special tokens there, not here."""
+        return self.encoder_config if isinstance(self.encoder_config, PreTrainedConfig) else self
 
     def validate_encoder(self) -> None:
         """Refuse an encoder whose configuration asks for code from somewhere else."""
@@ -89,6 +101,15 @@ class DocREConfig(PreTrainedConfig):
         for name in ("symmetric_relations", "relation_labels"):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
+
+    def validate_long_input(self) -> None:
+        """Refuse windows that cannot overlap as asked."""
+        limit = self.encoder_positions
+        if self.window_overlap < 0 or (self.long_input == "windows" and limit and self.window_overlap >= limit):
+            raise ValueError(
+                f"window_overlap is {self.window_overlap}; give a number from 0 on, less than the encoder's positions "
+                f"({limit or 'unlimited'})"
+            )
 
     @property
     def encoder_positions(self) -> int | None:
@@ -132,9 +153,9 @@ class JerexConfig(DocREConfig):
 
     task: Literal["joint", "pipeline", "mention", "coreference", "entity", "relation"] = "joint"
     relation_head: Literal["multi_instance", "global"] = "multi_instance"
-    mention_threshold: float = 0.85
-    coreference_threshold: float = 0.85
-    relation_threshold: float | None = None
+    mention_threshold: float | int = 0.85
+    coreference_threshold: float | int = 0.85
+    relation_threshold: float | int | None = None
     entity_repr: bool = True
     localized_context: bool = True
     pairing: Literal["all", "intra_sentence_or_closest"] = "all"
@@ -146,11 +167,11 @@ class JerexConfig(DocREConfig):
     edit_distance_rows: int = 300
     word_distance_rows: int = 700
     sentence_distance_rows: int = 50
-    dropout: float = 0.1
-    mention_weight: float = 1.0
-    coreference_weight: float = 1.0
-    entity_weight: float = 0.25
-    relation_weight: float = 1.0
+    dropout: float | int = 0.1
+    mention_weight: float | int = 1.0
+    coreference_weight: float | int = 1.0
+    entity_weight: float | int = 0.25
+    relation_weight: float | int = 1.0
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.relation_threshold is None:
@@ -162,6 +183,15 @@ class JerexConfig(DocREConfig):
         for name in ("mention_threshold", "coreference_threshold", "relation_threshold"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+
+    def validate_sizes(self) -> None:
+        """Refuse sizes that leave nothing to decide on, and a dropout that is no probability."""
+        rows = ("size_rows", "edit_distance_rows", "word_distance_rows", "sentence_distance_rows")
+        for name in ("max_span_size", "meta_size", *rows):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number from 1 on")
+        if not 0.0 <= self.dropout <= 1.0:
+            raise ValueError(f"dropout is {self.dropout}; give a number from 0 to 1")
 
     @property
     def stages(self) -> tuple[str, ...]:

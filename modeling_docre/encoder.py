@@ -71,14 +71,13 @@ class DocumentEncoder(nn.Module):
     """An encoder of transformers behind a flat interface.
 
     Args:
-        config: the model's configuration; its encoder configuration is copied, so that models never share one.
-        attention: attention implementation asked for; None leaves the choice to the encoder.
+        config: the model's configuration; its encoder configuration is copied, so that models never share one. An
+            attention implementation that was asked for stands in the copy, else the encoder chooses what it supports.
     """
 
-    def __init__(self, config: DocREConfig, attention: str | None = None):
+    def __init__(self, config: DocREConfig):
         super().__init__()
         encoder_config = copy.deepcopy(config.encoder_config)
-        encoder_config._attn_implementation = attention
         self.window, self.overlap = config.encoder_positions, config.window_overlap
         self.pad_token_id = encoder_config.pad_token_id or 0
         self.adopt(AutoModel.from_config(encoder_config))
@@ -127,12 +126,14 @@ def extend_positions(model: PreTrainedModel, rows: int, std: float) -> None:
         std: standard deviation of the new rows.
 
     Raises:
-        ValueError: the encoder has no such table (its positions are relative or rotary).
+        ValueError: the encoder has no such table alone (its positions are relative or rotary).
     """
     owners = [module for module in model.modules() if isinstance(getattr(module, "position_embeddings", None), nn.Embedding)]
-    if not owners:
+    # DeBERTa's relative tables depend on `max_position_embeddings` too.
+    if not owners or getattr(model.config, "relative_attention", False):
         raise ValueError(
-            f'{type(model).__name__} has no learned position table to enlarge; use `long_input="windows"` instead'
+            f"{type(model).__name__} has relative positions, no learned position table alone that could be enlarged; "
+            'use `long_input="windows"` instead'
         )
     for owner in owners:
         old = owner.position_embeddings

@@ -72,7 +72,7 @@ class DocREPreTrainedModel(PreTrainedModel):
 
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights."""
-        return DocumentEncoder(self.config, self.config._attn_implementation)
+        return DocumentEncoder(self.config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

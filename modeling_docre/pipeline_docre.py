@@ -1,9 +1,281 @@
-"""The pipeline `doc-relation-extraction`."""
+"""The pipeline `doc-relation-extraction`: text, words or documents in, graphs of entities and relations out."""
 
 from __future__ import annotations
 
-from transformers import Pipeline
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from dataclasses import replace
+from itertools import groupby, islice, repeat, zip_longest
+from numbers import Real
+from typing import Any
+
+from transformers import AutoModel, Pipeline
+from transformers.pipelines import PIPELINE_REGISTRY
+from transformers.utils import logging
+
+from .documents import Document, DocumentError, Entity, Mention
+from .inference import Predictor
+from .text import document_from_text, place_entities
+
+TASK = "doc-relation-extraction"
+BATCHES_PER_BUFFER = 32
+INPUTS_WITH_PROGRESS = 20
+_MISSING = object()
 
 
 class DocRelationExtractionPipeline(Pipeline):
-    """First version."""
+    """Extracts entities and the relations between them from documents.
+
+    ```python
+    extract = pipeline("doc-relation-extraction", model="user/model")
+    graph = extract("Ada Lovelace was born in London. She worked with Charles Babbage.")
+    ```
+
+    One input is
+
+    - a string: raw text, cut into sentences and words by rules of the model's language;
+    - a list of sentences, each a list of words: a document that is cut already;
+    - a `Document` or its dict form.
+
+    Several inputs are a list or tuple of such inputs, in any mixture: a list of strings is several texts, a list of
+    lists of strings ONE document in words, a list of those several. Any other iterable (a generator, a dataset, a
+    column of it) is read lazily, and its results come from a generator.
+
+    Each input gives one dict in the format of `Document.to_dict`: `entities` with type, score and mentions (word and
+    character offsets, the mention's text as `name`, score), and `relations` with head, tail, type, readable label,
+    score and, from models that classify mention pairs, the mention pairs that carried the relation (`mention_pairs`
+    with their share) and their sentences (`evidence`, `evidence_scores`). Character offsets need a text; documents
+    in words have none.
+
+    Arguments of a call, which may also be given at construction and are never stored in the model:
+
+    - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's.
+    - `relations`: the relation types to keep.
+    - `entities`: what is known about the entities, so that only the relations are extracted. A list of
+      `{"type": str, "mentions": [{"char_start": int, "char_end": int}, ...]}` (or `sentence`, `start`, `end` in
+      words) for one input, a list of such lists for several; or True, for the entities that a `Document` brings
+      along. Models that find no entities of their own need it, but take those of a `Document` without being told.
+    - `batch_size`: documents per pass of the model, 1 if not given. Larger batches are formed of neighbours in length
+      out of a buffer of 32 batches; results keep the order of the input.
+    - `progress`: whether a progress bar is shown; by default for lists of more than 20 inputs in a terminal.
+
+    Raises:
+        DocumentError: a document or an entity is not valid, or the model needs entities and the input has none.
+        ValueError: an argument has no such value.
+        TypeError: an input is none of the above.
+    """
+
+    _load_tokenizer = True
+    _load_processor = False
+    _load_image_processor = False
+    _load_video_processor = False
+    _load_feature_extractor = False
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.tokenizer is None:
+            raise ValueError("the pipeline has no tokenizer; give that of the model's encoder as `tokenizer`")
+        self.predictor = Predictor(self.model, self.tokenizer)
+
+    def _sanitize_parameters(
+        self,
+        threshold: float | None = None,
+        relations: Iterable[str] | None = None,
+        entities: Any = None,
+        **unknown: Any,
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Check the arguments and give each to its step."""
+        if unknown:
+            raise TypeError(
+                f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
+                "batch_size and progress"
+            )
+        if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
+            raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
+        chosen = None if relations is None else self._known_types(relations)
+        return (
+            {"entities": entities} if entities is not None else {},
+            {"threshold": float(threshold)} if threshold is not None else {},
+            {"relations": chosen} if chosen is not None else {},
+        )
+
+    def _known_types(self, names: Iterable[str]) -> frozenset[str]:
+        """The relation types to keep, each of which the model knows."""
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise ValueError(f"relations is {names!r}; give a list of relation types")
+        known, names = self.model.config.relation_types, list(names)
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(
+                f"relations has {unknown[0]!r}, which the model does not know; it knows {', '.join(known)}"
+            )
+        return frozenset(names)
+
+    def __call__(
+        self, inputs: Any, *, batch_size: int | None = None, progress: bool | None = None, **parameters: Any
+    ) -> dict[str, Any] | list[dict[str, Any]] | Iterator[dict[str, Any]]:
+        """Extract the graph of one input or of several; see the class for inputs and arguments."""
+        batch_size = next(size for size in (batch_size, self._batch_size, 1) if size is not None)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size!r}; give a whole number from 1 on")
+        stored = self._preprocess_params, self._forward_params, self._postprocess_params
+        steps = [{**old, **new} for old, new in zip(stored, self._sanitize_parameters(**parameters), strict=True)]
+        entities = steps[0].pop("entities", None)
+        if _is_one_input(inputs):
+            return next(self._stream([(inputs, entities)], 1, steps))
+        results = self._stream(_with_entities(_items(inputs), entities), batch_size, steps)
+        listed = isinstance(inputs, list | tuple)
+        if progress is None:
+            progress = listed and len(inputs) > INPUTS_WITH_PROGRESS and sys.stderr.isatty()
+        if progress:
+            results = iter(logging.tqdm(results, total=len(inputs) if isinstance(inputs, Sized) else None, unit="text"))
+        return list(results) if listed else results
+
+    def _stream(
+        self, inputs: Iterable[tuple[Any, Any]], batch_size: int, steps: list[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        """Results in the order of the inputs, buffer by buffer; inputs of similar length share a batch."""
+        preprocess, forward, postprocess = steps
+        numbered = enumerate(inputs)
+        while buffer := list(islice(numbered, 1 if batch_size == 1 else batch_size * BATCHES_PER_BUFFER)):
+            prepared = [
+                self.preprocess(item, entities=entities, number=number, **preprocess)
+                for number, (item, entities) in buffer
+            ]
+            documents: list[Document | None] = [None] * len(prepared)
+            for batch in _batches(prepared, batch_size):
+                found = self.forward([prepared[position] for position in batch], **forward)
+                for position, document in zip(batch, found, strict=True):
+                    documents[position] = document
+            yield from (self.postprocess(document, **postprocess) for document in documents)
+
+    def preprocess(self, input_: Any, entities: Any = None, number: int = 0) -> dict[str, Any]:
+        """One input as `features` and `given`, what is known about it ("entities" or None).
+
+        Args:
+            input_: text, words, a `Document` or its dict form.
+            entities: the entities of this input, or True for those of the document.
+            number: position of the input, from which text and words get their id.
+        """
+        document, bare = self._document(input_, f"text-{number}")
+        if entities is None or entities is False:
+            entities = self.model.config.entities_given
+            if entities and bare:
+                fix = (
+                    "this model finds relations between entities that you give: pass "
+                    'entities=[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}], or a Document with '
+                    "entities"
+                )
+                raise DocumentError(document.id, "entities", None, fix)
+        elif entities is True and bare:
+            raise DocumentError(
+                document.id, "entities", None, "entities=True takes those of a Document; list them here"
+            )
+        elif entities is not True:
+            document, entities = place_entities(document, entities), True
+        return {"features": self.predictor.featurizer([document])[0], "given": "entities" if entities else None}
+
+    def _document(self, input_: Any, identifier: str) -> tuple[Document, bool]:
+        """One input as a document, and whether it came without a place for entities."""
+        if isinstance(input_, Document):
+            return input_, False
+        if isinstance(input_, Mapping):
+            return Document.from_dict(input_), False
+        if isinstance(input_, str):
+            return document_from_text(input_, identifier, self.model.config.language), True
+        if _is_words(input_):
+            return Document(identifier, tuple(tuple(sentence) for sentence in input_)), True
+        raise TypeError(
+            f"input {identifier} is {_shorten(input_)}; give a string, a list of sentences that are lists of words, a "
+            "Document or its dict form"
+        )
+
+    def _forward(self, model_inputs: list[dict[str, Any]], threshold: float | None = None) -> list[Document]:
+        """Predicted documents of a batch of inputs about which the same is known."""
+        features = [item["features"] for item in model_inputs]
+        return self.predictor.predict_batch(features, model_inputs[0]["given"], relation_threshold=threshold)
+
+    def postprocess(self, model_outputs: Document, relations: frozenset[str] | None = None) -> dict[str, Any]:
+        """A predicted document as a dict, with the text of each mention and only the relation types to keep."""
+        kept = tuple(item for item in model_outputs.relations if relations is None or item.type in relations)
+        entities = tuple(_named(model_outputs, entity) for entity in model_outputs.entities)
+        return replace(model_outputs, entities=entities, relations=kept).to_dict()
+
+
+def _named(document: Document, entity: Entity) -> Entity:
+    """The entity with the text of each mention as its name, where it has none."""
+
+    def name(mention: Mention) -> Mention:
+        return mention if mention.name is not None else replace(mention, name=document.mention_text(mention))
+
+    return replace(entity, mentions=tuple(map(name, entity.mentions)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_words(value: Any) -> bool:
+    """Whether a value is a document in words: a list of lists of strings."""
+    return isinstance(value, list | tuple) and all(
+        isinstance(sentence, list | tuple) and all(isinstance(word, str) for word in sentence) for sentence in value
+    )
+
+
+def _is_one_input(value: Any) -> bool:
+    # An empty list holds no input; as an item of a list it is a document without sentences.
+    return isinstance(value, str | Mapping | Document) or (_is_words(value) and len(value) > 0)
+
+
+def _items(inputs: Any) -> Iterator[Any]:
+    """The items of several inputs; a torch dataset may have positions and a length only."""
+    if not isinstance(inputs, Iterable) and isinstance(inputs, Sized) and hasattr(inputs, "__getitem__"):
+        return (inputs[position] for position in range(len(inputs)))
+    if not isinstance(inputs, Iterable):
+        raise TypeError(f"the input is {_shorten(inputs)}; give a string, a document, or a list or iterable of them")
+    return iter(inputs)
+
+
+def _with_entities(inputs: Iterator[Any], entities: Any) -> Iterator[tuple[Any, Any]]:
+    """Each of several inputs with its own entities."""
+    if entities is None or isinstance(entities, bool):
+        return zip(inputs, repeat(entities), strict=False)
+    if isinstance(entities, str | Mapping) or not isinstance(entities, Iterable):
+        raise ValueError(f"entities is {_shorten(entities)}; for several inputs give a list of entities for each")
+    return _aligned(inputs, entities)
+
+
+def _aligned(inputs: Iterator[Any], entities: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    for number, pair in enumerate(zip_longest(inputs, entities, fillvalue=_MISSING)):
+        if pair[0] is _MISSING or pair[1] is _MISSING:
+            short = "inputs" if pair[0] is _MISSING else "lists of entities"
+            raise ValueError(f"there are only {number} {short}; give one list of entities for each input")
+        yield pair
+
+
+def _batches(prepared: list[dict[str, Any]], batch_size: int) -> Iterator[list[int]]:
+    """Positions of inputs about which the same is known, neighbours in length together."""
+
+    def known(position: int) -> bool:
+        return prepared[position]["given"] is not None
+
+    order = sorted(
+        range(len(prepared)), key=lambda number: (known(number), -len(prepared[number]["features"].input_ids))
+    )
+    for _, group in groupby(order, key=known):
+        positions = list(group)
+        for start in range(0, len(positions), batch_size):
+            yield positions[start : start + batch_size]
+
+
+def _shorten(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def _register() -> None:
+    """Make the task known to `pipeline`; of several copies of this file in a process the last one answers."""
+    PIPELINE_REGISTRY.supported_tasks.pop(TASK, None)
+    PIPELINE_REGISTRY.register_pipeline(TASK, DocRelationExtractionPipeline, pt_model=AutoModel, type="text")
+
+
+_register()

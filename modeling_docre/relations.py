@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .candidates import Contexts, Entities, MentionPairs, Spans, contexts, intra_sentence_or_closest, mention_pairs
 from .heads import ClampedEmbedding, ConcatLinear, TwoLayer
-from .ragged import chunk_bounds, in_chunks, range_max, segment_max
+from .ragged import chunk_bounds, in_chunks, range_max, segment_max, segment_starts
 
 # Mention pairs (and entity pairs) classified at once at inference: bounds the memory of very long documents.
 PAIR_CHUNK = 65_536
@@ -147,9 +147,11 @@ class MultiInstanceRelationClassifier(nn.Module):
         self, scene: Scene, pairs: Tensor, candidates: MentionPairs, context: Contexts
     ) -> Tensor:
         """One vector per mention pair; a single linear layer, without an activation."""
-        parts = [(scene.span_vectors, candidates.head), (scene.span_vectors, candidates.tail)]
+        head, tail = pairs[candidates.owner].unbind(1)  # [mention pairs] entities
+        mentions = scene.span_vectors[scene.entities.members]  # [mentions, hidden]: the other spans are not projected
+        starts = segment_starts(scene.entities.sizes)
+        parts = [(mentions, starts[head] + candidates.head_mention), (mentions, starts[tail] + candidates.tail_mention)]
         if self.entity_repr:
-            head, tail = pairs[candidates.owner].unbind(1)
             parts += [(scene.entity_vectors, head), (scene.entity_vectors, tail)]
         if self.localized_context:
             # Both directions, and all pairs of neighbouring mentions, share their context.

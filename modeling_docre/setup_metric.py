@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+from .resources import resource
+
 METRIC_NAME = "docre_f1"
 # The three parts that `evaluate` puts between its module cache and the folder of a version.
 _CACHE_PARTS = ("evaluate_modules", "metrics", f"evaluate-metric--{METRIC_NAME}")
@@ -27,12 +29,7 @@ def metric_folder() -> Path:
     Raises:
         FileNotFoundError: neither is there, so the installation is incomplete.
     """
-    package = Path(__file__).resolve().parent
-    candidates = [root / "metrics" / METRIC_NAME for root in (package, package.parent)]
-    for folder in candidates:
-        if (folder / f"{METRIC_NAME}.py").is_file():
-            return folder
-    raise FileNotFoundError(f"no {METRIC_NAME}.py in {' or '.join(map(str, candidates))}; install the package again")
+    return resource(f"metrics/{METRIC_NAME}")
 
 
 def modules_cache() -> Path:

@@ -1,13 +1,20 @@
-"""From raw text to a document: sentences and words with their character offsets."""
+"""From raw text to a document: sentences and words with their character offsets, and entities that a user marked."""
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import spacy
 
-from .documents import Document
+from .documents import Document, DocumentError, Entity
+
+_EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
 
 
 @lru_cache(maxsize=8)
@@ -16,7 +23,10 @@ def _splitter(language: str) -> Any:
     try:
         pipeline = spacy.blank(language)
     except ImportError as error:
-        raise ValueError(f"spaCy has no language {language!r}; set the config's `language` to one of its codes") from error
+        raise ValueError(
+            f"spaCy cannot cut text in language {language!r} into words; install what it asks for, or set the "
+            f"config's `language` to another of its codes: {error}"
+        ) from error
     pipeline.add_pipe("sentencizer")
     return pipeline
 
@@ -24,7 +34,7 @@ def _splitter(language: str) -> Any:
 def document_from_text(text: str, identifier: str, language: str = "en") -> Document:
     """Cut raw text into sentences and words.
 
-    Words are spaCy's tokens without white space, sentences end at sentence-final punctuation.
+    Words are spaCy's tokens without white space; sentences end at sentence-final punctuation and at empty lines.
 
     Args:
         text: any text; may be empty.
@@ -40,13 +50,167 @@ def document_from_text(text: str, identifier: str, language: str = "en") -> Docu
     splitter = _splitter(language)
     # The limit guards spaCy's statistical components, of which a blank pipeline has none.
     splitter.max_length = max(splitter.max_length, len(text) + 1)
-    sentences = [[token for token in sentence if not token.is_space] for sentence in splitter(text).sents]
-    sentences = [sentence for sentence in sentences if sentence]
+    sentences: list[list[tuple[int, int]]] = []
+    for sentence in splitter(text).sents:
+        end = None  # of the previous word in the sentence
+        for token in sentence:
+            if token.is_space:
+                continue
+            if end is None or _EMPTY_LINE.search(text, end, token.idx):
+                sentences.append([])
+            end = token.idx + len(token)
+            sentences[-1].append((token.idx, end))
     return Document(
         identifier,
-        tuple(tuple(token.text for token in sentence) for sentence in sentences),
+        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
         text=text,
-        token_offsets=tuple(
-            tuple((token.idx, token.idx + len(token)) for token in sentence) for sentence in sentences
-        ),
+        token_offsets=tuple(map(tuple, sentences)),
     )
+
+
+def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, Any]]) -> Document:
+    """Put entities that a user marked into a document, in place of its own.
+
+    A mention is given by `char_start` and `char_end` in the document's text, or by `sentence`, `start` and `end` in
+    its words; where both are there, the characters count, so the entities of an earlier result can be given as they
+    are. No mention is moved: a word that a mention's border cuts through becomes two words, and two sentences that a
+    mention spans become one.
+
+    Args:
+        document: words, and for character offsets their `text` and `token_offsets`.
+        entities: entities or their dict forms, `{"type": str, "mentions": [mention, ...]}`.
+
+    Returns:
+        The document with these entities and without relations and candidates.
+
+    Raises:
+        DocumentError: an entity lacks its type or its mentions, or a mention lies outside the text or holds no word.
+    """
+    entities = _as_dicts(document, entities)
+    characters = {where: _char_range(document, where, mention) for where, mention in _mentions(document, entities)}
+    cuts = sorted({border for span in characters.values() if span for border in span})
+    words, offsets, pieces = _cut_words(document, cuts)
+    ranges = {}
+    for where, mention in _mentions(document, entities):
+        if span := characters[where]:
+            ranges[where] = _words_inside(document, where, span, offsets)
+        else:
+            start, end = _word_range(document, where, mention)
+            ranges[where] = pieces[start], pieces[end]
+    starts = [pieces[start] for start in document.sentence_starts]
+    starts = _merge_sentences(starts, list(ranges.values()))
+    sections = list(pairwise(starts))
+    for where, mention in _mentions(document, entities):
+        start, end = ranges[where]
+        mention["sentence"] = sentence = bisect_right(starts, start) - 1
+        mention["start"], mention["end"] = start - starts[sentence], end - starts[sentence]
+        if offsets and not characters[where] and offsets[start][0] < offsets[end - 1][1]:
+            mention["char_start"], mention["char_end"] = offsets[start][0], offsets[end - 1][1]
+    recut = {
+        "sentences": [words[start:end] for start, end in sections],
+        "token_offsets": None if document.token_offsets is None else [offsets[start:end] for start, end in sections],
+    }
+    return Document.from_dict({"id": document.id, "text": document.text, **recut, "entities": entities})
+
+
+def _as_dicts(document: Document, entities: Any) -> list[dict[str, Any]]:
+    """The entities as dicts of their own, with the keys that are needed."""
+    if not isinstance(entities, list | tuple):
+        fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
+        raise DocumentError(document.id, "entities", entities, fix)
+    plain = []
+    for number, entity in enumerate(entities):
+        entity = asdict(entity) if is_dataclass(entity) else entity
+        mentions = entity.get("mentions") if isinstance(entity, Mapping) else None
+        if not isinstance(mentions, list | tuple) or not mentions or not isinstance(entity.get("type"), str):
+            fix = 'give a dict with its "type" (a string) and its "mentions" (a list of at least one)'
+            raise DocumentError(document.id, f"entities[{number}]", entity, fix)
+        copies = [asdict(item) if is_dataclass(item) else item for item in mentions]
+        plain.append({**entity, "mentions": [dict(item) if isinstance(item, Mapping) else item for item in copies]})
+    return plain
+
+
+def _mentions(document: Document, entities: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each mention with its place in the input, for messages."""
+    for number, entity in enumerate(entities):
+        for position, mention in enumerate(entity["mentions"]):
+            where = f"entities[{number}].mentions[{position}]"
+            if not isinstance(mention, dict):
+                raise DocumentError(document.id, where, mention, "give a dict with char_start and char_end")
+            yield where, mention
+
+
+def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The mention's range in the text, or None where it is given in words."""
+    start, end = span = mention.get("char_start"), mention.get("char_end")
+    if span == (None, None):
+        return None
+    where = f"{where} (char_start, char_end)"
+    if document.text is None or document.token_offsets is None:
+        raise DocumentError(document.id, where, span, "the document has words only; give sentence, start and end")
+    if any(end > start for (_, end), (start, _) in pairwise(word for line in document.token_offsets for word in line)):
+        fix = "its token_offsets do not ascend, so characters do not tell words; give sentence, start and end"
+        raise DocumentError(document.id, where, span, fix)
+    length = len(document.text)
+    if not (_is_position(start) and _is_position(end) and start < end <= length):
+        fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
+        raise DocumentError(document.id, where, span, fix)
+    return start, end
+
+
+def _is_position(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int]:
+    """The range in document word indices of a mention given by sentence and words."""
+    sentence, start, end = span = tuple(mention.get(name) for name in ("sentence", "start", "end"))
+    where = f"{where} (sentence, start, end)"
+    if not all(map(_is_position, span)):
+        fix = "give char_start and char_end, or sentence, start and end, as whole numbers from 0 on"
+        raise DocumentError(document.id, where, span, fix)
+    if sentence >= len(document.sentences):
+        raise DocumentError(document.id, where, span, f"the document has {len(document.sentences)} sentences")
+    if not start < end <= len(document.sentences[sentence]):
+        length = len(document.sentences[sentence])
+        raise DocumentError(document.id, where, span, f"give 0 <= start < end <= {length}, the sentence's length")
+    offset = document.sentence_starts[sentence]
+    return offset + start, offset + end
+
+
+def _cut_words(document: Document, cuts: Sequence[int]) -> tuple[list[str], list[tuple[int, int]], list[int]]:
+    """The document's words, those around a cut in pieces; their offsets; and the first piece of each old word."""
+    words = [word for sentence in document.sentences for word in sentence]
+    if document.token_offsets is None:
+        return words, [], list(range(len(words) + 1))
+    offsets = [span for sentence in document.token_offsets for span in sentence]
+    new_words: list[str] = []
+    new_offsets: list[tuple[int, int]] = []
+    pieces = [0]
+    for word, (start, end) in zip(words, offsets, strict=True):
+        inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+        borders = [start, *inside, end]
+        new_offsets += pairwise(borders)
+        new_words += [document.text[a:b] for a, b in pairwise(borders)] if inside else [word]
+        pieces.append(len(new_words))
+    return new_words, new_offsets, pieces
+
+
+def _words_inside(
+    document: Document, where: str, span: tuple[int, int], offsets: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    """The range of words inside a character range that cuts through no word."""
+    first = bisect_left(offsets, span[0], key=lambda word: word[0])
+    end = bisect_right(offsets, span[1], key=lambda word: word[1])
+    if first >= end:
+        found = document.text[slice(*span)]
+        raise DocumentError(document.id, f"{where} (char_start, char_end)", span, f"{found!r} holds no word; mark one")
+    return first, end
+
+
+def _merge_sentences(starts: Sequence[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """Sentence starts (and as last item the number of words) without those strictly inside a range of words."""
+    inside = {
+        border for start, end in ranges for border in starts[bisect_right(starts, start) : bisect_left(starts, end)]
+    }
+    return [start for start in starts if start not in inside]

@@ -17,19 +17,22 @@ from transformers.trainer_utils import speed_metrics
 
 from .data_collator import DocRECollator
 from .documents import Document
-from .inference import Predictor, to_device
+from .inference import Predictor
 from .modeling_docre import DocREPreTrainedModel
 from .sampling import SamplingArguments, TrainingExamples
 from .setup_metric import metric_folder
 
 
 @dataclass
-class DocRETrainingArguments(TrainingArguments, SamplingArguments):
+class DocRETrainingArguments(SamplingArguments, TrainingArguments):
     """The Trainer's arguments with the papers' defaults, the numbers of negatives, and a learning rate for the heads.
 
     Args:
         head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
         eval_max_tokens: subwords per batch in evaluation, padding included.
+
+    Raises:
+        ValueError: the workers that load the data are to live on from epoch to epoch.
     """
 
     output_dir: str | None = field(default="outputs")
@@ -50,7 +53,17 @@ class DocRETrainingArguments(TrainingArguments, SamplingArguments):
     metric_for_best_model: str | None = "eval_relation_f1"
     greater_is_better: bool | None = True
     remove_unused_columns: bool = False
+    # Else a run that was interrupted forgets how long it has not improved, and stops later than an unbroken one.
+    restore_callback_states_from_checkpoint: bool = True
     eval_max_tokens: int = 2048
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.dataloader_persistent_workers and self.dataloader_num_workers:
+            raise ValueError(
+                "dataloader_persistent_workers is set, but such workers would draw the first epoch's samples in every "
+                "epoch; leave it off"
+            )
 
 
 class EpochCallback(TrainerCallback):
@@ -88,20 +101,22 @@ class DocRETrainer(Trainer):
         self.add_callback(EpochCallback())
         self.train_facts = train_facts
         self.metric = evaluate.load(str(metric_folder()))
-        self.stage_losses: dict[str, list[torch.Tensor]] = {}
+        self.stage_losses: dict[str, torch.Tensor] = {}
+        self.losses_kept = 0
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over four groups: encoder or head, with or without weight decay (none on biases and norms)."""
         if self.optimizer is None:
             model = model or self.model
             decayed = set(self.get_decay_parameter_names(model))
-            head_rate = self.args.head_learning_rate or self.args.learning_rate
+            rate, head_rate = self.args.learning_rate, self.args.head_learning_rate
+            head_rate = rate if head_rate is None else head_rate
             groups: dict[tuple[bool, bool], dict[str, Any]] = {}
             for name, parameter in model.named_parameters():
                 if parameter.requires_grad:
                     is_encoder, has_decay = "encoders." in name, name in decayed
                     group = groups.setdefault((is_encoder, has_decay), {"params": []})
-                    group["lr"] = self.args.learning_rate if is_encoder else head_rate
+                    group["lr"] = rate if is_encoder else head_rate
                     group["weight_decay"] = self.args.weight_decay if has_decay else 0.0
                     group["params"].append(parameter)
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, model)
@@ -112,15 +127,16 @@ class DocRETrainer(Trainer):
         """The model's loss; the stages' own losses are kept for the log."""
         output = model(**inputs)
         for stage, loss in (output.losses or {}).items():
-            self.stage_losses.setdefault(stage, []).append(loss.detach())
+            self.stage_losses[stage] = self.stage_losses.get(stage, 0.0) + loss.detach()
+        self.losses_kept += 1
         return (output.loss, output) if return_outputs else output.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, with the mean loss of each stage since the last time."""
+        """Log, with the mean loss of each stage since the last time: over micro-batches, and over all processes."""
         if "loss" in logs:
-            for stage, losses in self.stage_losses.items():
-                logs[f"loss_{stage}"] = round(torch.stack(losses).mean().item(), 4)
-            self.stage_losses.clear()
+            for stage, total in self.stage_losses.items():
+                logs[f"loss_{stage}"] = self.accelerator.reduce(total / self.losses_kept, "mean").item()
+            self.stage_losses, self.losses_kept = {}, 0
         super().log(logs, start_time)
 
     def predict_documents(self, documents: Sequence[Document], **options: Any) -> list[Document]:
@@ -154,8 +170,14 @@ class DocRETrainer(Trainer):
         ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
-        """Predict the evaluation documents, score, log and return the scores, each with the prefix."""
+        """Predict the evaluation documents, score, log and return the scores, each with the prefix.
+
+        Raises:
+            ValueError: there are no documents to evaluate.
+        """
         references = self.eval_dataset if eval_dataset is None else eval_dataset
+        if not references:
+            raise ValueError("there are no documents to evaluate; give the trainer an eval_dataset, or evaluate one")
         started = time.time()
         training = self.model.training
         scores = self.score(self.predict_documents(references), references)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre import setup_metric
+from modeling_docre import resources, setup_metric
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
@@ -190,15 +190,15 @@ def test_readable_cache_with_this_version_needs_no_writing(cache: Path, monkeypa
 
 
 def test_missing_metric_is_named(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(setup_metric, "__file__", str(tmp_path / "package" / "setup_metric.py"))
-    with pytest.raises(FileNotFoundError, match=r"no docre_f1\.py in .*install the package again"):
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "package" / "resources.py"))
+    with pytest.raises(FileNotFoundError, match=r"no metrics/docre_f1 in .*install it again"):
         setup_metric.metric_folder()
-    with pytest.warns(RuntimeWarning, match="install the package again"):
+    with pytest.warns(RuntimeWarning, match="install it again"):
         assert setup_metric.install_metric() is None
 
 
 def test_metric_is_found_inside_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     inside = tmp_path / "modeling_docre" / "metrics" / "docre_f1"
     shutil.copytree(setup_metric.metric_folder(), inside)
-    monkeypatch.setattr(setup_metric, "__file__", str(tmp_path / "modeling_docre" / "setup_metric.py"))
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "modeling_docre" / "resources.py"))
     assert setup_metric.metric_folder() == inside

@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Each environment is rebuilt when what it installs changes.
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup run test lint types bench wheel clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP)-%: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$*]"
+	@touch $@
+
+setup: $(STAMP)-dev ## Make the virtual environment with everything for development
+
+run: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
+	$(BIN)/python train.py recipes/jerex_sample.yaml
+	$(BIN)/python -m modeling_docre.extract outputs/jerex_sample --file recipes/unseen_text.txt --format both
+
+test: $(STAMP)-test ## Run the tests
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)-dev ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)-dev ## Check types
+	$(BIN)/mypy
+
+bench: $(STAMP)-offline ## Measure speed and memory against the bare encoder
+	$(BIN)/python benchmarks/speed.py
+
+wheel: $(STAMP)-dev ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## Remove the virtual environment and what builds leave behind
+	rm -rf $(VENV) dist build outputs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,159 @@
+"""Time and peak memory of contenders on the same batches."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.contenders import Contender, Setup
+from benchmarks.workload import Workload
+
+TASKS = {"inference": "infer", "training": "train"}
+"""The method of a contender that does one batch of each task; also the fields of a workload with its batches."""
+
+MIB = 2**20
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def synchronize(device: torch.device | str) -> None:
+    """Wait until the device has done all it was asked to."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def interleaved_seconds(
+    contenders: Sequence[Contender], task: str, batches: Sequence[Any], repetitions: int
+) -> dict[str, np.ndarray]:
+    """Time each contender on each batch, taking turns on every batch, so that drift of the machine meets all alike.
+
+    Each contender first does the first batch untimed. The order of the turns rotates from repetition to repetition.
+
+    Args:
+        contenders: what is compared, on one device.
+        task: `"inference"` or `"training"`.
+        batches: batches of tokenised documents.
+        repetitions: how often every batch is done.
+
+    Returns:
+        Seconds by contender name, [repetitions, batches] float64.
+    """
+    runs = {contender.name: getattr(contender, TASKS[task]) for contender in contenders}
+    device, names = contenders[0].device, list(runs)
+    seconds = {name: np.zeros((repetitions, len(batches))) for name in names}
+    for run in runs.values():
+        run(batches[0])
+    for repetition in range(repetitions):
+        turn = repetition % len(names)
+        for number, batch in enumerate(batches):
+            for name in names[turn:] + names[:turn]:
+                seconds[name][repetition, number] = _seconds(runs[name], batch, device)
+    return seconds
+
+
+def _seconds(run: Callable[[Any], Any], batch: Any, device: torch.device) -> float:
+    synchronize(device)
+    started = time.perf_counter()
+    run(batch)
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+def typical_seconds(seconds: np.ndarray) -> float:
+    """Seconds for all batches: the sum over the batches of each one's median over the repetitions."""
+    return float(np.median(seconds, axis=0).sum())
+
+
+def ratio_range(seconds: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest ratio to a reference contender that a single repetition shows."""
+    ratios = seconds.sum(1) / reference.sum(1)
+    return float(ratios.min()), float(ratios.max())
+
+
+class PeakMemory:
+    """Peak memory in MiB above what was in use when this object was made.
+
+    On CUDA it counts the tensors that torch has allocated, elsewhere the resident set of the process. The kernel's
+    high-water mark (Linux) is set back before each measurement; `ru_maxrss` cannot be, and would still show the copies
+    made while the model was loaded.
+    """
+
+    def __init__(self, device: torch.device | str):
+        self.device = torch.device(device)
+        self.supported = self.device.type == "cuda" or _CLEAR.exists()
+        self._reset()
+        self.baseline = self._read("VmRSS") if self.supported else 0.0
+
+    def measure(self, run: Callable[[], Any]) -> float | None:
+        """Do `run` and return its peak, or None where the system has no way to tell."""
+        self._reset()
+        run()
+        return self._read("VmHWM") - self.baseline if self.supported else None
+
+    def _reset(self) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        elif self.supported:
+            # Freed memory that the allocator keeps would count as in use and hide what the next run needs.
+            ctypes.CDLL(None).malloc_trim(0)
+            _CLEAR.write_text("5")
+
+    def _read(self, field: str) -> float:
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / MIB
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+        return int(line.split()[1]) / 1024
+
+
+def peak_memory(
+    setup: Setup, name: str, workloads: Sequence[Workload], thresholds: Mapping[str, dict[str, float]]
+) -> dict[str, dict[str, float | None]]:
+    """Peak memory of one contender, measured in a process of its own.
+
+    Args:
+        setup: how the contender is built.
+        name: the contender.
+        workloads: the documents.
+        thresholds: by workload name, the thresholds to decide by.
+
+    Returns:
+        By workload name and task, MiB above the loaded model. A training step counts the optimiser's state.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_peaks, setup, name, workloads, thresholds).result()
+
+
+def _peaks(
+    setup: Setup, name: str, workloads: Sequence[Workload], thresholds: Mapping[str, dict[str, float]]
+) -> dict[str, dict[str, float | None]]:
+    torch.set_num_threads(setup.threads)
+    contender = setup.build(name)
+    smallest = min((batch for workload in workloads for batch in workload.inference), key=_subwords)
+    contender.infer(smallest[:1])  # what torch and the libraries load on first use
+    memory = PeakMemory(setup.device)
+    peaks: dict[str, dict[str, float | None]] = {workload.name: {} for workload in workloads}
+    for task in TASKS:
+        if task == "training":
+            contender.train(workloads[0].training[0])  # the optimiser makes its state in the first step
+        for workload in workloads:
+            contender.set_thresholds(thresholds.get(workload.name, {}))
+            peaks[workload.name][task] = memory.measure(lambda: _run(contender, task, workload))  # noqa: B023
+    return peaks
+
+
+def _subwords(batch: Sequence[Any]) -> int:
+    return sum(len(item.input_ids) for item in batch)
+
+
+def _run(contender: Contender, task: str, workload: Workload) -> None:
+    for batch in getattr(workload, task):
+        getattr(contender, TASKS[task])(batch)

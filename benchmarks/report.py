@@ -1,0 +1,136 @@
+"""The report of a speed measurement as Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from benchmarks.contenders import BARE, Setup
+from benchmarks.stage_clock import STAGES
+
+LOADS = ("words", "spans", "mentions", "entities", "entity_pairs", "mention_pairs", "relations")
+
+
+def machine(setup: Setup) -> dict[str, Any]:
+    """What the figures were measured on; `load_average` (one minute) tells whether the machine was idle before."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": setup.threads,
+        "device": torch.cuda.get_device_name(setup.device) if setup.device.startswith("cuda") else "cpu",
+        "dtype": setup.dtype,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The whole report of `speed.measure_all`."""
+    corpus = [row for row in report["measurements"] if row["workload"] == "corpus"]
+    growth = [row for row in report["measurements"] if row["workload"] != "corpus"]
+    data, settings = report["data"], report["settings"]
+    blocks = [
+        "## Speed and memory beside the encoder alone",
+        f"`{report['command']}`",
+        ", ".join(f"{name} {value}" for name, value in report["machine"].items()),
+        f"Documents: {data['file']}; inference on {data['inference_documents']}, training steps on the first "
+        f"{data['training_documents']}, {settings['repetitions']} repetitions, up to {settings['max_tokens']} subwords per "
+        f"inference batch. Tokenisation, which comes before what is timed, takes {1000 * data['tokenise_seconds']:.1f} ms "
+        "per document.",
+        _comparison(corpus),
+        "### Mean load per document",
+        _loads([row for row in report["loads"] if row["workload"] == "corpus"]),
+    ]
+    if growth:
+        long_loads = [row for row in report["loads"] if row["workload"] != "corpus"]
+        blocks += ["### Growth with the length of a document", _growth(growth), _loads(long_loads)]
+    for encoder in dict.fromkeys(row["encoder"] for row in report["stages"]):
+        rows = [row for row in report["stages"] if row["encoder"] == encoder]
+        blocks += [f"### Milliseconds per document and share of each stage, {encoder}", _stages(rows)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the leading ones of text are right-aligned by their figures."""
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _comparison(rows: Sequence[dict[str, Any]]) -> str:
+    head = ["encoder", "task", "contender", "documents/s", "time, ratio to encoder", "peak above model, MiB", "ratio"]
+    return table(
+        head,
+        (
+            [row["encoder"], row["task"], row["contender"], f"{row['documents_per_second']:.2f}", *_costs(row)]
+            for row in rows
+        ),
+    )
+
+
+def _growth(rows: Sequence[dict[str, Any]]) -> str:
+    head = ["encoder", "words", "subwords", "task", "contender", "s/document"]
+    head += ["time, ratio to encoder", "peak above model, MiB", "ratio"]
+    return table(
+        head,
+        (
+            [
+                row["encoder"],
+                f"{row['words']:.0f}",
+                f"{row['subwords']:.0f}",
+                row["task"],
+                row["contender"],
+                f"{row['seconds'] / row['documents']:.3f}",
+                *_costs(row),
+            ]
+            for row in rows
+        ),
+    )
+
+
+def _costs(row: dict[str, Any]) -> list[str]:
+    """Cells of the time ratio with its range over the repetitions, the peak and the peak's ratio."""
+    ratio = "1"
+    if row["contender"] != BARE:
+        low, high = row["time_ratio_range"]
+        ratio = f"{row['time_ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return [ratio, _number(row["peak_mib"], 0), "1" if row["contender"] == BARE else _number(row["memory_ratio"], 2)]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "not measured" if value is None else f"{value:.{digits}f}"
+
+
+def _loads(rows: Sequence[dict[str, Any]]) -> str:
+    head = ["documents", "found by", *(name.replace("_", " ") for name in LOADS)]
+    return table(head, ([row["workload"], row["source"], *(f"{row[name]:.1f}" for name in LOADS)] for row in rows))
+
+
+def _stages(rows: Sequence[dict[str, Any]]) -> str:
+    """Stages down, one column per contender and task."""
+    head = ["stage", *(f"{row['contender']}, {row['task']}" for row in rows)]
+    totals = [sum(row["seconds"].values()) for row in rows]
+    lines = [
+        [stage, *(_share(row["seconds"][stage], total, row["documents"]) for row, total in zip(rows, totals, strict=True))]
+        for stage in STAGES
+    ]
+    lines.append(["all", *(f"{1000 * total / row['documents']:.1f}" for row, total in zip(rows, totals, strict=True))])
+    return table(head, lines)
+
+
+def _share(seconds: float, total: float, documents: int) -> str:
+    return f"{1000 * seconds / documents:.1f} ({100 * seconds / total:.1f} %)"

@@ -1,0 +1,262 @@
+"""Speed and peak memory of JEREX beside its encoder alone, in one run, on real documents.
+
+    python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--checkpoint DIR] [--out FILE --json FILE]
+
+Contenders are JEREX with the multi-instance classifier, JEREX with the global one, and the encoder of either alone, with
+the same weights, on the same batches, with the same optimiser. BERT-base has random weights (time does not depend on
+them), MiniLM its own. `README.md` beside this file says what is timed.
+
+**Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the sum
+over the batches of each batch's median over the repetitions; the range behind a ratio is that of single repetitions.
+
+**Memory.** Each contender runs in a process of its own; the figure is the peak above the loaded model.
+
+**Load.** Heads with random weights find nothing or everything, so their thresholds are set for each set of documents:
+as many mentions, clusters and relations in all as the gold annotation has. The report shows the load that came of it
+beside that of the gold annotation. A checkpoint decides by its own thresholds.
+
+**Growth.** Documents of given lengths are real documents laid end to end. The encoder reads them in windows; mentions
+grow with the length, the pairs that the heads classify at inference with its square.
+
+Nothing is asserted: the figures are for reading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+# Runs from a source checkout, installed or not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.contenders import BARE, DTYPES, ENCODERS, Contender, JerexContender, Setup
+from benchmarks.measure import TASKS, interleaved_seconds, peak_memory, ratio_range, typical_seconds
+from benchmarks.report import machine, markdown
+from benchmarks.stage_clock import stage_seconds
+from benchmarks.workload import (
+    Workload,
+    concatenate,
+    corpus_workload,
+    default_data,
+    label_lists,
+    match_gold_load,
+    mean_load,
+    read_documents,
+)
+from modeling_docre import Document
+from modeling_docre.features import Features, Featurizer
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="DocRED JSON or .jsonl of Document dicts (default: Re-DocRED, sample)")
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS))
+    parser.add_argument("--checkpoint", help="folder of a trained JEREX, measured instead of random heads")
+    parser.add_argument("--documents", type=int, default=30, help="documents of the inference comparison")
+    parser.add_argument("--training_documents", type=int, default=8, help="of these, documents of the training comparison")
+    parser.add_argument("--lengths", type=int, nargs="*", default=[250, 500, 1000, 2000, 4000], help="words")
+    parser.add_argument("--growth_encoders", nargs="*", choices=ENCODERS, default=["minilm"])
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--max_tokens", type=int, default=2048, help="subwords per inference batch, padding included")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch on the CPU")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--out", type=Path, help="file for the Markdown report")
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    options = parser.parse_args(arguments)
+    for name in ("documents", "training_documents", "repetitions", "max_tokens", "threads"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}; give a number of at least 1")
+    return options
+
+
+def measure_all(options: argparse.Namespace, command: str) -> dict[str, Any]:
+    """All figures of a run.
+
+    Returns:
+        `command`, `machine`, `data`, `settings`; `measurements`: one row per encoder, set of documents, task and contender;
+        `loads`: one row per set of documents, for gold and for each JEREX; `stages`: seconds per stage.
+    """
+    file = options.data or default_data()
+    documents = read_documents(file)
+    setups = _setups(options, label_lists(documents))
+    torch.set_num_threads(options.threads)
+    report: dict[str, Any] = {"command": command, "machine": machine(setups[0])}
+    report |= {"settings": {name: getattr(options, name) for name in ("repetitions", "max_tokens")}}
+    report |= {"loads": [], "measurements": [], "stages": []}
+    for setup in setups:
+        grows = bool(options.checkpoint) or setup.encoder in options.growth_encoders
+        part = _measure_encoder(setup, documents, options.lengths if grows else [], options)
+        for name in ("loads", "measurements", "stages"):
+            report[name] += part[name]
+        report["data"] = {"file": "/".join(file.parts[-2:]), **part["data"]}
+    return report
+
+
+def _setups(options: argparse.Namespace, labels: dict[str, list[str]]) -> list[Setup]:
+    shared = {"device": options.device, "dtype": options.dtype, "threads": options.threads}
+    if options.checkpoint:
+        return [Setup(Path(options.checkpoint).name, checkpoint=options.checkpoint, **shared)]
+    return [Setup(encoder, labels=labels, **shared) for encoder in options.encoders]
+
+
+def _measure_encoder(
+    setup: Setup, documents: Sequence[Document], lengths: Sequence[int], options: argparse.Namespace
+) -> dict[str, Any]:
+    """The figures of one encoder."""
+    contenders = [setup.build(name) for name in setup.contenders]
+    heads = [contender for contender in contenders if isinstance(contender, JerexContender)]
+    started = time.perf_counter()
+    features = Featurizer(setup.tokenizer, heads[0].config)(documents[: options.documents])
+    tokenise_seconds = (time.perf_counter() - started) / len(features)
+    workloads = [corpus_workload(features, options.training_documents, options.max_tokens)]
+    workloads += _long_workloads(documents, lengths, heads[0])
+    thresholds = {head.name: _thresholds(head, workloads, setup) for head in heads}
+    loads = _loads(setup, workloads, heads, thresholds)
+    seconds, stages = _times(setup, contenders, workloads, thresholds, options.repetitions)
+    names = [contender.name for contender in contenders]
+    del contenders, heads  # their memory is wanted by the processes that measure memory
+    peaks = {}
+    for name in names:
+        _say(setup, f"peak memory of {name}")
+        peaks[name] = peak_memory(setup, name, workloads, thresholds.get(name, {}))
+    rows = [
+        _row(setup, workload, task, name, seconds[workload.name, task], peaks)
+        for workload in workloads
+        for task in TASKS
+        for name in names
+    ]
+    corpus = workloads[0]
+    data = {"inference_documents": len(features), "training_documents": len(corpus.training)}
+    data["tokenise_seconds"] = tokenise_seconds
+    return {"measurements": rows, "loads": loads, "stages": stages, "data": data}
+
+
+def _long_workloads(documents: Sequence[Document], lengths: Sequence[int], head: JerexContender) -> list[Workload]:
+    """One document per length, for inference and for training."""
+    features = head.predictor.featurizer([concatenate(documents, length) for length in lengths])
+    return [Workload(item.document.id, [[item]], [[item]]) for item in features]
+
+
+def _thresholds(head: JerexContender, workloads: Sequence[Workload], setup: Setup) -> dict[str, dict[str, float]]:
+    """By workload, the thresholds that give a load like gold; none for a checkpoint, which keeps its own."""
+    if setup.checkpoint:
+        return {}
+    _say(setup, f"thresholds of {head.name}")
+    return {workload.name: match_gold_load(head.predictor, workload.inference) for workload in workloads}
+
+
+def _loads(
+    setup: Setup,
+    workloads: Sequence[Workload],
+    heads: Sequence[JerexContender],
+    thresholds: dict[str, dict[str, dict[str, float]]],
+) -> list[dict[str, Any]]:
+    """What the documents hold by the gold annotation, and what each JEREX finds in them."""
+    rows = []
+    for workload in workloads:
+        found = {"gold": workload.documents}
+        for head in heads:
+            head.set_thresholds(thresholds[head.name].get(workload.name, {}))
+            predicted = [document for batch in workload.inference for document in head.infer(batch)]
+            found[f"{head.name}, {setup.encoder}"] = predicted
+        span_size = heads[0].config.max_span_size
+        rows += [
+            {"workload": workload.name, "encoder": setup.encoder, "source": source, **mean_load(documents, span_size)}
+            for source, documents in found.items()
+        ]
+    return rows
+
+
+def _times(
+    setup: Setup,
+    contenders: Sequence[Contender],
+    workloads: Sequence[Workload],
+    thresholds: dict[str, dict[str, dict[str, float]]],
+    repetitions: int,
+) -> tuple[dict[tuple[str, str], dict[str, np.ndarray]], list[dict[str, Any]]]:
+    """Seconds by (workload, task) and contender, and the stages' share on the corpus.
+
+    All inference comes before all training, which changes the weights and with them the load.
+    """
+    seconds, stages = {}, []
+    for task in TASKS:
+        for workload in workloads:
+            _say(setup, f"{task}, {workload.name}")
+            batches = getattr(workload, task)
+            for contender in contenders:
+                contender.set_thresholds(thresholds.get(contender.name, {}).get(workload.name, {}))
+            seconds[workload.name, task] = interleaved_seconds(contenders, task, batches, repetitions)
+        for contender in contenders:
+            if isinstance(contender, JerexContender):
+                contender.set_thresholds(thresholds[contender.name].get("corpus", {}))
+                stages.append(_stage_row(setup, contender, task, getattr(workloads[0], task)))
+    return seconds, stages
+
+
+def _stage_row(
+    setup: Setup, contender: JerexContender, task: str, batches: Sequence[Sequence[Features]]
+) -> dict[str, Any]:
+    row = {"encoder": setup.encoder, "contender": contender.name, "task": task, "documents": sum(map(len, batches))}
+    return row | {"seconds": stage_seconds(contender, task, batches)}
+
+
+def _row(
+    setup: Setup,
+    workload: Workload,
+    task: str,
+    name: str,
+    seconds: dict[str, np.ndarray],
+    peaks: dict[str, dict[str, dict[str, float | None]]],
+) -> dict[str, Any]:
+    """The figures of one contender on one set of documents, beside the bare encoder's."""
+    features = [item for batch in getattr(workload, task) for item in batch]
+    total = typical_seconds(seconds[name])
+    peak, bare_peak = (peaks[key][workload.name][task] for key in (name, BARE))
+    return {
+        "encoder": setup.encoder,
+        "workload": workload.name,
+        "task": task,
+        "contender": name,
+        "documents": len(features),
+        "words": float(np.mean([item.document.sentence_starts[-1] for item in features])),
+        "subwords": float(np.mean([len(item.input_ids) for item in features])),
+        "seconds": total,
+        "documents_per_second": len(features) / total,
+        "time_ratio": total / typical_seconds(seconds[BARE]),
+        "time_ratio_range": ratio_range(seconds[name], seconds[BARE]),
+        "batch_seconds": seconds[name].tolist(),
+        "peak_mib": peak,
+        "memory_ratio": peak / bare_peak if peak is not None and bare_peak else None,
+    }
+
+
+def _say(setup: Setup, text: str) -> None:
+    print(f"{setup.encoder}: {text}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the report and write the files asked for."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = parse(given)
+    report = measure_all(options, shlex.join(["python", "benchmarks/speed.py", *given]))
+    text = markdown(report)
+    print(text)
+    if options.out:
+        options.out.write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

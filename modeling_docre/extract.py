@@ -1,0 +1,34 @@
+"""Extract the graph of a text from the command line: `python -m modeling_docre.extract MODEL [TEXT]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import pipeline
+
+from .graph_text import format_graph
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both."""
+    parser = argparse.ArgumentParser(prog="python -m modeling_docre.extract", description=__doc__)
+    parser.add_argument("model", help="folder or Hub name of a trained model")
+    parser.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
+    parser.add_argument("--file", type=Path, help="a text file")
+    parser.add_argument("--threshold", type=float, help="least score of a relation, instead of the model's own")
+    parser.add_argument("--format", choices=("table", "json", "both"), default="table")
+    options = parser.parse_args(arguments)
+    text = options.text or (options.file.read_text(encoding="utf-8") if options.file else sys.stdin.read())
+    graph = pipeline("doc-relation-extraction", model=options.model)(text, threshold=options.threshold)
+    if options.format != "json":
+        print(format_graph(graph))
+    if options.format != "table":
+        print(json.dumps(graph, ensure_ascii=False, indent=1))
+
+
+if __name__ == "__main__":
+    main()

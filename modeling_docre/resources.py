@@ -1,0 +1,22 @@
+"""Finds the files that come with the package: inside it when installed from a wheel, beside it in a source checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def resource(name: str) -> Path:
+    """Path of a file or folder that comes with the package.
+
+    Args:
+        name: its path from the root of the repository, e.g. `metrics/docre_f1`.
+
+    Raises:
+        FileNotFoundError: it is in neither place, so the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parent
+    places = [root / name for root in (package, package.parent)]
+    for place in places:
+        if place.exists():
+            return place
+    raise FileNotFoundError(f"no {name} in {' or '.join(str(place.parent) for place in places)}; install it again")

@@ -1,0 +1,159 @@
+"""Ragged operations against loops over dense tensors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modeling_docre.ragged import (
+    RangeMax,
+    chunk_bounds,
+    in_chunks,
+    positions_in_segments,
+    ragged_product,
+    range_max,
+    segment_max,
+    segment_starts,
+)
+
+COUNTS = st.lists(st.integers(0, 5), max_size=8)
+
+
+def dense_range_max(values: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
+    """The papers' max-pooling: add -1e30 outside the range, maximum over all positions; zeros for empty ranges."""
+    rows = torch.arange(len(values))
+    mask = (rows >= ranges[:, :1]) & (rows < ranges[:, 1:])  # [queries, rows]
+    maxima = (values + (~mask)[:, :, None] * -1e30).amax(1)
+    return torch.where(mask.any(1)[:, None], maxima, torch.zeros_like(maxima))
+
+
+def all_ranges(rows: int) -> torch.Tensor:
+    return torch.tensor([(start, end) for start in range(rows) for end in range(rows + 1)])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 9, 16, 17, 33])
+def test_every_range_has_its_maximum(rows):
+    values, ranges = torch.randn(rows, 3, dtype=torch.float64), all_ranges(rows)
+    assert torch.equal(range_max(values, ranges), dense_range_max(values, ranges))
+
+
+def test_negative_maxima_are_kept_and_empty_ranges_are_zero():
+    values = -torch.rand(6, 2, dtype=torch.float64) - 1
+    found = range_max(values, torch.tensor([[0, 6], [3, 3], [5, 2], [6, 6], [2, 3]]))
+    assert torch.equal(found[0], values.amax(0))
+    assert not found[1:4].any()
+    assert torch.equal(found[4], values[2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_maxima_are_exact_in_every_float_type(dtype):
+    values = torch.randn(40, 4).to(dtype)
+    ranges = all_ranges(40)
+    expected = dense_range_max(values.double(), ranges).to(dtype)
+    assert torch.equal(range_max(values, ranges), expected)
+
+
+@given(st.integers(1, 300), st.data())
+@settings(max_examples=30, deadline=None)
+def test_ranges_of_any_length(rows, data):
+    bounds = st.integers(0, rows)
+    ranges = torch.tensor(data.draw(st.lists(st.tuples(bounds, bounds), min_size=1, max_size=10)))
+    values = torch.arange(rows * 2, dtype=torch.float64).view(rows, 2)[torch.randperm(rows)]
+    assert torch.equal(range_max(values, ranges), dense_range_max(values, ranges))
+
+
+def test_a_table_may_be_built_for_longer_ranges_than_rows():
+    values = torch.randn(5, 2)
+    assert torch.equal(RangeMax(values, 1000)(torch.tensor([[0, 5]]))[0], values.amax(0))
+
+
+def test_range_max_gradients_equal_those_of_the_dense_formula():
+    ranges = all_ranges(11)
+    weights = torch.randn(len(ranges), 3, dtype=torch.float64)
+    gradients = []
+    values = torch.randn(11, 3, dtype=torch.float64)
+    for pool in (range_max, dense_range_max):
+        leaf = values.clone().requires_grad_()
+        (pool(leaf, ranges) * weights).sum().backward()
+        gradients.append(leaf.grad)
+    assert torch.allclose(*gradients, atol=1e-12)
+
+
+def test_range_max_passes_gradcheck():
+    values = torch.randn(9, 2, dtype=torch.float64, requires_grad=True)
+    ranges = torch.tensor([[0, 9], [2, 5], [4, 4], [8, 9], [1, 8]])
+    assert torch.autograd.gradcheck(lambda rows: range_max(rows, ranges), values)
+
+
+def test_tied_maxima_share_a_gradient_of_one():
+    values = torch.zeros(7, 1, requires_grad=True)
+    range_max(values, torch.tensor([[0, 7]])).sum().backward()
+    assert values.grad.sum() == pytest.approx(1)
+
+
+def test_nothing_asked_and_nothing_there():
+    assert range_max(torch.randn(3, 4), torch.zeros(0, 2, dtype=torch.int64)).shape == (0, 4)
+    assert torch.equal(range_max(torch.zeros(0, 4), torch.zeros(2, 2, dtype=torch.int64)), torch.zeros(2, 4))
+
+
+@given(st.lists(st.integers(0, 4), max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_segment_max_is_the_maximum_of_each_owner(owners):
+    values = torch.randn(len(owners), 3, dtype=torch.float64) - 3
+    index = torch.tensor(owners, dtype=torch.int64)
+    found = segment_max(values, index, 5)
+    for owner in range(5):
+        rows = values[index == owner]
+        assert torch.equal(found[owner], rows.amax(0) if len(rows) else torch.zeros(3, dtype=torch.float64))
+
+
+def test_segment_max_passes_gradcheck():
+    values = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    owners = torch.tensor([2, 0, 0, 2, 3, 0])
+    assert torch.autograd.gradcheck(lambda rows: segment_max(rows, owners, 5), values)
+
+
+@given(COUNTS)
+@settings(max_examples=50, deadline=None)
+def test_positions_in_segments(counts):
+    owners, positions = positions_in_segments(torch.tensor(counts, dtype=torch.int64))
+    expected = [(owner, position) for owner, count in enumerate(counts) for position in range(count)]
+    assert list(zip(owners.tolist(), positions.tolist(), strict=True)) == expected
+    starts = segment_starts(torch.tensor(counts, dtype=torch.int64)).tolist()
+    assert starts == [sum(counts[:owner]) for owner in range(len(counts))]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_ragged_product_is_nested_loops(sizes):
+    left, right = (torch.tensor([size[side] for size in sizes], dtype=torch.int64) for side in (0, 1))
+    product = ragged_product(left, right)
+    expected = [(n, i, j) for n, (a, b) in enumerate(sizes) for i in range(a) for j in range(b)]
+    assert list(zip(*(values.tolist() for values in product), strict=True)) == expected
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 12))
+@settings(max_examples=80, deadline=None)
+def test_chunks_cover_all_segments_within_the_limit(counts, limit):
+    bounds = list(chunk_bounds(torch.tensor(counts, dtype=torch.int64), limit))
+    assert [segment for start, end in bounds for segment in range(start, end)] == list(range(len(counts)))
+    for start, end in bounds:
+        assert end > start
+        assert sum(counts[start:end]) <= limit or end == start + 1
+    for (start, end), (_, after) in zip(bounds, bounds[1:], strict=False):
+        assert sum(counts[start : end + 1]) > limit, (start, end, after)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 4, 7])
+def test_in_chunks_equals_one_call(rows):
+    values = torch.randn(rows, 2)
+    sizes = []
+
+    def double(part: slice) -> torch.Tensor:
+        sizes.append(len(values[part]))
+        return values[part] * 2
+
+    assert torch.equal(in_chunks(double, rows, 3), values * 2)
+    assert max(sizes) <= 3 and sum(sizes) == rows
