@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import torch
 import yaml
@@ -112,11 +112,20 @@ def system_options(system: str) -> type:
     config_class = SYSTEMS[system].config_class
     own = [f for f in dataclasses.fields(config_class) if f.name not in _BASE_FIELDS and _is_flag(f)]
     hints = get_type_hints(config_class, localns={"torch": torch})  # transformers imports torch for its hints only
-    return dataclasses.make_dataclass("SystemOptions", [(f.name, hints[f.name], field(default=f.default)) for f in own])
+    flags = [(f.name, _flag_type(hints[f.name]), field(default=f.default)) for f in own]
+    return dataclasses.make_dataclass("SystemOptions", flags)
 
 
 def _is_flag(option: dataclasses.Field) -> bool:
     return option.default is not dataclasses.MISSING and option.name != "encoder_config"
+
+
+def _flag_type(hint: Any) -> Any:
+    """The type of a flag; options that take whole and other numbers alike become one type."""
+    kinds = get_args(hint)
+    if float not in kinds:
+        return hint
+    return float | None if type(None) in kinds else float
 
 
 def parse_arguments(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from modeling_docre import JerexConfig, JerexModel, Predictor
 from modeling_docre.features import Features
@@ -21,6 +22,19 @@ BARE = "bare encoder"
 JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
 ENCODERS = ("bert-base", "minilm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a JEREX decides by instead of its configuration's own values.
+
+    Args:
+        thresholds: values by name of the configuration's option.
+        mention_shifts: by document id, what is added to its mention logits.
+    """
+
+    thresholds: dict[str, float] = field(default_factory=dict)
+    mention_shifts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,7 @@ class Setup:
 
         The bare encoder is the encoder of a JEREX that is built and thrown away (the first one of a pipeline model).
         """
+        disable_progress_bar()
         torch.manual_seed(0)
         if self.checkpoint is not None:
             model = JerexModel.from_pretrained(self.checkpoint)
@@ -74,8 +89,9 @@ class Setup:
             head = next((head for head, known in JEREX.items() if known == name), "global")
             model = JerexModel.from_encoder(self.new_encoder(), relation_head=head, **self.labels)
         model = model.to(self.device, DTYPES[self.dtype])
-        predictor = Predictor(model, self.tokenizer)
-        return Contender(name, model.encoders[0]) if name == BARE else JerexContender(name, model, predictor)
+        if name == BARE:
+            return Contender(name, model.encoders[0])
+        return JerexContender(name, model, Predictor(model, self.tokenizer))
 
 
 class Contender:
@@ -91,8 +107,8 @@ class Contender:
         self.device = next(module.parameters()).device
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=1e-5, fused=True)
 
-    def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Decide by these thresholds from now on (an encoder decides nothing)."""
+    def decide_by(self, decisions: Decisions) -> None:
+        """Decide by these from now on (an encoder decides nothing)."""
 
     @torch.inference_mode()
     def infer(self, batch: Sequence[Features]) -> Any:
@@ -129,15 +145,37 @@ class JerexContender(Contender):
         super().__init__(name, model)
         self.model, self.predictor, self.config = model, predictor, model.config
         self.sampling = SamplingArguments()
+        self.decisions = Decisions()
+        self._document_shifts = self._span_shifts = torch.zeros(0)
+        model.register_forward_pre_hook(self._spread_shifts, with_kwargs=True)
+        cast(nn.Module, model.mention_classifier).register_forward_hook(self._shift_mentions)
 
-    def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Decide by these thresholds from now on."""
-        for name, value in thresholds.items():
+    def decide_by(self, decisions: Decisions) -> None:
+        """Decide by these from now on; what they do not name stays as it is."""
+        self.decisions = decisions
+        for name, value in decisions.thresholds.items():
             setattr(self.config, name, value)
 
     def infer(self, batch: Sequence[Features]) -> Any:
         """Predicted documents of one batch."""
+        self._prepare_shifts(batch)
         return self.predictor.predict_batch(batch)
+
+    def run(self, batch: Sequence[Features]) -> tuple[Any, Mapping[str, Any]]:
+        """The model's raw output for one batch, and the batch's spans."""
+        self._prepare_shifts(batch)
+        return self.predictor.run(batch)
+
+    def _prepare_shifts(self, batch: Sequence[Features]) -> None:
+        shifts = [self.decisions.mention_shifts.get(item.document.id, 0.0) for item in batch]
+        self._document_shifts = torch.tensor(shifts, device=self.device)
+
+    def _spread_shifts(self, module: nn.Module, arguments: Any, options: dict[str, Any]) -> None:
+        if not module.training:
+            self._span_shifts = self._document_shifts[options["spans"]["document"]]  # [spans]
+
+    def _shift_mentions(self, module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
+        return None if module.training else logits.float() + self._span_shifts
 
     def loss(self, batch: Sequence[Features]) -> Tensor:
         """The weighted loss of all stages on sampled candidates."""

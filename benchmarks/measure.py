@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.contenders import Contender, Setup
+from benchmarks.contenders import Contender, Decisions, Setup
 from benchmarks.workload import Workload
 
 TASKS = {"inference": "infer", "training": "train"}
@@ -115,7 +115,7 @@ class PeakMemory:
 
 
 def peak_memory(
-    setup: Setup, name: str, workloads: Sequence[Workload], thresholds: Mapping[str, dict[str, float]]
+    setup: Setup, name: str, workloads: Sequence[Workload], decisions: Mapping[str, Decisions]
 ) -> dict[str, dict[str, float | None]]:
     """Peak memory of one contender, measured in a process of its own.
 
@@ -123,17 +123,17 @@ def peak_memory(
         setup: how the contender is built.
         name: the contender.
         workloads: the documents.
-        thresholds: by workload name, the thresholds to decide by.
+        decisions: by workload name, what to decide by; empty for the model's own thresholds.
 
     Returns:
         By workload name and task, MiB above the loaded model. A training step counts the optimiser's state.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_peaks, setup, name, workloads, thresholds).result()
+        return pool.submit(_peaks, setup, name, workloads, decisions).result()
 
 
 def _peaks(
-    setup: Setup, name: str, workloads: Sequence[Workload], thresholds: Mapping[str, dict[str, float]]
+    setup: Setup, name: str, workloads: Sequence[Workload], decisions: Mapping[str, Decisions]
 ) -> dict[str, dict[str, float | None]]:
     torch.set_num_threads(setup.threads)
     contender = setup.build(name)
@@ -145,7 +145,7 @@ def _peaks(
         if task == "training":
             contender.train(workloads[0].training[0])  # the optimiser makes its state in the first step
         for workload in workloads:
-            contender.set_thresholds(thresholds.get(workload.name, {}))
+            contender.decide_by(decisions.get(workload.name, Decisions()))
             peaks[workload.name][task] = memory.measure(lambda: _run(contender, task, workload))  # noqa: B023
     return peaks
 

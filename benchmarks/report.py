@@ -49,12 +49,13 @@ def markdown(report: dict[str, Any]) -> str:
         f"`{report['command']}`",
         ", ".join(f"{name} {value}" for name, value in report["machine"].items()),
         f"Documents: {data['file']}; inference on {data['inference_documents']}, training steps on the first "
-        f"{data['training_documents']}, {settings['repetitions']} repetitions, up to {settings['max_tokens']} subwords per "
-        f"inference batch. Tokenisation, which comes before what is timed, takes {1000 * data['tokenise_seconds']:.1f} ms "
-        "per document.",
+        f"{data['training_documents']}; repetitions: {settings['repetitions']}; up to {settings['max_tokens']} "
+        "subwords per inference batch. Tokenisation, which comes before what is timed, takes "
+        f"{1000 * data['tokenise_seconds']:.1f} ms per document.",
         _comparison(corpus),
         "### Mean load per document",
         _loads([row for row in report["loads"] if row["workload"] == "corpus"]),
+        "Pairs of mentions are those of different entities; the global classifier does not list them.",
     ]
     if growth:
         long_loads = [row for row in report["loads"] if row["workload"] != "corpus"]
@@ -66,7 +67,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the leading ones of text are right-aligned by their figures."""
+    """A Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
@@ -117,20 +118,18 @@ def _number(value: float | None, digits: int) -> str:
 
 def _loads(rows: Sequence[dict[str, Any]]) -> str:
     head = ["documents", "found by", *(name.replace("_", " ") for name in LOADS)]
-    return table(head, ([row["workload"], row["source"], *(f"{row[name]:.1f}" for name in LOADS)] for row in rows))
+    cells = ((row["workload"], row["source"], *(f"{row[name]:.1f}" for name in LOADS)) for row in rows)
+    return table(head, dict.fromkeys(cells))  # gold is the same for all encoders
 
 
 def _stages(rows: Sequence[dict[str, Any]]) -> str:
     """Stages down, one column per contender and task."""
     head = ["stage", *(f"{row['contender']}, {row['task']}" for row in rows)]
-    totals = [sum(row["seconds"].values()) for row in rows]
-    lines = [
-        [stage, *(_share(row["seconds"][stage], total, row["documents"]) for row, total in zip(rows, totals, strict=True))]
-        for stage in STAGES
-    ]
-    lines.append(["all", *(f"{1000 * total / row['documents']:.1f}" for row, total in zip(rows, totals, strict=True))])
+    lines = [[stage, *(_share(row, stage) for row in rows)] for stage in STAGES]
+    lines.append(["all", *(f"{1000 * sum(row['seconds'].values()) / row['documents']:.1f}" for row in rows)])
     return table(head, lines)
 
 
-def _share(seconds: float, total: float, documents: int) -> str:
-    return f"{1000 * seconds / documents:.1f} ({100 * seconds / total:.1f} %)"
+def _share(row: dict[str, Any], stage: str) -> str:
+    seconds, total = row["seconds"][stage], sum(row["seconds"].values())
+    return f"{1000 * seconds / row['documents']:.1f} ({100 * seconds / total:.1f} %)"

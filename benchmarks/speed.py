@@ -2,18 +2,20 @@
 
     python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--checkpoint DIR] [--out FILE --json FILE]
 
-Contenders are JEREX with the multi-instance classifier, JEREX with the global one, and the encoder of either alone, with
-the same weights, on the same batches, with the same optimiser. BERT-base has random weights (time does not depend on
-them), MiniLM its own. `README.md` beside this file says what is timed.
+Contenders are JEREX with the multi-instance classifier, JEREX with the global one, and the encoder of either alone,
+with the same weights, on the same batches, with the same optimiser. BERT-base has random weights (time does not depend
+on them), MiniLM its own. `README.md` beside this file says what is timed.
 
-**Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the sum
-over the batches of each batch's median over the repetitions; the range behind a ratio is that of single repetitions.
+**Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the
+sum over the batches of each batch's median over the repetitions; the range behind a ratio is that of single
+repetitions.
 
 **Memory.** Each contender runs in a process of its own; the figure is the peak above the loaded model.
 
-**Load.** Heads with random weights find nothing or everything, so their thresholds are set for each set of documents:
-as many mentions, clusters and relations in all as the gold annotation has. The report shows the load that came of it
-beside that of the gold annotation. A checkpoint decides by its own thresholds.
+**Load.** Heads with random weights would find nothing or everything, and pairs grow with the square of what they find.
+So each document keeps as many of its best-scored spans as it has gold mentions, and the thresholds of coreference and
+relations are set so that there are as many clusters and relations as in gold. The report shows the load that came of
+it beside that of the gold annotation. A checkpoint decides by its own thresholds.
 
 **Growth.** Documents of given lengths are real documents laid end to end. The encoder reads them in windows; mentions
 grow with the length, the pairs that the heads classify at inference with its square.
@@ -38,7 +40,8 @@ import torch
 # Runs from a source checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.contenders import BARE, DTYPES, ENCODERS, Contender, JerexContender, Setup
+from benchmarks.contenders import BARE, DTYPES, ENCODERS, Contender, Decisions, JerexContender, Setup
+from benchmarks.load import match_gold_load, mean_load
 from benchmarks.measure import TASKS, interleaved_seconds, peak_memory, ratio_range, typical_seconds
 from benchmarks.report import machine, markdown
 from benchmarks.stage_clock import stage_seconds
@@ -48,8 +51,6 @@ from benchmarks.workload import (
     corpus_workload,
     default_data,
     label_lists,
-    match_gold_load,
-    mean_load,
     read_documents,
 )
 from modeling_docre import Document
@@ -59,11 +60,11 @@ from modeling_docre.features import Features, Featurizer
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="DocRED JSON or .jsonl of Document dicts (default: Re-DocRED, sample)")
+    parser.add_argument("--data", type=Path, help="DocRED JSON, or .jsonl of Document dicts")
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS))
     parser.add_argument("--checkpoint", help="folder of a trained JEREX, measured instead of random heads")
     parser.add_argument("--documents", type=int, default=30, help="documents of the inference comparison")
-    parser.add_argument("--training_documents", type=int, default=8, help="of these, documents of the training comparison")
+    parser.add_argument("--training_documents", type=int, default=8, help="of these, those trained on")
     parser.add_argument("--lengths", type=int, nargs="*", default=[250, 500, 1000, 2000, 4000], help="words")
     parser.add_argument("--growth_encoders", nargs="*", choices=ENCODERS, default=["minilm"])
     parser.add_argument("--repetitions", type=int, default=3)
@@ -84,8 +85,8 @@ def measure_all(options: argparse.Namespace, command: str) -> dict[str, Any]:
     """All figures of a run.
 
     Returns:
-        `command`, `machine`, `data`, `settings`; `measurements`: one row per encoder, set of documents, task and contender;
-        `loads`: one row per set of documents, for gold and for each JEREX; `stages`: seconds per stage.
+        `command`, `machine`, `data`, `settings`; `measurements`: one row per encoder, set of documents, task and
+        contender; `loads`: one row per encoder and set of documents, for gold and each JEREX; `stages`: seconds.
     """
     file = options.data or default_data()
     documents = read_documents(file)
@@ -121,15 +122,15 @@ def _measure_encoder(
     tokenise_seconds = (time.perf_counter() - started) / len(features)
     workloads = [corpus_workload(features, options.training_documents, options.max_tokens)]
     workloads += _long_workloads(documents, lengths, heads[0])
-    thresholds = {head.name: _thresholds(head, workloads, setup) for head in heads}
-    loads = _loads(setup, workloads, heads, thresholds)
-    seconds, stages = _times(setup, contenders, workloads, thresholds, options.repetitions)
+    decisions = {head.name: _decisions(head, workloads, setup) for head in heads}
+    loads = _loads(setup, workloads, heads, decisions)
+    seconds, stages = _times(setup, contenders, workloads, decisions, options.repetitions)
     names = [contender.name for contender in contenders]
     del contenders, heads  # their memory is wanted by the processes that measure memory
     peaks = {}
     for name in names:
         _say(setup, f"peak memory of {name}")
-        peaks[name] = peak_memory(setup, name, workloads, thresholds.get(name, {}))
+        peaks[name] = peak_memory(setup, name, workloads, decisions.get(name, {}))
     rows = [
         _row(setup, workload, task, name, seconds[workload.name, task], peaks)
         for workload in workloads
@@ -137,7 +138,7 @@ def _measure_encoder(
         for name in names
     ]
     corpus = workloads[0]
-    data = {"inference_documents": len(features), "training_documents": len(corpus.training)}
+    data: dict[str, float] = {"inference_documents": len(features), "training_documents": len(corpus.training)}
     data["tokenise_seconds"] = tokenise_seconds
     return {"measurements": rows, "loads": loads, "stages": stages, "data": data}
 
@@ -148,26 +149,26 @@ def _long_workloads(documents: Sequence[Document], lengths: Sequence[int], head:
     return [Workload(item.document.id, [[item]], [[item]]) for item in features]
 
 
-def _thresholds(head: JerexContender, workloads: Sequence[Workload], setup: Setup) -> dict[str, dict[str, float]]:
-    """By workload, the thresholds that give a load like gold; none for a checkpoint, which keeps its own."""
+def _decisions(head: JerexContender, workloads: Sequence[Workload], setup: Setup) -> dict[str, Decisions]:
+    """By workload, decisions that give a load like gold; none for a checkpoint, which decides by its own thresholds."""
     if setup.checkpoint:
         return {}
-    _say(setup, f"thresholds of {head.name}")
-    return {workload.name: match_gold_load(head.predictor, workload.inference) for workload in workloads}
+    _say(setup, f"load of {head.name}")
+    return {workload.name: match_gold_load(head, workload.inference) for workload in workloads}
 
 
 def _loads(
     setup: Setup,
     workloads: Sequence[Workload],
     heads: Sequence[JerexContender],
-    thresholds: dict[str, dict[str, dict[str, float]]],
+    decisions: dict[str, dict[str, Decisions]],
 ) -> list[dict[str, Any]]:
     """What the documents hold by the gold annotation, and what each JEREX finds in them."""
     rows = []
     for workload in workloads:
         found = {"gold": workload.documents}
         for head in heads:
-            head.set_thresholds(thresholds[head.name].get(workload.name, {}))
+            head.decide_by(decisions[head.name].get(workload.name, Decisions()))
             predicted = [document for batch in workload.inference for document in head.infer(batch)]
             found[f"{head.name}, {setup.encoder}"] = predicted
         span_size = heads[0].config.max_span_size
@@ -182,7 +183,7 @@ def _times(
     setup: Setup,
     contenders: Sequence[Contender],
     workloads: Sequence[Workload],
-    thresholds: dict[str, dict[str, dict[str, float]]],
+    decisions: dict[str, dict[str, Decisions]],
     repetitions: int,
 ) -> tuple[dict[tuple[str, str], dict[str, np.ndarray]], list[dict[str, Any]]]:
     """Seconds by (workload, task) and contender, and the stages' share on the corpus.
@@ -195,11 +196,11 @@ def _times(
             _say(setup, f"{task}, {workload.name}")
             batches = getattr(workload, task)
             for contender in contenders:
-                contender.set_thresholds(thresholds.get(contender.name, {}).get(workload.name, {}))
+                contender.decide_by(decisions.get(contender.name, {}).get(workload.name, Decisions()))
             seconds[workload.name, task] = interleaved_seconds(contenders, task, batches, repetitions)
         for contender in contenders:
             if isinstance(contender, JerexContender):
-                contender.set_thresholds(thresholds[contender.name].get("corpus", {}))
+                contender.decide_by(decisions[contender.name].get("corpus", Decisions()))
                 stages.append(_stage_row(setup, contender, task, getattr(workloads[0], task)))
     return seconds, stages
 

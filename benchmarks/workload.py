@@ -1,4 +1,4 @@
-"""What the contenders work on: real documents, longer ones made of them, and a load like that of the gold annotation."""
+"""What the contenders work on: real documents, and longer ones made of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from modeling_docre import Document, Predictor, read_docred
-from modeling_docre.candidates import span_candidates
-from modeling_docre.coreference import complete_linkage, symmetric_scores
+from modeling_docre import Document, Entity, Relation, read_docred
 from modeling_docre.features import Features
 from modeling_docre.inference import token_batches
 from modeling_docre.record_files import iter_records
@@ -70,7 +64,7 @@ def label_lists(documents: Sequence[Document]) -> dict[str, list[str]]:
 
 
 def corpus_workload(features: Sequence[Features], training_documents: int, max_tokens: int) -> Workload:
-    """Documents as they come: inference batches by subwords, training on the first ones, one a step (JEREX section 4)."""
+    """Documents as they come: inference batches by subwords, training steps on one document each."""
     batches = token_batches([len(item.input_ids) for item in features], max_tokens)
     inference = [[features[index] for index in batch] for batch in batches]
     return Workload("corpus", inference, [[item] for item in features[:training_documents]])
@@ -79,12 +73,13 @@ def corpus_workload(features: Sequence[Features], training_documents: int, max_t
 def concatenate(documents: Sequence[Document], words: int) -> Document:
     """A document of at most `words` words out of real ones laid end to end, with their entities and relations.
 
-    It ends with the last sentence that still fits (the first sentence always does). Documents repeat where the corpus is
-    shorter. No entity spans two of the documents, so mentions and entities grow with the length, and pairs with its
+    It ends with the last sentence that still fits (the first sentence always does). Documents repeat where the corpus
+    is shorter. No entity spans two of the documents, so mentions and entities grow with the length, and pairs with its
     square.
     """
     sentences: list[tuple[str, ...]] = []
-    entities, relations = [], []
+    entities: list[Entity] = []
+    relations: list[Relation] = []
     for document in cycle(documents):
         if sum(map(len, sentences)) > words:
             break
@@ -120,87 +115,3 @@ def _first_words(document: Document, words: int) -> Document:
             if relation.head in index and relation.tail in index
         ),
     )
-
-
-def mean_load(documents: Sequence[Document], max_span_size: int) -> dict[str, float]:
-    """Means per document of everything that costs time: words, candidate spans, mentions, entities and pairs.
-
-    Args:
-        documents: gold or predicted documents; pairs are ordered ones, mention pairs those of two different entities.
-        max_span_size: longest candidate span in words.
-    """
-    rows = [_load(document, max_span_size) for document in documents]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def _load(document: Document, max_span_size: int) -> dict[str, int]:
-    sizes = [len(entity.mentions) for entity in document.entities]
-    return {
-        "words": document.sentence_starts[-1],
-        "spans": len(span_candidates(document.sentence_starts, max_span_size)[0]),
-        "mentions": sum(sizes),
-        "entities": len(sizes),
-        "entity_pairs": len(sizes) * (len(sizes) - 1),
-        "mention_pairs": sum(sizes) ** 2 - sum(size**2 for size in sizes),
-        "relations": len(document.relations),
-    }
-
-
-def match_gold_load(predictor: Predictor, batches: Batches) -> dict[str, float]:
-    """Set the thresholds so that the model finds about as much as the gold annotation holds, and return them.
-
-    Heads with random weights would find nothing or everything, and their cost would be arbitrary. Stage by stage, with the
-    earlier thresholds fixed: the mention threshold is the score of the n-th best candidate span, where the batches hold n
-    gold mentions together; the coreference threshold is the one whose clusters are as many as the gold entities, found
-    by bisection over the stored pair scores; the relation threshold is again the n-th best score. What a document gets
-    depends on its scores; only the sums over all documents agree with gold.
-
-    Args:
-        predictor: a model with all four stages; the thresholds of its configuration are changed.
-        batches: batches of documents with gold entities and relations.
-    """
-    config = predictor.config
-    documents = [item.document for batch in batches for item in batch]
-    config.mention_threshold = 1.0  # the mention scores alone are wanted
-    scores = torch.cat([torch.sigmoid(predictor.run(batch)[0].mention_logits.float()).cpu() for batch in batches])
-    config.mention_threshold = _nth_best(
-        scores, sum(len(entity.mentions) for document in documents for entity in document.entities)
-    )
-    pair_scores = [item for batch in batches for item in _pair_scores(predictor, batch)]
-    config.coreference_threshold = _threshold_for_clusters(
-        pair_scores, sum(len(document.entities) for document in documents)
-    )
-    scores = torch.cat(
-        [torch.sigmoid(predictor.run(batch)[0].relation_logits.float()).flatten().cpu() for batch in batches]
-    )
-    config.relation_threshold = _nth_best(scores, sum(len(document.relations) for document in documents))
-    return {name: getattr(config, name) for name in ("mention_threshold", "coreference_threshold", "relation_threshold")}
-
-
-def _nth_best(scores: torch.Tensor, wanted: int) -> float:
-    """The threshold that the `wanted` best scores reach, 1.0 for none of them."""
-    if not wanted or not len(scores):
-        return 1.0
-    return float(scores.sort(descending=True).values[min(wanted, len(scores)) - 1])
-
-
-def _pair_scores(predictor: Predictor, batch: list[Features]) -> list[tuple[np.ndarray, int]]:
-    """Scores of the mention pairs, and the number of mentions, of each document of a batch."""
-    output, spans = predictor.run(batch)
-    logits = output.coreference_logits.float()
-    scores: Any = symmetric_scores(torch.sigmoid(logits), predictor.config.coref_symmetrise).cpu().numpy()
-    mentions = torch.bincount(spans["document"][output.mentions.cpu()], minlength=len(batch)).tolist()
-    ends = np.cumsum([count * (count - 1) // 2 for count in mentions])
-    return list(zip(np.split(scores, ends[:-1]), mentions, strict=True))
-
-
-def _threshold_for_clusters(pair_scores: Sequence[tuple[np.ndarray, int]], wanted: int) -> float:
-    """The threshold at which complete linkage leaves about `wanted` clusters over all documents together."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        found = sum(len(np.unique(complete_linkage(scores, count, middle))) for scores, count in pair_scores)
-        if found == wanted:
-            return middle
-        low, high = (middle, high) if found < wanted else (low, middle)
-    return (low + high) / 2

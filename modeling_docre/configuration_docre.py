@@ -19,6 +19,8 @@ _BASE_KEYS = frozenset(
     "_attn_implementation_internal experts_implementation _experts_implementation_internal auto_map custom_pipelines "
     "model_type".split()
 )
+# The Trainer writes these into the configuration of every model it trains; they mean nothing to these models.
+_TRAINER_KEYS = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id")
 # Encoders that number positions from the padding index on and so lose that many rows of their position table.
 _POSITIONS_AFTER_PADDING = frozenset(
     "camembert data2vec-text ibert longformer luke mpnet roberta roberta-prelayernorm xlm-roberta xlm-roberta-xl "
@@ -64,6 +66,8 @@ class DocREConfig(PreTrainedConfig):
     language: str = "en"
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for name in _TRAINER_KEYS:
+            kwargs.pop(name, None)
         if unknown := sorted(set(kwargs) - _BASE_KEYS):
             known = sorted(set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__))
             raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {', '.join(known)}")
@@ -79,10 +83,6 @@ class DocREConfig(PreTrainedConfig):
         if encoder and os.path.exists(encoder.get("_name_or_path") or ""):
             del encoder["_name_or_path"]
         return output
-
-    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The encoder's configuration, which owns the vocabulary; the Trainer writes special tokens there, not here."""
-        return self.encoder_config if isinstance(self.encoder_config, PreTrainedConfig) else self
 
     def validate_encoder(self) -> None:
         """Refuse an encoder whose configuration asks for code from somewhere else."""

@@ -81,7 +81,7 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
         return np.zeros(count, dtype=np.int64)
     tree = linkage(1.0 - scores.astype(np.float64), method="complete")
     # SciPy merges at distances up to and including its limit.
-    clusters = fcluster(tree, np.nextafter(1.0 - threshold, 0.0), criterion="distance")
+    clusters = fcluster(tree, np.nextafter(1.0 - threshold, -1.0), criterion="distance")
     _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 

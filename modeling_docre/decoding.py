@@ -111,9 +111,10 @@ class _Decoder:
         if document.token_offsets is None:
             return Mention(sentence, start, end, score=score)
         offsets = document.token_offsets[sentence]
-        return Mention(
-            sentence, start, end, score=score, char_start=offsets[start][0], char_end=offsets[end - 1][1]
-        )
+        char_start, char_end = offsets[start][0], offsets[end - 1][1]
+        if char_start >= char_end:  # words without a character in the text
+            return Mention(sentence, start, end, score=score)
+        return Mention(sentence, start, end, score=score, char_start=char_start, char_end=char_end)
 
     def _relations(self, first: int, end: int, members: list[np.ndarray]) -> list[Relation]:
         """Relations among the entities `first` to `end`, best score first."""

@@ -137,7 +137,7 @@ class Featurizer:
     def decoded_texts(self, features: Features, word_ranges: np.ndarray) -> list[str]:
         """The string of each span as the tokenizer decodes its subwords, with unknown tokens visible."""
         ids = features.input_ids
-        return self.tokenizer.batch_decode(
-            [ids[start:end] for start, end in features.subword_ranges(word_ranges).tolist()],
-            clean_up_tokenization_spaces=True,
-        )
+        return [
+            self.tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=True)
+            for start, end in features.subword_ranges(word_ranges).tolist()
+        ]

@@ -64,7 +64,7 @@ class Predictor:
     def example(self, features: Features, given: str | None = None) -> Example:
         """What the model is asked about a document."""
         if given := given or self.given:
-            return given_example(features, self.config, given)
+            return given_example(features, self.config, self.featurizer, given)
         return candidate_example(features, self.config, self.featurizer)
 
     @torch.inference_mode()

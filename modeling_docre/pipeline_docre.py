@@ -47,7 +47,7 @@ class DocRelationExtractionPipeline(Pipeline):
     with their share) and their sentences (`evidence`, `evidence_scores`). Character offsets need a text; documents
     in words have none.
 
-    Arguments of a call, which may also be given at construction and are never stored in the model:
+    Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
     - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's.
     - `relations`: the relation types to keep.
@@ -141,12 +141,11 @@ class DocRelationExtractionPipeline(Pipeline):
                 self.preprocess(item, entities=entities, number=number, **preprocess)
                 for number, (item, entities) in buffer
             ]
-            documents: list[Document | None] = [None] * len(prepared)
+            documents: dict[int, Document] = {}
             for batch in _batches(prepared, batch_size):
                 found = self.forward([prepared[position] for position in batch], **forward)
-                for position, document in zip(batch, found, strict=True):
-                    documents[position] = document
-            yield from (self.postprocess(document, **postprocess) for document in documents)
+                documents |= zip(batch, found, strict=True)
+            yield from (self.postprocess(documents[position], **postprocess) for position in range(len(prepared)))
 
     def preprocess(self, input_: Any, entities: Any = None, number: int = 0) -> dict[str, Any]:
         """One input as `features` and `given`, what is known about it ("entities" or None).
@@ -167,9 +166,8 @@ class DocRelationExtractionPipeline(Pipeline):
                 )
                 raise DocumentError(document.id, "entities", None, fix)
         elif entities is True and bare:
-            raise DocumentError(
-                document.id, "entities", None, "entities=True takes those of a Document; list them here"
-            )
+            fix = "True takes those of a Document; for text and words give a list of them"
+            raise DocumentError(document.id, "entities", True, fix)
         elif entities is not True:
             document, entities = place_entities(document, entities), True
         return {"features": self.predictor.featurizer([document])[0], "given": "entities" if entities else None}

@@ -62,17 +62,19 @@ class Example:
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
     """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
-    decoded = config.edit_distance_text == "decoded"
-    texts = featurizer.decoded_texts(features, word_ranges) if decoded else features.span_texts(word_ranges)
+    texts = _compared_texts(features, word_ranges, config, featurizer)
     return Example(features, word_ranges, sentences, span_texts=texts)
 
 
-def given_example(features: Features, config: DocREConfig, given: str = "entities") -> Example:
+def given_example(
+    features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities"
+) -> Example:
     """The mentions or the entities of a document as given, for a model that finds the rest.
 
     Args:
         features: the document.
         config: names the entity types.
+        featurizer: decodes subwords where coreference compares those.
         given: `"entities"` hands over the clusters and their types, `"clusters"` the clusters alone, `"mentions"`
             the distinct mention spans alone, in the order in which inference lists spans.
     """
@@ -83,7 +85,8 @@ def given_example(features: Features, config: DocREConfig, given: str = "entitie
         order = order[np.sort(first)]
         word_ranges, sentences = word_ranges[order], sentences[order]
         labels = np.ones(len(word_ranges), dtype=np.float32)
-        return Example(features, word_ranges, sentences, features.span_texts(word_ranges), span_labels=labels)
+        texts = _compared_texts(features, word_ranges, config, featurizer)
+        return Example(features, word_ranges, sentences, span_texts=texts, span_labels=labels)
     types = entity_type_ids(features.document, config.entity_types) if given == "entities" else None
     members = np.arange(len(word_ranges))
     return Example(features, word_ranges, sentences, members=members, sizes=_sizes(features), entity_types=types)
@@ -123,6 +126,15 @@ def training_example(
         entity_types=entity_type_ids(document, config.entity_types) if {"entity", "relation"} & set(stages) else None,
         relations=relations,
     )
+
+
+def _compared_texts(
+    features: Features, word_ranges: np.ndarray, config: DocREConfig, featurizer: Featurizer
+) -> list[str]:
+    """The strings of spans that coreference compares at inference."""
+    if config.edit_distance_text == "decoded":
+        return featurizer.decoded_texts(features, word_ranges)
+    return features.span_texts(word_ranges)
 
 
 def _sizes(features: Features) -> np.ndarray:
@@ -194,11 +206,17 @@ class TrainingExamples(Dataset):
 
     def __init__(self, features: Sequence[Features], config: DocREConfig, arguments: SamplingArguments, seed: int):
         self.features, self.config, self.arguments, self.seed = features, config, arguments, seed
-        self.epoch = 0
+        # Shared, so that workers that outlive an epoch hear of the next one.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose samples are drawn."""
+        return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the samples of this epoch from now on (the training loop calls it)."""
-        self.epoch = epoch
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.features)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import spacy
 
-from .documents import Document, DocumentError, Entity
+from .documents import Document, DocumentError, Entity, Mention
 
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
 
@@ -72,9 +73,9 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     """Put entities that a user marked into a document, in place of its own.
 
     A mention is given by `char_start` and `char_end` in the document's text, or by `sentence`, `start` and `end` in
-    its words; where both are there, the characters count, so the entities of an earlier result can be given as they
-    are. No mention is moved: a word that a mention's border cuts through becomes two words, and two sentences that a
-    mention spans become one.
+    its words; where both are there, the characters count if the document knows those of its words, so the entities of
+    an earlier result can be given as they are. No mention is moved: a word that a mention's border cuts through becomes
+    two words, and two sentences that a mention spans become one.
 
     Args:
         document: words, and for character offsets their `text` and `token_offsets`.
@@ -89,6 +90,8 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     entities = _as_dicts(document, entities)
     characters = {where: _char_range(document, where, mention) for where, mention in _mentions(document, entities)}
     cuts = sorted({border for span in characters.values() if span for border in span})
+    if cuts:
+        _check_order(document)
     words, offsets, pieces = _cut_words(document, cuts)
     ranges = {}
     for where, mention in _mentions(document, entities):
@@ -120,12 +123,12 @@ def _as_dicts(document: Document, entities: Any) -> list[dict[str, Any]]:
         raise DocumentError(document.id, "entities", entities, fix)
     plain = []
     for number, entity in enumerate(entities):
-        entity = asdict(entity) if is_dataclass(entity) else entity
+        entity = asdict(entity) if isinstance(entity, Entity) else entity
         mentions = entity.get("mentions") if isinstance(entity, Mapping) else None
         if not isinstance(mentions, list | tuple) or not mentions or not isinstance(entity.get("type"), str):
             fix = 'give a dict with its "type" (a string) and its "mentions" (a list of at least one)'
             raise DocumentError(document.id, f"entities[{number}]", entity, fix)
-        copies = [asdict(item) if is_dataclass(item) else item for item in mentions]
+        copies = [asdict(item) if isinstance(item, Mention) else item for item in mentions]
         plain.append({**entity, "mentions": [dict(item) if isinstance(item, Mapping) else item for item in copies]})
     return plain
 
@@ -142,14 +145,16 @@ def _mentions(document: Document, entities: Sequence[Mapping[str, Any]]) -> Iter
 
 def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int] | None:
     """The mention's range in the text, or None where it is given in words."""
-    start, end = span = mention.get("char_start"), mention.get("char_end")
+    start: Any = mention.get("char_start")
+    end: Any = mention.get("char_end")
+    span = (start, end)
     if span == (None, None):
         return None
     where = f"{where} (char_start, char_end)"
     if document.text is None or document.token_offsets is None:
-        raise DocumentError(document.id, where, span, "the document has words only; give sentence, start and end")
-    if any(end > start for (_, end), (start, _) in pairwise(word for line in document.token_offsets for word in line)):
-        fix = "its token_offsets do not ascend, so characters do not tell words; give sentence, start and end"
+        if mention.get("start") is not None:
+            return None
+        fix = "the document has no token_offsets into a text; give sentence, start and end"
         raise DocumentError(document.id, where, span, fix)
     length = len(document.text)
     if not (_is_position(start) and _is_position(end) and start < end <= length):
@@ -158,13 +163,25 @@ def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
     return start, end
 
 
+def _check_order(document: Document) -> None:
+    """Refuse words that do not follow each other in the text, since a range of characters is then no range of words."""
+    offsets = [span for sentence in document.token_offsets or () for span in sentence]
+    for (_, end), (start, _) in pairwise(offsets):
+        if start < end:
+            fix = (
+                "words must ascend in the text for mentions in characters; give sentence, start and end of each instead"
+            )
+            raise DocumentError(document.id, "token_offsets", (end, start), fix)
+
+
 def _is_position(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int]:
     """The range in document word indices of a mention given by sentence and words."""
-    sentence, start, end = span = tuple(mention.get(name) for name in ("sentence", "start", "end"))
+    span: tuple[Any, ...] = tuple(mention.get(name) for name in ("sentence", "start", "end"))
+    sentence, start, end = span
     where = f"{where} (sentence, start, end)"
     if not all(map(_is_position, span)):
         fix = "give char_start and char_end, or sentence, start and end, as whole numbers from 0 on"
@@ -181,7 +198,7 @@ def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
 def _cut_words(document: Document, cuts: Sequence[int]) -> tuple[list[str], list[tuple[int, int]], list[int]]:
     """The document's words, those around a cut in pieces; their offsets; and the first piece of each old word."""
     words = [word for sentence in document.sentences for word in sentence]
-    if document.token_offsets is None:
+    if document.token_offsets is None or document.text is None:
         return words, [], list(range(len(words) + 1))
     offsets = [span for sentence in document.token_offsets for span in sentence]
     new_words: list[str] = []
@@ -203,7 +220,7 @@ def _words_inside(
     first = bisect_left(offsets, span[0], key=lambda word: word[0])
     end = bisect_right(offsets, span[1], key=lambda word: word[1])
     if first >= end:
-        found = document.text[slice(*span)]
+        found = (document.text or "")[slice(*span)]
         raise DocumentError(document.id, f"{where} (char_start, char_end)", span, f"{found!r} holds no word; mark one")
     return first, end
 

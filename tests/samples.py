@@ -84,5 +84,5 @@ def batch(
         elif kind == "candidates":
             examples.append(candidate_example(features, config, featurizer))
         else:
-            examples.append(given_example(features, config, kind))
+            examples.append(given_example(features, config, featurizer, kind))
     return DocRECollator()(examples)

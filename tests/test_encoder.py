@@ -25,7 +25,13 @@ from modeling_docre.configuration_docre import JerexConfig
 from modeling_docre.encoder import DocumentEncoder, extend_positions, window_layout, window_starts
 from modeling_docre.modeling_jerex import JerexModel
 
-_SMALL = {"vocab_size": 50, "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+_SMALL = {
+    "vocab_size": 50,
+    "num_hidden_layers": 2,
+    "hidden_size": 16,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+}
 _TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
 _RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
 ENCODERS = {

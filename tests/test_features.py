@@ -1,0 +1,135 @@
+"""Alignment of words and subwords, labels, and documents that are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from samples import ANNA, ODD_DOCUMENTS, build, featurize
+from strategies import documents
+from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
+
+from modeling_docre.configuration_docre import JerexConfig
+from modeling_docre.documents import DocumentError
+from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_matrix
+
+
+def config(**options) -> JerexConfig:
+    return JerexConfig(**{"encoder_config": tiny_encoder_config(), "window_overlap": 16, **options})
+
+
+@given(documents())
+@settings(max_examples=60, deadline=None)
+def test_every_word_has_the_subwords_of_its_own_tokenization(document):
+    (features,) = featurize([document], config())
+    tokenizer = tiny_tokenizer()
+    words = [word for sentence in document.sentences for word in sentence]
+    assert len(features.word_starts) == len(words) + 1
+    for number, word in enumerate(words):
+        ids = tokenizer(word, add_special_tokens=False)["input_ids"] or [tokenizer.unk_token_id]
+        start, end = features.word_starts[number : number + 2]
+        assert features.input_ids[start:end].tolist() == ids
+    assert features.word_starts[-1] == len(features.input_ids)
+    assert features.input_ids.dtype == features.word_starts.dtype == np.int64
+
+
+def test_no_special_tokens_and_one_unknown_token_per_blank_word():
+    (features,) = featurize([build("x", ["the of"])], config())
+    assert len(features.input_ids) == 2
+    unknown = tiny_tokenizer().unk_token_id
+    (features,) = featurize([next(d for d in ODD_DOCUMENTS if d.id == "blank words")], config())
+    assert features.input_ids.tolist()[:2] == [unknown, unknown] and features.word_starts.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_batches_of_documents_do_not_influence_each_other():
+    together = featurize([*ODD_DOCUMENTS, ANNA], config())
+    for document, features in zip([*ODD_DOCUMENTS, ANNA], together, strict=True):
+        (alone,) = featurize([document], config())
+        assert np.array_equal(alone.input_ids, features.input_ids)
+        assert features.document is document
+
+
+def test_documents_may_come_as_dicts():
+    (features,) = Featurizer(tiny_tokenizer(), config())([ANNA.to_dict()])
+    assert features.document == ANNA
+
+
+def test_a_space_before_each_word_is_an_option():
+    seen = []
+
+    def spy(words, **options):
+        seen.extend(words)
+        return {"input_ids": [[7] for _ in words]}
+
+    class Tokenizer:
+        unk_token_id, mask_token_id, pad_token_id = 1, None, None
+        __call__ = staticmethod(spy)
+
+    for prefix in (False, True):
+        Featurizer(Tokenizer(), config(add_prefix_space=prefix))([build("x", ["a b"])])
+    assert seen == ["a", "b", " a", " b"]
+
+
+@pytest.mark.parametrize(("unknown", "mask", "pad", "expected"), [(3, 4, 5, 3), (None, 4, 5, 4), (None, None, 5, 5)])
+def test_the_filler_of_words_without_subwords(unknown, mask, pad, expected):
+    class Tokenizer:
+        unk_token_id, mask_token_id, pad_token_id = unknown, mask, pad
+
+        def __call__(self, words, **options):
+            return {"input_ids": [[] for _ in words]}
+
+    (features,) = Featurizer(Tokenizer(), config())([build("x", ["a"])])
+    assert features.input_ids.tolist() == [expected]
+
+
+def test_subword_ranges_and_texts_of_spans():
+    (features,) = featurize([build("x", ["ab the", "xyz"])], config())
+    assert features.word_starts.tolist() == [0, 2, 3, 6]
+    spans = np.array([[0, 2], [2, 3], [1, 3]])
+    assert features.subword_ranges(spans).tolist() == [[0, 3], [3, 6], [2, 6]]
+    assert features.span_texts(spans) == ["ab the", "xyz", "the xyz"]
+    assert features.subword_ranges(np.zeros((0, 2), dtype=np.int64)).shape == (0, 2)
+
+
+def test_decoded_texts_show_what_the_tokenizer_reads():
+    featurizer = Featurizer(tiny_tokenizer(), config(edit_distance_text="decoded"))
+    (features,) = featurizer([build("x", ["Ab 日 the ."])])
+    spans = np.array([[0, 1], [0, 2], [1, 2], [2, 4]])
+    assert featurizer.decoded_texts(features, spans) == ["ab", "ab [UNK]", "[UNK]", "the."]
+    assert featurizer.decoded_texts(features, spans[:0]) == []
+
+
+def test_mentions_entity_by_entity():
+    ranges, sentences = mention_table(ANNA)
+    assert ranges.tolist() == [[0, 2], [7, 8], [5, 6], [10, 11], [12, 13], [17, 18]]
+    assert sentences.tolist() == [0, 1, 0, 1, 2, 2]
+    ranges, sentences = mention_table(build("x", ["a"]))
+    assert ranges.shape == (0, 2) and sentences.shape == (0,) and ranges.dtype == sentences.dtype == np.int64
+
+
+def test_relations_as_a_matrix():
+    matrix = relation_matrix(ANNA, RELATION_TYPES)
+    assert matrix.shape == (4, 4, 3)
+    assert np.argwhere(matrix).tolist() == [[0, 1, 0], [0, 2, 0], [0, 2, 1], [3, 2, 2]]
+
+
+def test_entity_types_as_numbers():
+    assert entity_type_ids(ANNA, ENTITY_TYPES).tolist() == [0, 1, 1, 2]
+    assert entity_type_ids(build("x", []), ENTITY_TYPES).dtype == np.int64
+
+
+def test_unknown_labels_are_refused_by_document_field_and_value():
+    with pytest.raises(DocumentError, match=r"'anna': entities\[3\].type is 'ORG'.*entity_types"):
+        entity_type_ids(ANNA, ["PER", "LOC"])
+    with pytest.raises(DocumentError, match=r"'anna': relations\[3\].type is 'seat'.*relation_types"):
+        relation_matrix(ANNA, ["born", "works"])
+
+
+def test_a_long_document_is_refused_where_the_configuration_says_so():
+    longer, fitting = build("the long one", ["a " * 64 + "b"]), build("fits", [" ".join("a" * 64)])
+    featurize([longer, fitting], config(long_input="windows"))
+    featurize([fitting], config(long_input="error"))
+    with pytest.raises(DocumentError, match=r"'the long one': length in subwords is 65; .*64 positions.*windows"):
+        featurize([longer], config(long_input="error"))
+    with pytest.raises(DocumentError, match=r"'the long one'.*extended_positions >= 65"):
+        featurize([longer], config(long_input="extend"))

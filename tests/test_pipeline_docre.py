@@ -1,0 +1,420 @@
+"""The pipeline: what it accepts, what it returns, in which order, and that it works without the package installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import RELATION_TYPES, save_tiny, tiny_jerex, tiny_tokenizer
+from torch.utils.data import Dataset
+from transformers import pipeline
+
+from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor
+from modeling_docre.text import document_from_text
+
+TEXTS = [
+    "Anna Berg was born in Berlin. She works at the Institute.",
+    "Tom met Anna.",
+    "Berlin is the seat of the Institute. Tom and Anna work there. Anna was born in Berlin in 1980, Tom was not.",
+    "",
+    "The Institute is old.",
+]
+ENTITIES = [
+    {"type": "PER", "mentions": [{"char_start": 0, "char_end": 9}, {"char_start": 30, "char_end": 33}]},
+    {"type": "LOC", "mentions": [{"char_start": 22, "char_end": 28}]},
+    {"type": "ORG", "mentions": [{"char_start": 47, "char_end": 56}]},
+]
+PAIRS = 6  # ordered pairs of three entities
+
+
+def decisive_jerex(**options: Any) -> Any:
+    """A random model whose scores are spread out, so that it finds some mentions and not all."""
+    model = tiny_jerex(**{"seed": 2, **options})
+    heads = (model.mention_classifier, model.coreference_scorer, model.entity_classifier, model.relation_classifier)
+    with torch.no_grad():
+        for head in filter(None, heads):
+            for module in head.modules():
+                if isinstance(module, torch.nn.Linear):
+                    module.weight.mul_(20)
+    return model
+
+
+def build(model: Any, **options: Any) -> DocRelationExtractionPipeline:
+    return pipeline("doc-relation-extraction", model=model, tokenizer=tiny_tokenizer(), device="cpu", **options)
+
+
+@pytest.fixture(scope="module")
+def extract() -> DocRelationExtractionPipeline:
+    """A model that finds entities and relations itself."""
+    return build(decisive_jerex(relation_labels={"born": "place of birth"}))
+
+
+@pytest.fixture(scope="module")
+def relate() -> DocRelationExtractionPipeline:
+    """A model that finds relations between given entities."""
+    return build(decisive_jerex(task="relation", relation_threshold=0.0))
+
+
+def close(first: Any, second: Any) -> bool:
+    """Whether two results agree up to rounding."""
+    if isinstance(first, float) and isinstance(second, float):
+        return abs(first - second) < 1e-5
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(close(first[key], second[key]) for key in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(close, first, second))
+    return first == second
+
+
+def spans(result: dict[str, Any]) -> list[list[str]]:
+    return [[mention["name"] for mention in entity["mentions"]] for entity in result["entities"]]
+
+
+def places(result: dict[str, Any]) -> list[list[tuple[int, ...]]]:
+    """Sentence, first word and end of each mention by entity."""
+    return [[(m["sentence"], m["start"], m["end"]) for m in entity["mentions"]] for entity in result["entities"]]
+
+
+def test_result_of_a_text(extract: DocRelationExtractionPipeline) -> None:
+    result = extract(TEXTS[0])
+    assert result["entities"] and result["relations"]
+    assert json.loads(json.dumps(result)) == result
+    Document.from_dict(result)
+    for entity in result["entities"]:
+        assert entity["type"] in extract.model.config.entity_types and 0 <= entity["score"] <= 1
+        for mention in entity["mentions"]:
+            assert mention["name"] == TEXTS[0][mention["char_start"] : mention["char_end"]]
+            assert extract.model.config.mention_threshold <= mention["score"] <= 1
+    scores = [relation["score"] for relation in result["relations"]]
+    assert scores == sorted(scores, reverse=True) and scores[-1] >= extract.model.config.relation_threshold
+    for relation in result["relations"]:
+        assert relation.get("label") == {"born": "place of birth"}.get(relation["type"])
+        carriers = relation["mention_pairs"]
+        assert sum(pair["score"] for pair in carriers) == pytest.approx(1, abs=1e-4)
+        sentences = set()
+        for pair in carriers:
+            sentences.add(result["entities"][relation["head"]]["mentions"][pair["head_mention"]]["sentence"])
+            sentences.add(result["entities"][relation["tail"]]["mentions"][pair["tail_mention"]]["sentence"])
+        assert relation["evidence"] == sorted(sentences)
+        assert len(relation["evidence_scores"]) == len(sentences)
+
+
+def test_result_equals_the_predictor(extract: DocRelationExtractionPipeline) -> None:
+    document = document_from_text(TEXTS[2], "text-0")
+    expected = Predictor(extract.model, extract.tokenizer).predict([document])[0].to_dict()
+    result = extract(TEXTS[2])
+    for mention in (mention for entity in result["entities"] for mention in entity["mentions"]):
+        del mention["name"]
+    assert close(result, expected)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_lists_keep_their_order(extract: DocRelationExtractionPipeline, batch_size: int) -> None:
+    single = [{**extract(text), "id": f"text-{number}"} for number, text in enumerate(TEXTS)]
+    assert len({len(result["entities"]) for result in single}) > 1
+    results = extract(TEXTS, batch_size=batch_size)
+    assert isinstance(results, list) and close(results, single)
+    assert close(extract(tuple(TEXTS), batch_size=batch_size), single)
+    assert extract([], batch_size=batch_size) == []
+
+
+def test_batches_hold_neighbours_in_length(extract: DocRelationExtractionPipeline, monkeypatch: Any) -> None:
+    seen = []
+    forward = extract._forward
+    monkeypatch.setattr(
+        extract,
+        "_forward",
+        lambda inputs, **options: (
+            seen.append([len(i["features"].input_ids) for i in inputs]) or forward(inputs, **options)
+        ),
+    )
+    lengths = [3, 30, 4, 29, 2, 31]
+    results = extract(["a " * length for length in lengths], batch_size=2)
+    assert seen == [[31, 30], [29, 4], [3, 2]]
+    assert [len(result["sentences"][0]) for result in results] == lengths
+
+
+def test_generators_are_read_as_needed(extract: DocRelationExtractionPipeline) -> None:
+    read = []
+
+    def texts() -> Iterator[str]:
+        for number in range(100):
+            read.append(number)
+            yield f"Anna {number}"
+
+    results = extract(texts())
+    assert read == []
+    assert next(results)["text"] == "Anna 0" and len(read) == 1
+    assert next(extract(texts(), batch_size=2))["text"] == "Anna 0" and len(read) == 1 + 64
+    results = extract((text for text in TEXTS), batch_size=2)
+    assert [result["text"] for result in results] == TEXTS
+
+
+def test_datasets_stream(extract: DocRelationExtractionPipeline) -> None:
+    class Texts(Dataset):
+        def __len__(self) -> int:
+            return len(TEXTS)
+
+        def __getitem__(self, position: int) -> str:
+            return TEXTS[position % len(TEXTS)]
+
+    results = extract(Texts())
+    assert not isinstance(results, list)
+    assert [result["text"] for result in results] == TEXTS
+
+
+def test_words_and_documents(extract: DocRelationExtractionPipeline) -> None:
+    document = document_from_text(TEXTS[0], "mine")
+    words = [list(sentence) for sentence in document.sentences]
+    from_text, from_words, from_document = extract(TEXTS[0]), extract(words), extract(document)
+    assert from_document == {**from_text, "id": "mine"} == extract(document.to_dict())
+    assert places(from_words) == places(from_text) and from_words["sentences"] == words
+    assert "text" not in from_words and "char_start" not in from_words["entities"][0]["mentions"][0]
+    mixed = extract([TEXTS[0], words, document, document.to_dict(), []])
+    assert [result["id"] for result in mixed] == ["text-0", "text-1", "mine", "mine", "text-4"]
+    assert [places(result) for result in mixed[:4]] == [places(from_text)] * 4 and mixed[4]["sentences"] == []
+    assert [result["sentences"] for result in extract([words, words[:1]])] == [words, words[:1]]
+    assert extract([[], []])["sentences"] == [[], []]
+
+
+@pytest.mark.parametrize("inputs", [5, None, [5], [TEXTS[0], ["two", "words"]], [[["a"], [1]]]])
+def test_wrong_inputs(extract: DocRelationExtractionPipeline, inputs: Any) -> None:
+    with pytest.raises(TypeError, match="give a string"):
+        extract(inputs)
+    with pytest.raises(DocumentError, match="sentences"):
+        extract({"id": "a"})
+
+
+def test_own_entities_of_a_document(extract: DocRelationExtractionPipeline) -> None:
+    document = extract(TEXTS[0], entities=ENTITIES)
+    del document["relations"]
+    assert spans(extract(document)) != spans(document)
+    assert extract(document, entities=False) == extract(document)
+    kept = extract(document, entities=True, threshold=0)
+    assert kept["entities"] == document["entities"] and len(kept["relations"]) == PAIRS * len(RELATION_TYPES)
+    with pytest.raises(DocumentError, match=r"entities is True; .*give a list"):
+        extract(TEXTS[0], entities=True)
+
+
+def test_given_entities(extract: DocRelationExtractionPipeline, relate: DocRelationExtractionPipeline) -> None:
+    for pipe in (extract, relate):
+        result = pipe(TEXTS[0], entities=ENTITIES, threshold=0)
+        assert spans(result) == [["Anna Berg", "She"], ["Berlin"], ["Institute"]]
+        assert [entity["type"] for entity in result["entities"]] == ["PER", "LOC", "ORG"]
+        assert len(result["relations"]) == PAIRS * len(RELATION_TYPES)
+        assert close(pipe(TEXTS[0], entities=result["entities"], threshold=0), result)
+        assert close(pipe(Document.from_dict(result), entities=True, threshold=0), result)
+    assert pipe(TEXTS[0], entities=[])["entities"] == []
+
+
+def test_given_entities_of_several_texts(extract: DocRelationExtractionPipeline) -> None:
+    tom = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 3}]}]
+    results = extract([TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]], entities=[tom, None, ENTITIES, tom], batch_size=4)
+    assert [spans(result) for result in (results[0], results[3])] == [[["Tom"]]] * 2
+    assert close(results[1], {**extract(TEXTS[0]), "id": "text-1"})
+    assert close(results[2], {**extract(TEXTS[0], entities=ENTITIES), "id": "text-2"})
+    streamed = extract((text for text in TEXTS[:2]), entities=([], tom))
+    assert [spans(result) for result in streamed] == [[], [["Tom"]]]
+    with pytest.raises(ValueError, match="only 1 lists of entities"):
+        extract(TEXTS[:2], entities=[tom])
+    with pytest.raises(ValueError, match="only 2 inputs"):
+        extract(TEXTS[:2], entities=[tom, tom, tom])
+    with pytest.raises(DocumentError, match="give a list of entities"):
+        extract([TEXTS[0]], entities=tom)
+    with pytest.raises(ValueError, match="give a list of entities for each"):
+        extract([TEXTS[0]], entities=tom[0])
+
+
+def test_cut_words_and_merged_sentences(relate: DocRelationExtractionPipeline) -> None:
+    entities = [
+        {"type": "PER", "mentions": [{"char_start": 1, "char_end": 7}]},
+        {"type": "LOC", "mentions": [{"char_start": 24, "char_end": 33}]},
+    ]
+    result = relate(TEXTS[0], entities=entities)
+    assert spans(result) == [["nna Be"], ["rlin. She"]]
+    assert len(result["sentences"]) == 1 and result["sentences"][0][:4] == ["A", "nna", "Be", "rg"]
+
+
+def test_models_that_need_entities(relate: DocRelationExtractionPipeline) -> None:
+    document = document_from_text(TEXTS[0], "mine")
+    for text in (TEXTS[0], [["Anna", "works"]]):
+        with pytest.raises(DocumentError, match="relations between entities that you give: pass entities="):
+            relate(text)
+    assert relate(document)["entities"] == []
+    result = relate(TEXTS[0], entities=ENTITIES)
+    assert close(relate(result), result)
+    with pytest.raises(DocumentError, match=r"entities\[0\].type is 'CITY'"):
+        relate(TEXTS[0], entities=[{**ENTITIES[1], "type": "CITY"}])
+
+
+def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None:
+    everything = extract(TEXTS[0], entities=ENTITIES, threshold=0)["relations"]
+    limit = sorted(relation["score"] for relation in everything)[len(everything) // 2]
+    some = extract(TEXTS[0], entities=ENTITIES, threshold=limit - 1e-6)["relations"]
+    assert 0 < len(some) < len(everything)
+    assert some == [relation for relation in everything if relation["score"] >= limit - 1e-6]
+    chosen = extract(TEXTS[0], entities=ENTITIES, threshold=0, relations=("seat", "born"))["relations"]
+    assert chosen == [relation for relation in everything if relation["type"] != "works"]
+    assert extract(TEXTS[0], entities=ENTITIES, threshold=0, relations=[])["relations"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"threshold": 1.5}, ValueError, "threshold is 1.5; give a number from 0 to 1"),
+        ({"threshold": "high"}, ValueError, "threshold is 'high'"),
+        ({"threshold": float("nan")}, ValueError, "threshold is nan"),
+        ({"relations": ["born", "died"]}, ValueError, "'died', which the model does not know; it knows born, works"),
+        ({"relations": "born"}, ValueError, "relations is 'born'; give a list"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
+        ({"treshold": 0.5}, TypeError, "no argument 'treshold'; a call takes threshold"),
+    ],
+)
+def test_wrong_arguments(extract: Any, arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        extract(TEXTS[0], **arguments)
+
+
+def test_arguments_at_construction_are_not_stored(tmp_path: Path) -> None:
+    pipe = build(decisive_jerex(), threshold=0.0, relations=["born"], entities=True, batch_size=2)
+    document = document_from_text(TEXTS[0], "mine")
+    result = build(pipe.model)(TEXTS[0], entities=ENTITIES)
+    relations = pipe(result)["relations"]
+    assert len(relations) == PAIRS and {relation["type"] for relation in relations} == {"born"}
+    assert len(pipe(result, relations=["seat", "works"])["relations"]) == 2 * PAIRS
+    assert len(pipe(result)["relations"]) == PAIRS
+    assert pipe.model.config.relation_threshold == 0.6
+    pipe.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["relation_threshold"] == 0.6 and not {"threshold", "relations", "entities"} & set(saved)
+    assert pipe(document)["entities"] == []
+
+
+def test_progress_bar(extract: DocRelationExtractionPipeline, capsys: Any) -> None:
+    extract(TEXTS[1:2] * 25, batch_size=25)
+    assert "text" not in capsys.readouterr().err  # no terminal
+    results = extract(TEXTS[:2], progress=True)
+    assert "2/2" in capsys.readouterr().err and [result["text"] for result in results] == TEXTS[:2]
+    streamed = extract(iter(TEXTS[:2]), progress=True)
+    assert [result["text"] for result in streamed] == TEXTS[:2]
+    assert "2text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t", "日本 ☃ \u200b", "☃", "Anna"])
+def test_odd_texts(extract: DocRelationExtractionPipeline, relate: DocRelationExtractionPipeline, text: str) -> None:
+    result = extract(text, threshold=0)
+    assert result["text"] == text
+    assert bool(result["sentences"]) == bool(text.strip())
+    entities = [
+        {"type": "PER", "mentions": [{"char_start": n, "char_end": n + 1}]} for n in range(len(text.strip(" \n\t")))
+    ]
+    entities = [entity for entity in entities if text[entity["mentions"][0]["char_start"]].strip()]
+    result = relate(text, entities=entities)
+    assert len(result["relations"]) == len(RELATION_TYPES) * len(entities) * (len(entities) - 1)
+
+
+def test_long_text(extract: DocRelationExtractionPipeline, relate: DocRelationExtractionPipeline) -> None:
+    text = "Anna was there. " * 1250 + "Tom left."
+    entities = [
+        {"type": "PER", "mentions": [{"char_start": 0, "char_end": 4}]},
+        {"type": "PER", "mentions": [{"char_start": len(text) - 9, "char_end": len(text) - 6}]},
+    ]
+    result = relate(text, entities=entities)
+    assert spans(result) == [["Anna"], ["Tom"]]
+    assert sum(map(len, result["sentences"])) == 5003
+    assert result["relations"][0]["evidence"] == [0, 1250]
+    sceptic = build(decisive_jerex(mention_threshold=1.0))
+    assert sum(map(len, sceptic(text)["sentences"])) == 5003
+
+
+def test_kinds_of_models() -> None:
+    pairs = build(decisive_jerex(task="pipeline"))(TEXTS[0], entities=ENTITIES, threshold=0)
+    assert all(relation["mention_pairs"] for relation in pairs["relations"])
+    entities = build(decisive_jerex(relation_head="global"))(TEXTS[0], entities=ENTITIES, threshold=0)
+    assert len(entities["relations"]) == len(pairs["relations"]) == PAIRS * len(RELATION_TYPES)
+    assert not {"mention_pairs", "evidence"} & {key for relation in entities["relations"] for key in relation}
+    mentions = build(decisive_jerex(task="mention", mention_threshold=0.5))(TEXTS[0])
+    assert mentions["entities"] and mentions["relations"] == []
+    assert all(entity["type"] == "" and len(entity["mentions"]) == 1 for entity in mentions["entities"])
+
+
+def test_half_precision(extract: DocRelationExtractionPipeline, tmp_path: Path) -> None:
+    decisive_jerex().save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    pipe = pipeline("doc-relation-extraction", model=str(tmp_path), device="cpu", dtype=torch.bfloat16)
+    assert pipe.model.dtype == torch.bfloat16
+    half, full = (
+        {
+            (item["head"], item["tail"], item["type"]): item["score"]
+            for item in made(TEXTS[0], entities=ENTITIES, threshold=0)["relations"]
+        }
+        for made in (pipe, extract)
+    )
+    assert half == pytest.approx(full, abs=0.3)
+
+
+def test_folder_without_trust(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model")
+    pipe = pipeline("doc-relation-extraction", model=str(folder), device="cpu")
+    assert type(pipe) is DocRelationExtractionPipeline
+    pipe.save_pretrained(tmp_path / "again")
+    again = pipeline("doc-relation-extraction", model=str(tmp_path / "again"), device="cpu")
+    assert type(again) is DocRelationExtractionPipeline
+
+
+def test_missing_tokenizer() -> None:
+    with pytest.raises(ValueError, match="`tokenizer`"):
+        DocRelationExtractionPipeline(model=tiny_jerex(), device="cpu")
+
+
+WITHOUT_PACKAGE = """
+import json, sys
+sys.modules["modeling_docre"] = None  # importing the package fails from here on
+from transformers import AutoModel, pipeline
+folder, text = sys.argv[1:]
+heads, results, copies = {}, {}, {}
+for head in ("global", "multi_instance"):
+    heads[head] = AutoModel.from_pretrained(f"{folder}/{head}/best", trust_remote_code=True).config.relation_head
+pipes = {
+    head: pipeline(task, model=f"{folder}/{head}/best", trust_remote_code=True, device="cpu")
+    for head, task in (("global", "doc-relation-extraction"), ("multi_instance", None))
+}
+for head, pipe in pipes.items():
+    results[head] = pipe(text)
+    pipe.save_pretrained(f"{folder}/{head}/copy")
+    copy = pipeline("doc-relation-extraction", model=f"{folder}/{head}/copy", trust_remote_code=True, device="cpu")
+    copies[head] = copy([text], batch_size=2)[0]
+loaded = sorted(name for name, module in sys.modules.items() if module and name.startswith("modeling_docre"))
+print(json.dumps({"heads": heads, "results": results, "copies": copies, "loaded": loaded}))
+"""
+
+
+def test_fresh_process_without_the_package(tmp_path: Path) -> None:
+    """Code and weights of two systems in folders of one name, loaded where the package cannot be imported."""
+    expected = {}
+    for head in ("global", "multi_instance"):
+        pipe = build(decisive_jerex(relation_head=head))
+        pipe.save_pretrained(tmp_path / head / "best")
+        expected[head] = pipe(TEXTS[0])
+        assert expected[head]["relations"]
+    found = run_without_package(tmp_path, TEXTS[0])
+    assert found["heads"] == {"global": "global", "multi_instance": "multi_instance"}
+    assert found["loaded"] == []
+    assert close(found["results"], expected) and close(found["copies"], expected)
+    assert not close(expected["global"], expected["multi_instance"])
+
+
+def run_without_package(folder: Path, text: str) -> dict[str, Any]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(folder / "hf"), "HF_MODULES_CACHE": str(folder / "modules"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-I", "-c", WITHOUT_PACKAGE, str(folder), text]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
