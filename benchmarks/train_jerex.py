@@ -64,10 +64,8 @@ def table(rows: dict[str, dict]) -> str:
     head = ["run", *LEVELS, "wall, min", "predicted doc/s", "peak memory, MiB"]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for name, row in rows.items():
-        cells = [
-            f"{100 * row[f'{level}_f1']:.1f} ({100 * row[f'{level}_precision']:.1f} / {100 * row[f'{level}_recall']:.1f})"
-            for level in LEVELS
-        ]
+        parts = [[100 * row[f"{level}_{part}"] for part in ("f1", "precision", "recall")] for level in LEVELS]
+        cells = [f"{f1:.1f} ({precision:.1f} / {recall:.1f})" for f1, precision, recall in parts]
         cells += [f"{row['wall_seconds'] / 60:.1f}", f"{row['predicted_documents_per_second']:.1f}"]
         lines.append(f"| {' | '.join([name, *cells, format(row['peak_memory_mib'], '.0f')])} |")
     return "\n".join(lines)

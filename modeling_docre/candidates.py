@@ -6,6 +6,7 @@ Training and inference call the same functions, so what is trained is what is as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ def span_candidates(sentence_starts: Sequence[int], max_span_size: int) -> tuple
         size, then start (the order decides which mention of a pair comes first in coreference).
     """
     ranges, sentences = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for sentence, (start, end) in enumerate(zip(sentence_starts, sentence_starts[1:], strict=False)):
+    for sentence, (start, end) in enumerate(pairwise(sentence_starts)):
         for size in range(1, min(max_span_size, end - start) + 1):
             first = np.arange(start, end - size + 1)
             ranges.append(np.stack([first, first + size], axis=1))

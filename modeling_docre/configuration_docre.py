@@ -15,16 +15,39 @@ from transformers.configuration_utils import SubConfigSpec
 
 # Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
 _BASE_KEYS = frozenset(
-    "num_labels torch_dtype name_or_path _name_or_path _commit_hash output_attentions attn_implementation "
-    "_attn_implementation_internal experts_implementation _experts_implementation_internal auto_map custom_pipelines "
-    "model_type".split()
+    [
+        "num_labels",
+        "torch_dtype",
+        "name_or_path",
+        "_name_or_path",
+        "_commit_hash",
+        "output_attentions",
+        "attn_implementation",
+        "_attn_implementation_internal",
+        "experts_implementation",
+        "_experts_implementation_internal",
+        "auto_map",
+        "custom_pipelines",
+        "model_type",
+    ]
 )
 # The Trainer writes these into the configuration of every model it trains; they mean nothing to these models.
 _TRAINER_KEYS = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id")
 # Encoders that number positions from the padding index on and so lose that many rows of their position table.
 _POSITIONS_AFTER_PADDING = frozenset(
-    "camembert data2vec-text ibert longformer luke mpnet roberta roberta-prelayernorm xlm-roberta xlm-roberta-xl "
-    "xmod".split()
+    [
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    ]
 )
 
 

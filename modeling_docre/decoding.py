@@ -120,7 +120,9 @@ class _Decoder:
         """Relations among the entities `first` to `end`, best score first."""
         heads = self.output["pairs"][self.kept_pairs, 0]
         inside = ((heads >= first) & (heads < end)).nonzero()[0]
-        return [self._relation(row, first, members) for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]]
+        return [
+            self._relation(row, first, members) for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]
+        ]
 
     def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
         pair = self.kept_pairs[row]
@@ -128,7 +130,12 @@ class _Decoder:
         name = self.config.relation_types[self.kept_types[row]]
         evidence = self._evidence(pair, members[head], members[tail])
         return Relation(
-            head, tail, name, label=self.config.relation_labels.get(name), score=float(self.kept_scores[row]), **evidence
+            head,
+            tail,
+            name,
+            label=self.config.relation_labels.get(name),
+            score=float(self.kept_scores[row]),
+            **evidence,
         )
 
     def _evidence(self, pair: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
@@ -141,7 +148,9 @@ class _Decoder:
         order = [number for number in np.argsort(-shares, kind="stable") if shares[number] > 0]
         carried: dict[int, float] = {}
         for number in order:
-            sentences = {int(self.spans["sentence"][span]) for span in (head_spans[heads[number]], tail_spans[tails[number]])}
+            sentences = {
+                int(self.spans["sentence"][span]) for span in (head_spans[heads[number]], tail_spans[tails[number]])
+            }
             for sentence in sentences:
                 carried[sentence] = carried.get(sentence, 0.0) + float(shares[number])
         evidence = sorted(carried)

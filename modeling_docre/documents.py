@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import accumulate
 from numbers import Integral, Real
 from types import UnionType
@@ -279,7 +279,7 @@ _SCALARS: dict[Any, tuple[type, str]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _schema(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
     """Field types of a dataclass by name, and the names of those without a default."""
     required = (f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING)

@@ -128,7 +128,9 @@ def extend_positions(model: PreTrainedModel, rows: int, std: float) -> None:
     Raises:
         ValueError: the encoder has no such table alone (its positions are relative or rotary).
     """
-    owners = [module for module in model.modules() if isinstance(getattr(module, "position_embeddings", None), nn.Embedding)]
+    owners = [
+        module for module in model.modules() if isinstance(getattr(module, "position_embeddings", None), nn.Embedding)
+    ]
     # DeBERTa's relative tables depend on `max_position_embeddings` too.
     if not owners or getattr(model.config, "relative_attention", False):
         raise ValueError(

@@ -96,6 +96,8 @@ class Predictor:
         features = self.featurizer(documents)
         predictions: list[Document | None] = [None] * len(features)
         for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
-            for position, document in zip(batch, self.predict_batch([features[i] for i in batch], **options), strict=True):
+            for position, document in zip(
+                batch, self.predict_batch([features[i] for i in batch], **options), strict=True
+            ):
                 predictions[position] = document
         return predictions

@@ -25,7 +25,14 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string(resource("model_card.md").read_text(encoding="utf-8"))
-    known = {"corpus": None, "split": None, "command": "", "base_model": None, "repository": "REPOSITORY", "license": "apache-2.0"}
+    known = {
+        "corpus": None,
+        "split": None,
+        "command": "",
+        "base_model": None,
+        "repository": "REPOSITORY",
+        "license": "apache-2.0",
+    }
     scores = facts.pop("scores", None)
     return template.render(
         **{**known, **facts},

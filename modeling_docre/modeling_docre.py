@@ -99,7 +99,8 @@ class DocREPreTrainedModel(PreTrainedModel):
         if isinstance(encoder, str):
             encoder = AutoModel.from_pretrained(encoder, dtype=torch.float32)
         else:
-            encoder = copy.deepcopy(encoder)
+            encoder = copy.deepcopy(encoder).float()
+            encoder.config.dtype = torch.float32
         options = cls.config_class(encoder_config=copy.deepcopy(encoder.config), **config)
         if options.long_input == "extend" and options.encoder_positions is not None:
             unusable = options.encoder_config.max_position_embeddings - options.encoder_positions

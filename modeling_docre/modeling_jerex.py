@@ -22,8 +22,8 @@ class JerexModel(DocREPreTrainedModel):
     """Joint entity and relation extraction on documents (Eberts and Ulges, EACL 2021).
 
     One encoder pass serves four stages: (a) spans are scored as mentions, (b) mention pairs as coreferent, (c) entities
-    as types, (d) entity pairs as relations, either by a global classifier or by a multi-instance classifier over mention
-    pairs. In training each stage sees the gold result of the stage before; otherwise it sees its own decisions. What
+    as types, (d) entity pairs as relations, either by a global classifier or by a multi-instance classifier over
+    mention pairs. In training each stage sees the gold result of the stage before; otherwise it sees its own decisions. What
     a caller gives (`entities`, `entity_types`, spans that are all mentions) is not decided again, which is how single
     stages are evaluated and how relations between known entities are extracted.
 
@@ -143,6 +143,10 @@ class JerexModel(DocREPreTrainedModel):
                 entity_types = result["entity_type_logits"].argmax(1)
 
         if self.relation_classifier is not None:  # (d) relation classification
+            if entity_types is None:
+                raise ValueError(
+                    f'a model with task="{self.config.task}" finds no entity types; give it typed entities'
+                )
             if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
                 entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
             pairs = entity_pairs(found.document) if relations is None else relations["pairs"]

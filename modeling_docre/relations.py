@@ -143,9 +143,7 @@ class MultiInstanceRelationClassifier(nn.Module):
         kept = intra_sentence_or_closest(candidates, context, len(pairs))
         return candidates.take(kept), context.take(kept)
 
-    def _mention_pair_vectors(
-        self, scene: Scene, pairs: Tensor, candidates: MentionPairs, context: Contexts
-    ) -> Tensor:
+    def _mention_pair_vectors(self, scene: Scene, pairs: Tensor, candidates: MentionPairs, context: Contexts) -> Tensor:
         """One vector per mention pair; a single linear layer, without an activation."""
         head, tail = pairs[candidates.owner].unbind(1)  # [mention pairs] entities
         mentions = scene.span_vectors[scene.entities.members]  # [mentions, hidden]: the other spans are not projected

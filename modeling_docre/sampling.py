@@ -66,9 +66,7 @@ def candidate_example(features: Features, config: DocREConfig, featurizer: Featu
     return Example(features, word_ranges, sentences, span_texts=texts)
 
 
-def given_example(
-    features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities"
-) -> Example:
+def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
     """The mentions or the entities of a document as given, for a model that finds the rest.
 
     Args:
@@ -112,8 +110,13 @@ def training_example(
     if "relation" in stages:
         relations = _relation_samples(document, config.relation_types, arguments.negatives_relation, generator)
     if "mention" in stages:
-        negatives, negative_sentences = _negative_spans(document, word_ranges, config.max_span_size, arguments, generator)
-        word_ranges, sentences = np.concatenate([word_ranges, negatives]), np.concatenate([sentences, negative_sentences])
+        negatives, negative_sentences = _negative_spans(
+            document, word_ranges, config.max_span_size, arguments, generator
+        )
+        word_ranges, sentences = (
+            np.concatenate([word_ranges, negatives]),
+            np.concatenate([sentences, negative_sentences]),
+        )
         span_labels = (np.arange(len(word_ranges)) < gold).astype(np.float32)
     return Example(
         features,

@@ -58,7 +58,7 @@ def test_concatenated_documents_end_with_the_last_sentence_that_fits(words):
 def test_random_heads_find_as_much_as_gold_holds():
     contender = tiny_contender()
     features = contender.predictor.featurizer(DOCUMENTS[:6])
-    batches = corpus_workload(features, 1, max_tokens=2000).inference
+    batches = corpus_workload(features, 1, max_tokens=1000).inference
     match_gold_load(contender, batches)
     assert len(batches) > 1
     found = [document for batch in batches for document in contender.infer(batch)]
@@ -129,8 +129,8 @@ def test_typical_seconds_and_ratio_range():
 def test_peak_memory_sees_the_run_and_nothing_before_it():
     torch.ones(100 * measure.MIB, dtype=torch.uint8)  # an earlier, larger peak
     memory = measure.PeakMemory("cpu")
-    small = memory.measure(lambda: torch.ones(20 * measure.MIB, dtype=torch.uint8).sum())
-    large = memory.measure(lambda: torch.ones(60 * measure.MIB, dtype=torch.uint8).sum())
+    small = memory.measure(lambda: torch.ones(20 * measure.MIB, dtype=torch.uint8))
+    large = memory.measure(lambda: torch.ones(60 * measure.MIB, dtype=torch.uint8))
     assert 19 <= small <= 30
     assert 39 <= large - small <= 45
 
@@ -179,7 +179,13 @@ def check_report(report: dict[str, Any], text: str) -> None:
     assert report["machine"]["torch"] == torch.__version__
 
 
-def test_a_trained_model_is_measured_with_its_own_thresholds(tmp_path, capsys):
+def one_process_less(setup: Setup, name: str, *arguments: Any) -> Any:
+    """Peak memory of the bare encoder measured in this process, to save the start of another one."""
+    return (measure._peaks if name == BARE else measure.peak_memory)(setup, name, *arguments)
+
+
+def test_a_trained_model_is_measured_with_its_own_thresholds(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(speed, "peak_memory", one_process_less)
     labels = label_lists(DOCUMENTS)
     folder = save_tiny(tmp_path / "model", **labels, mention_threshold=0.0, max_span_size=1, relation_threshold=1.0)
     out, file = tmp_path / "report.md", tmp_path / "report.json"

@@ -1,0 +1,49 @@
+"""A trainer over a few documents that saves, evaluates and shows nothing unless asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tiny import tiny_tokenizer
+from transformers import TrainerCallback
+
+from modeling_docre import Document
+from modeling_docre.features import Featurizer
+from modeling_docre.sampling import TrainingExamples
+from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
+
+QUIET = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True}
+
+
+def trainer(
+    model: Any,
+    folder: str | Path,
+    documents: Sequence[Document],
+    kind: type[DocRETrainer] = DocRETrainer,
+    callbacks: Sequence[TrainerCallback] = (),
+    examples: type[TrainingExamples] = TrainingExamples,
+    **arguments: Any,
+) -> DocRETrainer:
+    """A trainer that learns from the documents and evaluates on them.
+
+    Args:
+        model: the model.
+        folder: where it writes.
+        documents: the documents.
+        kind: class of the trainer.
+        callbacks: further callbacks.
+        examples: class of the training examples.
+        **arguments: training arguments.
+    """
+    settings = DocRETrainingArguments(str(folder), use_cpu=True, **{**QUIET, **arguments})
+    features = Featurizer(tiny_tokenizer(), model.config)(documents)
+    return kind(
+        model,
+        settings,
+        train_dataset=examples(features, model.config, settings, settings.seed),
+        eval_dataset=documents,
+        processing_class=tiny_tokenizer(),
+        callbacks=list(callbacks),
+    )
