@@ -34,6 +34,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import speed_metrics
 
 import dataset_scripts
+from dataset_scripts.document_builder import DocumentBuilder
 from modeling_docre import SYSTEMS, Document, Predictor, read_docred
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.offline_encoder import offline_encoder
@@ -235,11 +236,12 @@ def _from_builder(arguments: DataArguments) -> Corpus:
     return Corpus(splits, {**labels, "relation_labels": dict(builder_class.RELATION_LABELS)})
 
 
-def _builders() -> Iterator[tuple[str, type]]:
+def _builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:
     """The corpora by module name, each with its builder."""
     for module in iter_modules(dataset_scripts.__path__, "dataset_scripts."):
         for item in vars(import_module(module.name)).values():
-            if isinstance(item, type) and item.__module__ == module.name and hasattr(item, "SOURCES"):
+            own = isinstance(item, type) and item.__module__ == module.name
+            if own and issubclass(item, DocumentBuilder) and item is not DocumentBuilder:
                 yield module.name.removeprefix("dataset_scripts."), item
 
 
@@ -308,7 +310,7 @@ def training_examples(
 
 
 def _has_samples(example: Example, stages: Sequence[str]) -> bool:
-    samples = {
+    samples: dict[str, Any] = {
         "mention": example.span_labels,
         "coreference": example.coreference and example.coreference[2],
         "entity": example.entity_types,
@@ -387,7 +389,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if training.do_train:
         resume = training.resume_from_checkpoint
         if resume == "last":
-            resume = last_checkpoint(training.output_dir)
+            resume = last_checkpoint(str(training.output_dir))
             logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
         trainer.save_metrics("train", trainer.train(resume).metrics)
     if data.tune:

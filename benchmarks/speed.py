@@ -31,6 +31,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.contenders import BARE, DTYPES, ENCODERS, Contender, Decisions, JerexContender, Setup
-from benchmarks.load import match_gold_load, mean_load
+from benchmarks.load import match_gold_load, mean_load, remembered_hidden_states
 from benchmarks.measure import TASKS, interleaved_seconds, peak_memory, ratio_range, typical_seconds
 from benchmarks.report import machine, markdown
 from benchmarks.stage_clock import stage_seconds
@@ -122,8 +123,11 @@ def _measure_encoder(
     tokenise_seconds = (time.perf_counter() - started) / len(features)
     workloads = [corpus_workload(features, options.training_documents, options.max_tokens)]
     workloads += _long_workloads(documents, lengths, heads[0])
-    decisions = {head.name: _decisions(head, workloads, setup) for head in heads}
-    loads = _loads(setup, workloads, heads, decisions)
+    with ExitStack() as stack:
+        for head in heads:
+            stack.enter_context(remembered_hidden_states(head))
+        decisions = {head.name: _decisions(head, workloads, setup) for head in heads}
+        loads = _loads(setup, workloads, heads, decisions)
     seconds, stages = _times(setup, contenders, workloads, decisions, options.repetitions)
     names = [contender.name for contender in contenders]
     del contenders, heads  # their memory is wanted by the processes that measure memory

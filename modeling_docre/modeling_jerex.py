@@ -23,9 +23,9 @@ class JerexModel(DocREPreTrainedModel):
 
     One encoder pass serves four stages: (a) spans are scored as mentions, (b) mention pairs as coreferent, (c) entities
     as types, (d) entity pairs as relations, either by a global classifier or by a multi-instance classifier over
-    mention pairs. In training each stage sees the gold result of the stage before; otherwise it sees its own decisions. What
-    a caller gives (`entities`, `entity_types`, spans that are all mentions) is not decided again, which is how single
-    stages are evaluated and how relations between known entities are extracted.
+    mention pairs. In training each stage sees the gold result of the stage before; otherwise it sees its own
+    decisions. What a caller gives (`entities`, `entity_types`, spans that are all mentions) is not decided again,
+    which is how single stages are evaluated and how relations between known entities are extracted.
 
     Deviations from the paper's release, all of them options or exact rewrites:
 
@@ -143,25 +143,13 @@ class JerexModel(DocREPreTrainedModel):
                 entity_types = result["entity_type_logits"].argmax(1)
 
         if self.relation_classifier is not None:  # (d) relation classification
-            if entity_types is None:
-                raise ValueError(
-                    f'a model with task="{self.config.task}" finds no entity types; give it typed entities'
-                )
             if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
                 entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
             pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
             scene = Scene(hidden["relation"], spans, vectors["relation"], found, entity_vectors, entity_types, pairs)
-            result["pairs"] = pairs
-            result["relation_logits"], evidence = self.relation_classifier(scene)
+            result |= self._relate(scene)
             if relations is not None:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
-            if evidence is not None:
-                result |= {
-                    "mention_pair_owner": evidence.pairs.owner,
-                    "mention_pair_head": evidence.pairs.head_mention,
-                    "mention_pair_tail": evidence.pairs.tail_mention,
-                    "mention_pair_share": evidence.share,
-                }
         return DocREOutput(**self._weigh(losses), entity_types=entity_types, **result)
 
     def _encode(
@@ -197,6 +185,21 @@ class JerexModel(DocREPreTrainedModel):
         logits = self.coreference_scorer(vectors[mentions], pairs, distances)
         scores = symmetric_scores(torch.sigmoid(logits.float()), mode)
         return logits, cluster_mentions(mentions, documents, scores, self.config.coreference_threshold)
+
+    def _relate(self, scene: Scene) -> dict[str, Tensor]:
+        """Logits of the scene's entity pairs, and the mention pairs that carried them."""
+        if scene.entity_types is None:
+            raise ValueError(f'a model with task="{self.config.task}" finds no entity types; give it typed entities')
+        logits, evidence = self.relation_classifier(scene)
+        result = {"pairs": scene.pairs, "relation_logits": logits}
+        if evidence is None:
+            return result
+        return result | {
+            "mention_pair_owner": evidence.pairs.owner,
+            "mention_pair_head": evidence.pairs.head_mention,
+            "mention_pair_tail": evidence.pairs.tail_mention,
+            "mention_pair_share": evidence.share,
+        }
 
     def _weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
         """The stages' losses, and their weighted sum."""

@@ -106,10 +106,8 @@ def _clusters_at(threshold: float, config: Any) -> Callable[[_Run], dict[str, Te
 def _at_least(documents: Sequence[Document], threshold: float) -> list[Document]:
     """Documents with only the relations that reach a threshold."""
     limit = np.float32(threshold)
-    return [
-        replace(document, relations=tuple(relation for relation in document.relations if relation.score >= limit))
-        for document in documents
-    ]
+    kept = [tuple(item for item in document.relations if (item.score or 0.0) >= limit) for document in documents]
+    return [replace(document, relations=relations) for document, relations in zip(documents, kept, strict=True)]
 
 
 def thresholds_of(config: Any) -> dict[str, float]:

@@ -86,6 +86,10 @@ class DocRETrainer(Trainer):
         **options: further options of `transformers.Trainer`.
     """
 
+    # The Trainer's own state.
+    optimizer: Any
+    control: Any
+
     def __init__(
         self,
         model: DocREPreTrainedModel,

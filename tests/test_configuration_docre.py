@@ -93,7 +93,7 @@ def test_the_file_names_no_folder_of_this_machine(tmp_path):
 
 
 def test_an_unknown_option_is_refused_by_name():
-    with pytest.raises(ValueError, match="JerexConfig has no option 'mention_treshold'.*mention_threshold"):
+    with pytest.raises(ValueError, match=r"JerexConfig has no option 'mention_treshold'.*mention_threshold"):
         JerexConfig(mention_treshold=0.5)
 
 

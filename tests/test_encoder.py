@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -88,11 +90,11 @@ def test_windows_cover_everything_with_the_fewest_windows(length, window, data):
     starts = window_starts(length, window, overlap)
     assert starts[0] == 0
     assert starts[-1] == max(length - window, 0)
-    for start, following in zip(starts, starts[1:], strict=False):
+    for start, following in itertools.pairwise(starts):
         assert start < following <= start + window - overlap
     fewer = len(starts) - 1
     assert fewer == 0 or fewer * window - (fewer - 1) * overlap < length or (fewer == 1 and length > window)
-    gaps = [following - start for start, following in zip(starts, starts[1:], strict=False)]
+    gaps = [following - start for start, following in itertools.pairwise(starts)]
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 

@@ -169,9 +169,7 @@ def test_an_enlarged_table_of_an_encoder_that_counts_from_the_padding_index(tmp_
     loaded = JerexModel.from_pretrained(tmp_path)
     ids = torch.randint(5, 90, (50,))
     with torch.no_grad():
-        assert torch.equal(
-            loaded.encoders[0](ids, torch.tensor([50])), model.encoders[0](ids, torch.tensor([50]))
-        )
+        assert torch.equal(loaded.encoders[0](ids, torch.tensor([50])), model.encoders[0](ids, torch.tensor([50])))
 
 
 def test_training_an_extended_model_reaches_the_new_rows():

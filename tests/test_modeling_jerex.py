@@ -14,7 +14,7 @@ from transformers import BertConfig
 
 import modeling_docre.coreference as coreference
 import modeling_docre.relations as relations
-from modeling_docre.candidates import Entities, Spans, contexts, entity_pairs, mention_pairs, span_candidates
+from modeling_docre.candidates import Entities, Spans, contexts, mention_pairs, span_candidates
 from modeling_docre.configuration_docre import JerexConfig
 from modeling_docre.coreference import complete_linkage
 from modeling_docre.decoding import decode
@@ -432,7 +432,7 @@ def test_every_variant_learns_and_predicts(options):
         optimizer.step()
         losses.append(output.loss.item())
     assert set(output.losses) == set(model.config.stages)
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     model.eval()
     kind = GIVEN.get(model.config.task, "candidates")
     made = batch([ANNA, OTTO], model.config, kind)
@@ -481,9 +481,9 @@ def test_dropout_of_entities_feeds_types_and_relations_alike():
 
 def test_what_a_single_stage_needs_is_named():
     model = tiny_jerex(task="relation")
-    with pytest.raises(ValueError, match='task="relation".*entities'):
+    with pytest.raises(ValueError, match=r'task="relation".*entities'):
         model(**batch([ANNA], model.config, "candidates"))
-    with pytest.raises(ValueError, match='task="relation".*types'):
+    with pytest.raises(ValueError, match=r'task="relation".*types'):
         model(**batch([ANNA], model.config, "clusters"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -142,7 +144,7 @@ def test_chunks_cover_all_segments_within_the_limit(counts, limit):
     for start, end in bounds:
         assert end > start
         assert sum(counts[start:end]) <= limit or end == start + 1
-    for (start, end), (_, after) in zip(bounds, bounds[1:], strict=False):
+    for (start, end), (_, after) in itertools.pairwise(bounds):
         assert sum(counts[start : end + 1]) > limit, (start, end, after)
 
 

@@ -34,7 +34,9 @@ def scene(seed: int = 0) -> Scene:
         torch.tensor(sentences),
         torch.tensor(documents),
     )
-    entities = Entities(torch.tensor([5, 1, 0, 4, 6, 3, 2]), torch.tensor([3, 1, 2, 1]), torch.zeros(4, dtype=torch.int64))
+    entities = Entities(
+        torch.tensor([5, 1, 0, 4, 6, 3, 2]), torch.tensor([3, 1, 2, 1]), torch.zeros(4, dtype=torch.int64)
+    )
     entities = Entities(
         torch.cat([entities.members, torch.tensor([8, 7, 10, 9])]),
         torch.cat([entities.sizes, torch.tensor([2, 1, 1])]),

@@ -1,0 +1,236 @@
+"""From scores to documents: hand-made outputs with known answers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from samples import build
+from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
+
+from modeling_docre.configuration_docre import JerexConfig
+from modeling_docre.decoding import decode
+from modeling_docre.documents import Candidate, Document, Entity, Mention, MentionPair, Relation
+
+CONFIG = JerexConfig(
+    encoder_config=tiny_encoder_config(),
+    window_overlap=16,
+    entity_types=ENTITY_TYPES,
+    relation_types=RELATION_TYPES,
+    relation_labels={"works": "works in"},
+    relation_threshold=0.5,
+)
+FIRST = build("first", ["a b", "c d e"])
+SECOND = build("second", ["f g h"])
+# Spans 0 to 3 belong to the first document, 4 and 5 to the second.
+SPANS = {
+    "word_range": torch.tensor([[0, 1], [1, 2], [2, 4], [4, 5], [0, 2], [2, 3]]),
+    "sentence": torch.tensor([0, 0, 1, 1, 0, 0]),
+    "document": torch.tensor([0, 0, 0, 0, 1, 1]),
+}
+
+
+def logit(probability: float) -> float:
+    return float(torch.logit(torch.tensor(probability, dtype=torch.float64)))
+
+
+def output(**changes) -> dict:
+    """Entities {0, 3} and {2} of the first document, {4} and {5} of the second; two relations each way."""
+    relation_scores = [[0.9, 0.1, 0.6], [0.2, 0.49, 0.1], [0.3, 0.7, 0.2], [0.1, 0.1, 0.1]]
+    values = {
+        "mention_logits": torch.tensor([logit(p) for p in (0.9, 0.1, 0.95, 0.86, 0.99, 0.9)]),
+        "entity_members": torch.tensor([0, 3, 2, 4, 5]),
+        "entity_sizes": torch.tensor([2, 1, 1, 1]),
+        "entity_documents": torch.tensor([0, 0, 1, 1]),
+        "entity_type_logits": torch.tensor([[2.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0], [1.0, 0, 0]]),
+        "entity_types": torch.tensor([0, 1, 2, 0]),
+        "pairs": torch.tensor([[0, 1], [1, 0], [2, 3], [3, 2]]),
+        "relation_logits": torch.tensor([[logit(p) for p in row] for row in relation_scores]),
+        "mention_pair_owner": torch.tensor([0, 0, 1, 1, 2, 3]),
+        "mention_pair_head": torch.tensor([0, 1, 0, 0, 0, 0]),
+        "mention_pair_tail": torch.tensor([0, 0, 0, 1, 0, 0]),
+        "mention_pair_share": torch.tensor([0.25, 0.75, 0.5, 0.5, 1.0, 1.0]),
+        "loss": None,
+        "losses": None,
+    }
+    return {**values, **changes}
+
+
+def test_entities_with_types_scores_and_offsets_in_their_sentences():
+    first, second = decode(output(), SPANS, [FIRST, SECOND], CONFIG)
+    one, two = first.entities
+    assert (one.type, two.type) == ("PER", "LOC")
+    assert [(m.sentence, m.start, m.end) for m in one.mentions] == [(0, 0, 1), (1, 2, 3)]
+    assert [(m.sentence, m.start, m.end) for m in two.mentions] == [(1, 0, 2)]
+    assert [m.score for m in one.mentions] == pytest.approx([0.9, 0.86])
+    assert one.score == pytest.approx(torch.tensor([2.0, 0, 0]).softmax(0)[0].item())
+    assert [(entity.type, entity.mentions[0].start) for entity in second.entities] == [("ORG", 0), ("PER", 2)]
+    assert (first.id, second.id) == ("first", "second")
+
+
+def test_relations_by_falling_score_with_local_entities_and_labels():
+    first, second = decode(output(), SPANS, [FIRST, SECOND], CONFIG)
+    assert [(r.head, r.tail, r.type, r.label) for r in first.relations] == [
+        (0, 1, "born", None),
+        (0, 1, "seat", None),
+    ]
+    assert [r.score for r in first.relations] == pytest.approx([0.9, 0.6])
+    assert [(r.head, r.tail, r.type, r.label) for r in second.relations] == [(0, 1, "works", "works in")]
+
+
+def test_the_threshold_is_the_configurations_unless_given():
+    (first, second) = decode(output(), SPANS, [FIRST, SECOND], CONFIG, relation_threshold=0.65)
+    assert [len(document.relations) for document in (first, second)] == [1, 1]
+    (first, second) = decode(output(), SPANS, [FIRST, SECOND], CONFIG, relation_threshold=0.0)
+    assert [len(document.relations) for document in (first, second)] == [6, 6]
+    (first, second) = decode(output(), SPANS, [FIRST, SECOND], CONFIG, relation_threshold=1.0)
+    assert not first.relations and not second.relations
+    strict = JerexConfig(**{**CONFIG.to_dict(), "relation_threshold": 0.8})
+    assert [len(d.relations) for d in decode(output(), SPANS, [FIRST, SECOND], strict)] == [1, 0]
+
+
+def test_a_score_equal_to_the_threshold_is_kept():
+    logits = torch.zeros(4, 3)
+    first, _ = decode(output(relation_logits=logits), SPANS, [FIRST, SECOND], CONFIG)
+    assert len(first.relations) == 6
+
+
+def test_evidence_is_what_the_mention_pairs_that_carried_a_relation_say():
+    first, second = decode(output(), SPANS, [FIRST, SECOND], CONFIG)
+    relation = first.relations[0]
+    assert relation.mention_pairs == (MentionPair(1, 0, 0.75), MentionPair(0, 0, 0.25))
+    # Mention pair (1, 0) lies in sentence 1, (0, 0) in sentences 0 and 1.
+    assert relation.evidence == (0, 1)
+    assert relation.evidence_scores == pytest.approx((0.25, 1.0))
+    assert second.relations[0].evidence == (0,)
+
+
+def test_mention_pairs_that_carried_nothing_are_no_evidence():
+    share = torch.tensor([0.0, 1.0, 0.5, 0.5, 1.0, 1.0])
+    first, _ = decode(output(mention_pair_share=share), SPANS, [FIRST, SECOND], CONFIG)
+    assert first.relations[0].mention_pairs == (MentionPair(1, 0, 1.0),)
+    assert first.relations[0].evidence == (1,)
+
+
+def test_without_mention_pairs_there_is_no_evidence():
+    made = {name: value for name, value in output().items() if not name.startswith("mention_pair")}
+    first, _ = decode(made, SPANS, [FIRST, SECOND], CONFIG)
+    assert first.relations[0].evidence is None and first.relations[0].mention_pairs is None
+
+
+def test_given_entities_stay_as_they_are():
+    entities = (
+        Entity("PER", (Mention(0, 0, 1, name="A"), Mention(1, 2, 3)), id="Q1"),
+        Entity("LOC", (Mention(1, 0, 2),)),
+    )
+    document = Document("first", FIRST.sentences, entities, (Relation(1, 0, "seat"),))
+    second = Document("second", SECOND.sentences, tuple(Entity("PER", (Mention(0, n, n + 1),)) for n in (0, 2)))
+    decoded, _ = decode(output(), SPANS, [document, second], CONFIG, given="entities")
+    assert decoded.entities is entities
+    assert [(r.head, r.tail, r.type) for r in decoded.relations] == [(0, 1, "born"), (0, 1, "seat")]
+
+
+def test_given_clusters_keep_all_but_their_types():
+    entities = (
+        Entity("ORG", (Mention(0, 0, 1, name="A"), Mention(1, 2, 3)), id="Q1"),
+        Entity("ORG", (Mention(1, 0, 2),)),
+    )
+    document = Document("first", FIRST.sentences, entities)
+    second = Document("second", SECOND.sentences, tuple(Entity("PER", (Mention(0, n, n + 1),)) for n in (0, 2)))
+    decoded, _ = decode(output(), SPANS, [document, second], CONFIG, given="clusters")
+    assert [(e.type, e.mentions, e.id) for e in decoded.entities] == [
+        ("PER", entities[0].mentions, "Q1"),
+        ("LOC", entities[1].mentions, None),
+    ]
+    assert decoded.entities[0].score == pytest.approx(0.787, abs=1e-3)
+
+
+def test_mentions_alone_are_entities_of_their_own_without_a_type():
+    made = {"mention_logits": output()["mention_logits"], "mentions": torch.tensor([0, 2, 5])}
+    first, second = decode(made, SPANS, [FIRST, SECOND], CONFIG)
+    assert [(e.type, len(e.mentions), e.mentions[0].sentence) for e in first.entities] == [("", 1, 0), ("", 1, 1)]
+    assert [e.mentions[0].start for e in second.entities] == [2]
+    assert first.entities[0].mentions[0].score == pytest.approx(0.9)
+
+
+def test_clusters_alone_have_no_type_and_no_relation():
+    names = ("mention_logits", "entity_members", "entity_sizes", "entity_documents")
+    first, _ = decode({name: output()[name] for name in names}, SPANS, [FIRST, SECOND], CONFIG)
+    assert [(entity.type, entity.score, len(entity.mentions)) for entity in first.entities] == [
+        ("", None, 2),
+        ("", None, 1),
+    ]
+    assert first.relations == ()
+
+
+def test_documents_without_entities_stand_between_others():
+    empty = Document("empty", ())
+    spans = {**SPANS, "document": torch.tensor([0, 0, 0, 0, 2, 2])}
+    made = output(entity_documents=torch.tensor([0, 0, 2, 2]))
+    first, middle, last, after = decode(made, spans, [FIRST, empty, SECOND, empty], CONFIG)
+    assert [len(d.entities) for d in (first, middle, last, after)] == [2, 0, 2, 0]
+    assert [len(d.relations) for d in (first, middle, last, after)] == [2, 0, 1, 0]
+
+
+def test_nothing_found_at_all():
+    none = torch.zeros(0, dtype=torch.int64)
+    made = output(
+        entity_members=none,
+        entity_sizes=none,
+        entity_documents=none,
+        entity_type_logits=torch.zeros(0, 3),
+        entity_types=none,
+        pairs=none.view(0, 2),
+        relation_logits=torch.zeros(0, 3),
+        mention_pair_owner=none,
+        mention_pair_head=none,
+        mention_pair_tail=none,
+        mention_pair_share=torch.zeros(0),
+    )
+    for document in decode(made, SPANS, [FIRST, SECOND], CONFIG):
+        assert document.entities == document.relations == ()
+
+
+def test_mentions_carry_characters_where_the_text_is_known():
+    text = "a b. c d e"
+    offsets = (((0, 1), (2, 3)), ((5, 6), (7, 8), (9, 10)))
+    document = Document("first", FIRST.sentences, text=text, token_offsets=offsets)
+    decoded, _ = decode(output(), SPANS, [document, SECOND], CONFIG)
+    assert [decoded.mention_text(m) for e in decoded.entities for m in e.mentions] == ["a", "e", "c d"]
+    assert decoded.entities[1].mentions[0].char_start == 5
+
+
+def test_words_without_a_character_have_no_offsets():
+    document = Document(
+        "first", (("", "b"), ("c", "d", "e")), text="bcde", token_offsets=(((0, 0), (0, 1)), ((1, 2), (2, 3), (3, 4)))
+    )
+    decoded, _ = decode(output(), SPANS, [document, SECOND], CONFIG)
+    blank, other = decoded.entities[0].mentions
+    assert blank.char_start is None and blank.char_end is None
+    assert (other.char_start, other.char_end) == (3, 4)
+
+
+def test_the_question_is_not_part_of_the_answer():
+    entities = (Entity("PER", (Mention(0, 0, 1), Mention(1, 2, 3))), Entity("LOC", (Mention(1, 0, 2),)))
+    document = Document("first", FIRST.sentences, entities, candidates=(Candidate(0, 1),))
+    decoded, _ = decode(output(), SPANS, [document, SECOND], CONFIG)
+    assert decoded.candidates is None
+
+
+def test_half_precision_scores_are_decoded_in_full_precision():
+    made = {
+        name: value.bfloat16() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+        for name, value in output().items()
+    }
+    first, _ = decode(made, SPANS, [FIRST, SECOND], CONFIG)
+    assert [r.score for r in first.relations] == pytest.approx([0.9, 0.6], abs=0.01)
+
+
+def test_the_output_is_left_as_it_was():
+    made = {"mention_logits": output()["mention_logits"], "mentions": torch.tensor([0, 2, 5])}
+    decode(made, SPANS, [FIRST, SECOND], CONFIG)
+    assert set(made) == {"mention_logits", "mentions"}
+
+
+def test_decoded_documents_survive_their_dict_form():
+    for document in decode(output(), SPANS, [FIRST, SECOND], CONFIG):
+        assert Document.from_dict(document.to_dict()) == document

