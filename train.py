@@ -12,7 +12,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
@@ -28,6 +28,7 @@ from transformers import (
     EarlyStoppingCallback,
     HfArgumentParser,
     PreTrainedConfig,
+    pipeline,
     set_seed,
 )
 from transformers.trainer_callback import TrainerState
@@ -37,6 +38,7 @@ import dataset_scripts
 from dataset_scripts.document_builder import DocumentBuilder
 from modeling_docre import SYSTEMS, Document, Predictor, read_docred
 from modeling_docre.features import Features, Featurizer
+from modeling_docre.model_card import write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.record_files import iter_records
@@ -80,6 +82,7 @@ class DataArguments:
         train_facts: JSON file of (head name, tail name, relation type) triples, for Ign F1; absent, the facts of the
             training documents count.
         early_stopping_patience: stop after this many evaluations without improvement.
+        single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
         max_train_documents: use only the first documents of the training data.
     """
@@ -97,6 +100,7 @@ class DataArguments:
     train_facts: str | None = None
     early_stopping_patience: int | None = None
     tune: bool = False
+    single_stages: bool = False
     max_train_documents: int | None = None
 
 
@@ -290,7 +294,7 @@ def training_examples(
         ValueError: what is left does not fill one batch.
     """
     config = model.config
-    if not config.entities_given:
+    if config.given is None:
         logger.info("training documents:\n%s", measure_reach(documents, config.max_span_size))
     features: list[Features] = Featurizer(tokenizer, config)(documents)
     examples = TrainingExamples(features, config, training, training.seed)
@@ -365,15 +369,47 @@ def _is_complete(state: Path) -> bool:
     return True
 
 
-def evaluate_split(trainer: DocRETrainer, split: str, documents: Sequence[Document]) -> None:
-    """Predict the documents of a split, score them, and save and log both."""
+def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) -> dict[str, float]:
+    """F1 of each stage on the gold result of the stage before (JEREX Table 4)."""
+    given = {"cluster_f1": "mentions", "entity_f1": "clusters", "relation_f1": "entities"}
+    return {
+        target: trainer.score(trainer.predict_documents(documents, given=inputs), documents)[target]
+        for target, inputs in given.items()
+    }
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    """Precision, recall and F1 of the levels that were scored, as an aligned table in percent."""
+    lines = [f"{'':18}{'precision':>10}{'recall':>10}{'F1':>10}"]
+    for level in ("mention", "cluster", "entity", "relation", "relation_untyped"):
+        if f"{level}_f1" in scores:
+            values = [f"{100 * scores[f'{level}_{part}']:10.2f}" for part in ("precision", "recall", "f1")]
+            lines.append(f"{level.replace('_', ' '):18}{''.join(values)}")
+    return "\n".join(lines)
+
+
+def evaluate_split(trainer: DocRETrainer, split: str, documents: Sequence[Document], single_stages: bool) -> dict:
+    """Predict the documents of a split, score them, save both and log the main scores."""
     started = time.time()
     predictions = trainer.predict_documents(documents)
     speed = speed_metrics("predict", started, num_samples=len(predictions))
     scores = trainer.score(predictions, documents, per_type=True)
     scores |= {"thresholds": thresholds_of(trainer.model.config), **speed}
+    if single_stages:
+        scores["single_stages"] = single_stage_scores(trainer, documents)
     trainer.save_predictions(predictions, scores, Path(trainer.args.output_dir) / split)
-    logger.info("%s: %s", split, json.dumps({k: v for k, v in scores.items() if k != "per_type"}, indent=1))
+    logger.info("%s, %d documents, in percent:\n%s", split, len(documents), score_table(scores))
+    return scores
+
+
+def save(trainer: DocRETrainer, corpus: str, scores: Mapping[str, Any], split: str | None) -> None:
+    """Save the model with its tokenizer, the code of model and pipeline, and its card."""
+    if trainer.is_world_process_zero():
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        extract = pipeline("doc-relation-extraction", model=model, tokenizer=trainer.processing_class)
+        extract.save_pretrained(trainer.args.output_dir)
+        command = f"python train.py {' '.join(sys.argv[1:])}"
+        write_card(trainer.args.output_dir, model, corpus=corpus, scores=scores, split=split, command=command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -398,10 +434,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predictor = Predictor(trainer.model, tokenizer)
         chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
-    for split in ("validation", "test"):
-        if split in corpus.splits:
-            evaluate_split(trainer, split, corpus.splits[split])
-    trainer.save_model()
+    scores = {
+        split: evaluate_split(trainer, split, corpus.splits[split], data.single_stages)
+        for split in ("validation", "test")
+        if split in corpus.splits
+    }
+    split = next(reversed(scores), None)
+    save(trainer, data.corpus or "own documents", scores.get(split), split)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,16 @@ class DocREConfig(PreTrainedConfig):
             )
 
     @property
+    def given(self) -> str | None:
+        """What a document must bring along: None (its words alone), `"mentions"`, `"clusters"` or `"entities"`."""
+        return None
+
+    @property
+    def entities_given(self) -> bool:
+        """Whether the user supplies the entities with their types, and the model the relations only."""
+        return self.given == "entities"
+
+    @property
     def encoder_positions(self) -> int | None:
         """Longest input of the encoder in subwords, or None where it has no position table or limit."""
         rows = getattr(self.encoder_config, "max_position_embeddings", None)
@@ -222,9 +232,9 @@ class JerexConfig(DocREConfig):
         return ("mention", "coreference", "entity", "relation") if self.task in ("joint", "pipeline") else (self.task,)
 
     @property
-    def entities_given(self) -> bool:
-        """Whether the user supplies the entities (their types too), and the model the relations only."""
-        return self.task == "relation"
+    def given(self) -> str | None:
+        """A model of one stage needs the gold result of the stage before."""
+        return {"coreference": "mentions", "entity": "clusters", "relation": "entities"}.get(self.task)
 
 
 DocREConfig.register_for_auto_class()

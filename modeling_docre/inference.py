@@ -52,14 +52,14 @@ class Predictor:
         model: any system.
         tokenizer: its encoder's tokenizer.
         given: what the documents bring along: None (nothing is read but the words), `"mentions"`, `"clusters"` or
-            `"entities"` (clusters with their types). Models that need the entities default to `"entities"`.
+            `"entities"` (clusters with their types); by default what the model needs.
     """
 
     def __init__(self, model: DocREPreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: str | None = None):
         self.model, self.config = model, model.config
         self.featurizer = Featurizer(tokenizer, model.config)
         self.collator = DocRECollator()
-        self.given = given or ("entities" if model.config.entities_given else None)
+        self.given = given or model.config.given
 
     def example(self, features: Features, given: str | None = None) -> Example:
         """What the model is asked about a document."""

@@ -66,6 +66,10 @@ class DocRETrainingArguments(SamplingArguments, TrainingArguments):
             )
 
 
+TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}
+"""The score that a model is selected by, by its last stage."""
+
+
 class EpochCallback(TrainerCallback):
     """Tells the training examples which epoch's samples to draw, also when training resumes."""
 
@@ -99,6 +103,8 @@ class DocRETrainer(Trainer):
         train_facts: Sequence[Any] | None = None,
         **options: Any,
     ):
+        if args.metric_for_best_model == "eval_relation_f1":
+            args.metric_for_best_model = f"eval_{TARGETS[model.config.stages[-1]]}"
         super().__init__(
             model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
         )
