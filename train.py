@@ -402,7 +402,7 @@ def evaluate_split(trainer: DocRETrainer, split: str, documents: Sequence[Docume
     return scores
 
 
-def save(trainer: DocRETrainer, corpus: str, scores: Mapping[str, Any], split: str | None) -> None:
+def save(trainer: DocRETrainer, corpus: str, scores: Mapping[str, Any] | None, split: str) -> None:
     """Save the model with its tokenizer, the code of model and pipeline, and its card."""
     if trainer.is_world_process_zero():
         model = trainer.accelerator.unwrap_model(trainer.model)
@@ -434,12 +434,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predictor = Predictor(trainer.model, tokenizer)
         chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
-    scores = {
+    scores: dict[str, dict] = {
         split: evaluate_split(trainer, split, corpus.splits[split], data.single_stages)
         for split in ("validation", "test")
         if split in corpus.splits
     }
-    split = next(reversed(scores), None)
+    split = next(reversed(scores), "")
     save(trainer, data.corpus or "own documents", scores.get(split), split)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar
 
 from modeling_docre import JerexConfig, JerexModel, Predictor
 from modeling_docre.features import Features
@@ -81,7 +80,6 @@ class Setup:
 
         The bare encoder is the encoder of a JEREX that is built and thrown away (the first one of a pipeline model).
         """
-        disable_progress_bar()
         torch.manual_seed(0)
         if self.checkpoint is not None:
             model = JerexModel.from_pretrained(self.checkpoint)

@@ -76,7 +76,7 @@ class DocREConfig(PreTrainedConfig):
 
     sub_configs_defaults = {"encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert")}  # noqa: RUF012
 
-    encoder_config: dict | PreTrainedConfig | None = None
+    encoder_config: Any = None  # checked by the base class, which makes a configuration of it
     entity_types: list[str] = field(default_factory=list)
     relation_types: list[str] = field(default_factory=list)
     relation_labels: dict[str, str] = field(default_factory=dict)

@@ -22,51 +22,51 @@ class DocRECollator:
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Collate examples into a batch of tensors (int64, labels of independent decisions float32)."""
-        features = [example.features for example in examples]
-        lengths = [len(item.input_ids) for item in features]
-        span_counts = [len(example.word_ranges) for example in examples]
+        def column(name: str) -> list[Any]:
+            return [getattr(example, name) for example in examples]
+
+        def shifted(arrays: Sequence[np.ndarray], offsets: Sequence[int]) -> torch.Tensor:
+            return _concat([array + offset for array, offset in zip(arrays, offsets, strict=True)])
+
+        first, number = examples[0], torch.arange(len(examples))
+        lengths = [len(features.input_ids) for features in column("features")]
+        span_counts = [len(ranges) for ranges in column("word_ranges")]
         span_offsets = _offsets(span_counts)
-        first = examples[0]
+        subword_ranges = [example.features.subword_ranges(example.word_ranges) for example in examples]
         batch: dict[str, Any] = {
-            "input_ids": _concat([item.input_ids for item in features]),
+            "input_ids": _concat([features.input_ids for features in column("features")]),
             "document_lengths": torch.tensor(lengths),
             "spans": {
-                "subword_range": _concat(
-                    [
-                        example.features.subword_ranges(example.word_ranges) + offset
-                        for example, offset in zip(examples, _offsets(lengths), strict=True)
-                    ]
-                ),
-                "word_range": _concat([example.word_ranges for example in examples]),
-                "sentence": _concat([example.sentences for example in examples]),
-                "document": torch.arange(len(examples)).repeat_interleave(torch.tensor(span_counts)),
+                "subword_range": shifted(subword_ranges, _offsets(lengths)),
+                "word_range": _concat(column("word_ranges")),
+                "sentence": _concat(column("sentences")),
+                "document": number.repeat_interleave(torch.tensor(span_counts)),
             },
         }
         if first.span_texts is not None:
-            batch["span_texts"] = [text for example in examples for text in example.span_texts]
+            batch["span_texts"] = [text for texts in column("span_texts") for text in texts]
         if first.span_labels is not None:
-            batch["span_labels"] = _concat([example.span_labels for example in examples])
+            batch["span_labels"] = _concat(column("span_labels"))
         if first.coreference is not None:
+            pairs, distances, labels = zip(*column("coreference"), strict=True)
             batch["coreference"] = {
-                "pairs": _concat([e.coreference[0] + offset for e, offset in zip(examples, span_offsets, strict=True)]),
-                "distances": _concat([example.coreference[1] for example in examples]),
-                "labels": _concat([example.coreference[2] for example in examples]),
+                "pairs": shifted(pairs, span_offsets),
+                "distances": _concat(distances),
+                "labels": _concat(labels),
             }
         if first.members is not None:
-            entity_counts = [len(example.sizes) for example in examples]
+            entity_counts = [len(sizes) for sizes in column("sizes")]
             batch["entities"] = {
-                "members": _concat([e.members + offset for e, offset in zip(examples, span_offsets, strict=True)]),
-                "sizes": _concat([example.sizes for example in examples]),
-                "document": torch.arange(len(examples)).repeat_interleave(torch.tensor(entity_counts)),
+                "members": shifted(column("members"), span_offsets),
+                "sizes": _concat(column("sizes")),
+                "document": number.repeat_interleave(torch.tensor(entity_counts)),
             }
         if first.entity_types is not None:
-            batch["entity_types"] = _concat([example.entity_types for example in examples])
+            batch["entity_types"] = _concat(column("entity_types"))
         if first.relations is not None:
-            entity_offsets = _offsets([len(example.sizes) for example in examples])
-            batch["relations"] = {
-                "pairs": _concat([e.relations[0] + offset for e, offset in zip(examples, entity_offsets, strict=True)]),
-                "labels": _concat([example.relations[1] for example in examples]),
-            }
+            pairs, labels = zip(*column("relations"), strict=True)
+            entity_offsets = _offsets([len(sizes) for sizes in column("sizes")])
+            batch["relations"] = {"pairs": shifted(pairs, entity_offsets), "labels": _concat(labels)}
         return batch
 
 

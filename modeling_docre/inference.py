@@ -94,10 +94,8 @@ class Predictor:
             **options: as for `predict_batch`.
         """
         features = self.featurizer(documents)
-        predictions: list[Document | None] = [None] * len(features)
+        predictions: dict[int, Document] = {}
         for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
-            for position, document in zip(
-                batch, self.predict_batch([features[i] for i in batch], **options), strict=True
-            ):
-                predictions[position] = document
-        return predictions
+            found = self.predict_batch([features[position] for position in batch], **options)
+            predictions.update(zip(batch, found, strict=True))
+        return [predictions[position] for position in range(len(features))]

@@ -51,7 +51,9 @@ class JerexModel(DocREPreTrainedModel):
         entity_types, relation_types = len(config.entity_types), len(config.relation_types)
         stages = config.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
-        self.mention_classifier = self.coreference_scorer = self.entity_classifier = self.relation_classifier = None
+        absent: Any = None
+        self.mention_classifier = self.coreference_scorer = absent
+        self.entity_classifier = self.relation_classifier = absent
         if "mention" in stages:
             self.mention_classifier = MentionClassifier(width, config.meta_size, config.size_rows, config.dropout)
         if "coreference" in stages:
@@ -109,13 +111,13 @@ class JerexModel(DocREPreTrainedModel):
         Returns:
             Logits and decisions of the stages, and the losses of those with labels.
         """
-        spans = Spans(**spans)
-        hidden, vectors = self._encode(input_ids, document_lengths, spans)
+        listed = Spans(**spans)
+        hidden, vectors = self._encode(input_ids, document_lengths, listed)
         result: dict[str, Any] = {}
         losses: dict[str, Tensor] = {}
 
         if self.mention_classifier is not None:  # (a) mention localization
-            result["mention_logits"] = self.mention_classifier(vectors["mention"], spans.sizes)
+            result["mention_logits"] = self.mention_classifier(vectors["mention"], listed.sizes)
             if span_labels is not None:
                 losses["mention"] = binary_loss(result["mention_logits"], span_labels)
 
@@ -130,7 +132,7 @@ class JerexModel(DocREPreTrainedModel):
             if self.coreference_scorer is None:
                 return DocREOutput(**self._weigh(losses), **result)
             result["coreference_logits"], found = self._resolve(
-                vectors["coreference"], spans, span_texts, result["mentions"]
+                vectors["coreference"], listed, span_texts or [], result["mentions"]
             )
         result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
 
@@ -146,7 +148,7 @@ class JerexModel(DocREPreTrainedModel):
             if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
                 entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
             pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
-            scene = Scene(hidden["relation"], spans, vectors["relation"], found, entity_vectors, entity_types, pairs)
+            scene = Scene(hidden["relation"], listed, vectors["relation"], found, entity_vectors, entity_types, pairs)
             result |= self._relate(scene)
             if relations is not None:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
@@ -175,7 +177,7 @@ class JerexModel(DocREPreTrainedModel):
         return select_mentions(logits, self.config.mention_threshold)
 
     def _resolve(
-        self, vectors: Tensor, spans: Spans, texts: list[str] | None, mentions: Tensor
+        self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor
     ) -> tuple[Tensor, Entities]:
         """Score all mention pairs of each document and cluster its mentions."""
         mode = self.config.coref_symmetrise

@@ -66,7 +66,7 @@ class ReadReport:
     @classmethod
     def of_counts(cls, counts: Mapping[str, int], ignored_keys: Mapping[str, int] | None = None) -> ReadReport:
         """The report from counts by field name, as `tally` collects them, and from the ignored keys by name."""
-        return cls(**dict(counts), ignored_keys=dict(ignored_keys or {}))  # type: ignore[arg-type]
+        return cls(**dict(counts), ignored_keys=dict(ignored_keys or {}))
 
     def rows(self) -> list[tuple[str, int]]:
         """What is counted, in words, and how often."""

@@ -30,9 +30,6 @@ class DocRETrainingArguments(SamplingArguments, TrainingArguments):
     Args:
         head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
         eval_max_tokens: subwords per batch in evaluation, padding included.
-
-    Raises:
-        ValueError: the workers that load the data are to live on from epoch to epoch.
     """
 
     output_dir: str | None = field(default="outputs")
@@ -56,14 +53,6 @@ class DocRETrainingArguments(SamplingArguments, TrainingArguments):
     # Else a run that was interrupted forgets how long it has not improved, and stops later than an unbroken one.
     restore_callback_states_from_checkpoint: bool = True
     eval_max_tokens: int = 2048
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.dataloader_persistent_workers and self.dataloader_num_workers:
-            raise ValueError(
-                "dataloader_persistent_workers is set, but such workers would draw the first epoch's samples in every "
-                "epoch; leave it off"
-            )
 
 
 TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}

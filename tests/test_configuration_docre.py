@@ -185,6 +185,15 @@ def test_stages_follow_the_task():
     for task in everything:
         assert JerexConfig(task=task).stages == (task,)
         assert JerexConfig(task=task).entities_given == (task == "relation")
+    needs = {task: JerexConfig(task=task).given for task in ("joint", "pipeline", *everything)}
+    assert needs == {
+        "joint": None,
+        "pipeline": None,
+        "mention": None,
+        "coreference": "mentions",
+        "entity": "clusters",
+        "relation": "entities",
+    }
 
 
 def test_label_lists_are_not_shared_between_configurations():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
@@ -65,7 +66,7 @@ def config_of(encoder_config, **options) -> JerexConfig:
 
 def tiny_document_encoder(window_overlap: int = 16) -> DocumentEncoder:
     encoder = DocumentEncoder(config_of(tiny_encoder_config(), window_overlap=window_overlap))
-    encoder.adopt(tiny_encoder())
+    encoder.adopt(copy.deepcopy(tiny_encoder()))
     return encoder.eval()
 
 

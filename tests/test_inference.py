@@ -106,10 +106,9 @@ def test_a_mention_model_lists_mentions():
     assert found.entities and all(len(e.mentions) == 1 and e.mentions[0].score >= 0.5 for e in found.entities)
 
 
-def test_a_model_without_coreference_cannot_read_bare_documents():
-    for task in ("coreference", "entity"):
-        with pytest.raises(ValueError, match=f'task="{task}"'):
-            predictor(task=task).predict([ANNA])
+@pytest.mark.parametrize(("task", "needs"), [("coreference", "mentions"), ("entity", "clusters")])
+def test_a_single_stage_reads_what_it_needs_by_default(task, needs):
+    assert predictor(task=task).predict([ANNA, OTTO]) == predictor(needs, task=task).predict([ANNA, OTTO])
 
 
 def test_the_threshold_of_a_call_replaces_that_of_the_configuration():

@@ -479,10 +479,15 @@ def test_dropout_of_entities_feeds_types_and_relations_alike():
     assert torch.allclose(output.relation_logits[0], network(model.relation_classifier.classifier, zero, zero, *types))
 
 
-def test_what_a_single_stage_needs_is_named():
-    model = tiny_jerex(task="relation")
-    with pytest.raises(ValueError, match=r'task="relation".*entities'):
+@pytest.mark.parametrize("task", ["coreference", "entity", "relation"])
+def test_a_stage_without_its_input_says_what_is_missing(task):
+    model = tiny_jerex(task=task)
+    with pytest.raises(ValueError, match=rf'task="{task}".*mentions'):
         model(**batch([ANNA], model.config, "candidates"))
+
+
+def test_relations_need_typed_entities():
+    model = tiny_jerex(task="relation")
     with pytest.raises(ValueError, match=r'task="relation".*types'):
         model(**batch([ANNA], model.config, "clusters"))
 

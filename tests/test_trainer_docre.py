@@ -286,11 +286,6 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
     assert [name for name in wanted if not torch.equal(wanted[name], found[name])] == []
 
 
-def test_workers_that_outlive_an_epoch_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="dataloader_persistent_workers"):
-        DocRETrainingArguments(str(tmp_path), dataloader_num_workers=2, dataloader_persistent_workers=True)
-
-
 def test_arguments_follow_the_paper_and_push_nothing() -> None:
     arguments = DocRETrainingArguments("somewhere", use_cpu=True)
     assert arguments.output_dir == "somewhere"

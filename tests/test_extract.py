@@ -1,0 +1,39 @@
+"""Tests of modeling_docre/extract.py."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from tiny import save_tiny
+
+from modeling_docre import Document
+from modeling_docre.extract import main
+
+TEXT = "Ada lives in London. She works."
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    save_tiny(folder, mention_threshold=0.0, max_span_size=1)
+    return str(folder)
+
+
+def test_json_is_the_document_of_the_text(model, capsys):
+    main([model, TEXT, "--format", "json", "--threshold", "0.9"])
+    document = Document.from_dict(json.loads(capsys.readouterr().out))
+    assert document.text == TEXT
+    assert all(relation.score >= 0.9 for relation in document.relations)
+
+
+def test_text_comes_from_a_file_or_from_standard_input(model, capsys, monkeypatch, tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    main([model, "--file", str(file)])
+    from_file = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO(TEXT))
+    main([model])
+    assert capsys.readouterr().out == from_file
+    assert "London" in from_file
