@@ -17,12 +17,13 @@ from modeling_docre import resources, setup_metric
 REPOSITORY = Path(__file__).resolve().parents[1]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
-# The file alone, so that what the package imports beside it neither slows these processes nor imports `evaluate`.
+# Without the package's `__init__`, so that what it imports neither slows these processes nor imports `evaluate`.
 STANDALONE = f"""
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("setup_metric", {setup_metric.__file__!r})
-setup_metric = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(setup_metric)
+import sys, types
+package = types.ModuleType("modeling_docre")
+package.__path__ = [{str(Path(setup_metric.__file__).parent)!r}]
+sys.modules["modeling_docre"] = package
+from modeling_docre import setup_metric
 """
 
 COMPUTE = """
