@@ -22,6 +22,7 @@ class DocRECollator:
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Collate examples into a batch of tensors (int64, labels of independent decisions float32)."""
+
         def column(name: str) -> list[Any]:
             return [getattr(example, name) for example in examples]
 

@@ -176,9 +176,7 @@ class JerexModel(DocREPreTrainedModel):
             raise ValueError(f'a model with task="{self.config.task}" finds no mentions; give it entities or mentions')
         return select_mentions(logits, self.config.mention_threshold)
 
-    def _resolve(
-        self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor
-    ) -> tuple[Tensor, Entities]:
+    def _resolve(self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor) -> tuple[Tensor, Entities]:
         """Score all mention pairs of each document and cluster its mentions."""
         mode = self.config.coref_symmetrise
         documents = spans.document[mentions]
