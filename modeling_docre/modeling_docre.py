@@ -25,7 +25,8 @@ class DocREOutput(ModelOutput):
         losses: the stages' own losses by name.
         mention_logits: [spans].
         mentions: [mentions] int64, the spans that coreference worked on.
-        coreference_logits: [mention pairs], one per unordered pair (earlier, later) at inference.
+        coreference_logits: [mention pairs]; at inference the pairs (earlier, later), and the reversed ones after them
+            where both orders are scored.
         entity_members, entity_sizes, entity_documents: the entities (see `Entities`).
         entity_type_logits: [entities, entity types].
         entity_types: [entities] int64, gold or decided.

@@ -178,6 +178,8 @@ class JerexModel(DocREPreTrainedModel):
 
     def _resolve(self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor) -> tuple[Tensor, Entities]:
         """Score all mention pairs of each document and cluster its mentions."""
+        if len(texts) != len(spans.document):
+            raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
         mode = self.config.coref_symmetrise
         documents = spans.document[mentions]
         pairs = coreference_pairs(documents, both_orders=mode != "upper")

@@ -2,7 +2,7 @@
 
 Training is teacher-forced: each stage sees the gold result of the stage before, next to negatives drawn from the same
 candidates that inference lists. Every draw comes from a generator of its own per (seed, epoch, document), so samples
-do not depend on the number of workers, on the order of documents or on an interruption.
+do not depend on the number of workers, on the order of visits or on an interruption; documents count by position.
 """
 
 from __future__ import annotations
