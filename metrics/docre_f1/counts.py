@@ -43,6 +43,16 @@ class Counts:
         """Harmonic mean of precision and recall; 0 where both are 0."""
         return harmonic_mean(self.precision, self.recall)
 
+    def smoothed(self, epsilon: float) -> tuple[float, float, float]:
+        """Precision, recall and F1 with the same number added to each of the three denominators.
+
+        Args:
+            epsilon: what is added; 1e-5 repeats the ATLOP script for CDR and GDA, 0 gives the plain scores.
+        """
+        precision = ratio(self.predicted_hits, self.predicted + epsilon)
+        recall = ratio(self.gold_hits, self.gold + epsilon)
+        return precision, recall, ratio(2 * precision * recall, precision + recall + epsilon)
+
     def ign_precision(self, epsilon: float = 0.0) -> float:
         """Precision without the correct predictions that are training facts; 0 where nothing else was predicted.
 

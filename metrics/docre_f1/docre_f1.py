@@ -11,15 +11,18 @@ import datasets
 import evaluate
 
 # `evaluate` copies only the siblings that this file names, so those that others import are named here as well.
+from .candidate_pairs import CandidatePairs
 from .coreference_scores import coreference_counts
 from .counts import Counts
+from .document_reader import read_document
 from .pairing import pair_documents
 from .ranking_scores import theta_scores
 from .relation_counts import read_train_facts
-from .scored_document import ScoredDocument, read_document
+from .scored_document import ScoredDocument
 from .scores import compute_scores, pooled_scores
 
 __all__ = [
+    "CandidatePairs",
     "Counts",
     "DocreF1",
     "ScoredDocument",
@@ -34,8 +37,8 @@ __all__ = [
 
 _DESCRIPTION = """
 Precision, recall and F1 of document-level relation extraction, from mentions to relations: the strict joint scores of
-JEREX, the official DocRED scores (F1, Ign F1, evidence F1), sentence-distance and other subsets, and the coreference
-scores MUC, B-cubed and CEAF-e. All scores are fractions.
+JEREX, the official DocRED scores (F1, Ign F1, evidence F1), the scores of CDR and GDA on candidate pairs,
+sentence-distance and other subsets, and the coreference scores MUC, B-cubed and CEAF-e. All scores are fractions.
 """
 
 _KWARGS_DESCRIPTION = """
@@ -44,7 +47,8 @@ Args:
         `to_dict()`. A Document dict has the keys `id`, `sentences` (words, sentence by sentence), `entities`
         (`type` and `mentions` with `sentence`, `start`, `end`) and `relations` (`head`, `tail`, `type` and optionally
         `evidence`); other keys are ignored. A prediction may leave out `sentences`. Documents are matched by `id`.
-    references: the gold documents, in the same forms.
+    references: the gold documents, in the same forms. With entities_given, a reference that lists `candidates` (`head`,
+        `tail`, optionally `scored` and `cross`) is scored on these pairs, as CDR and GDA are.
     train_facts: training documents, or (head name, tail name, relation type) triples; adds the Ign scores.
     entities_given (bool): predicted relations point to the reference's entities; predictions need no `entities`.
     subsets (bool): add scores of the subsets inter_long, frequent, long_tail, m1, m2 and single.
@@ -53,6 +57,7 @@ Args:
     by_entity_count (bool): add relation scores by the number of gold entities.
     frequent_types: relation types of the subset `frequent`; by default the ten of the Re-DocRED script.
     ign_epsilon (float): added to the denominator of the Ign precision; 1e-5 repeats the ATLOP script.
+    denominator_epsilon (float): added to each denominator of the relation scores; 1e-5 repeats ATLOP's CDR script.
 Returns:
     a flat dict: {mention,cluster,entity,relation,relation_untyped}_{precision,recall,f1}, coref_{muc,b3,ceafe,f1},
     {intra,inter}_{precision,recall,f1,support}, macro_{relation,entity}_{precision,recall,f1}, numbers of documents;

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from .scored_document import ScoredDocument, check_evidence, check_pair, check_span, read_document, reject
+from .document_reader import check_evidence, check_pair, check_span, read_document, reject
+from .scored_document import ScoredDocument
 
 
 class Pair(NamedTuple):

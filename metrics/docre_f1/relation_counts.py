@@ -6,12 +6,14 @@ subsets), KMGRE section 4 (subsets by number of mentions).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from .candidate_pairs import CandidatePairs
 from .counts import Counts
-from .scored_document import ScoredDocument, ScoredEntity, ScoredRelation, read_document
+from .document_reader import read_document
+from .scored_document import ScoredDocument, ScoredEntity, ScoredRelation
 
 Fact = tuple[str, str, str]  # head name, tail name, relation type
 Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type
@@ -28,12 +30,29 @@ class Side(NamedTuple):
     """The relations of a prediction or of a reference, keyed so that the two sides can be compared.
 
     `key` turns an entity position into what identifies the entity; `entities` is None for a document without a
-    reference whose entities were to be given.
+    reference whose entities were to be given. Where `candidates` are given, the relations are those that they leave.
     """
 
     relations: Sequence[ScoredRelation]
     key: Callable[[int], Hashable]
     entities: Sequence[ScoredEntity] | None
+    candidates: CandidatePairs | None = None
+
+    @classmethod
+    def joint(cls, document: ScoredDocument, typed: bool) -> Side:
+        """A side whose entities are identified by their spans and, if `typed`, by their type."""
+        keys = [(entity.spans, entity.type) if typed else entity.spans for entity in document.entities]
+        return cls(document.relations, keys.__getitem__, document.entities)
+
+    @classmethod
+    def given(cls, document: ScoredDocument, reference: ScoredDocument | None) -> Side:
+        """A side whose entities are identified by their position among those of the reference."""
+        if reference is None:
+            return cls(document.relations, int, None)
+        if reference.candidates is None:
+            return cls(document.relations, int, reference.entities)
+        pairs = CandidatePairs(reference.candidates)
+        return cls(pairs.scored_relations(document.relations), int, reference.entities, pairs)
 
     def triple(self, relation: ScoredRelation) -> Triple:
         """The tuple that two equal relations share."""
@@ -73,7 +92,8 @@ def read_train_facts(sources: Iterable[Any]) -> frozenset[Fact]:
         elif isinstance(source, Sequence) and not isinstance(source, str | ScoredDocument):
             raise ValueError(f"train fact {source!r} is not (head name, tail name, relation type); give three strings")
         else:
-            facts.update(_document_facts(read_document(source, predicted=False)))
+            document = read_document(source, predicted=False)
+            facts.update(fact for relation in document.relations for fact in _stated_facts(relation, document.entities))
     return frozenset(facts)
 
 
@@ -81,10 +101,14 @@ def _is_fact(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(item, str) for item in value)
 
 
-def _document_facts(document: ScoredDocument) -> Iterable[Fact]:
-    for relation in document.relations:
-        head, tail = document.entities[relation.head], document.entities[relation.tail]
-        yield from product(head.names, tail.names, (relation.type,))
+def _stated_facts(
+    relation: ScoredRelation, entities: Sequence[ScoredEntity], candidates: CandidatePairs | None = None
+) -> Iterator[Fact]:
+    """Every head name with every tail name of a relation, in both orders where its pair has no direction."""
+    head, tail = entities[relation.head].names, entities[relation.tail].names
+    yield from product(head, tail, (relation.type,))
+    if candidates is not None and not candidates.is_directed(relation):
+        yield from product(tail, head, (relation.type,))
 
 
 def count_relations(
@@ -120,23 +144,38 @@ def _groups(
     counts: RelationCounts, relation: ScoredRelation, side: Side | None, frequent_types: frozenset[str]
 ) -> list[Counts]:
     """The counts that a relation adds to."""
-    names = subsets_of(relation, side.entities, frequent_types) if side and side.entities is not None else []
+    names: list[str] = []
+    if side is not None and side.entities is not None:
+        cross = None if side.candidates is None else side.candidates.cross(relation)
+        names = subsets_of(relation, side.entities, frequent_types, cross)
     groups = [counts.tasks.setdefault(name, Counts()) for name in ("relation", *names)]
     return [*groups, counts.types.setdefault(relation.type, Counts())]
 
 
-def subsets_of(relation: ScoredRelation, entities: Sequence[ScoredEntity], frequent_types: frozenset[str]) -> list[str]:
+def subsets_of(
+    relation: ScoredRelation,
+    entities: Sequence[ScoredEntity],
+    frequent_types: frozenset[str],
+    cross: bool | None = None,
+) -> list[str]:
     """Names of the subsets that a relation belongs to.
 
     The distance of a pair is the smallest number of sentences between a mention of the head and one of the tail:
     `intra` is 0, `inter` more, `inter_long` more than 5. With mentions counted as distinct spans, `m1` is a pair where
     head or tail has several, `m2` where both have, `single` where neither has.
+
+    Args:
+        relation: the relation, with its head and tail as positions among `entities`.
+        entities: entities of its document.
+        frequent_types: relation types of the subset `frequent`.
+        cross: whether the corpus counts the pair as `inter`; None leaves that to the distance.
     """
     head, tail = entities[relation.head], entities[relation.tail]
     distance = min(abs(first[0] - second[0]) for first in head.spans for second in tail.spans)
     several = (len(head.spans) > 1) + (len(tail.spans) > 1)
-    names = ["frequent" if relation.type in frequent_types else "long_tail", "inter" if distance else "intra"]
-    names += ["inter_long"] * (distance > LONG_DISTANCE)
+    inter = distance > 0 if cross is None else cross
+    names = ["frequent" if relation.type in frequent_types else "long_tail", "inter" if inter else "intra"]
+    names += ["inter_long"] * (inter and distance > LONG_DISTANCE)
     return names + [["single"], ["m1"], ["m1", "m2"]][several]
 
 
@@ -147,10 +186,8 @@ def _stated_before(triples: Mapping[Triple, Any], gold: Side | None, facts: froz
     stated = set()
     for relation in gold.relations:
         triple = gold.triple(relation)
-        if triple in triples and triple not in stated:
-            head, tail = gold.entities[relation.head], gold.entities[relation.tail]
-            if any(fact in facts for fact in product(head.names, tail.names, (relation.type,))):
-                stated.add(triple)
+        if triple in triples and not facts.isdisjoint(_stated_facts(relation, gold.entities, gold.candidates)):
+            stated.add(triple)
     return stated
 
 

@@ -1,16 +1,12 @@
-"""What scoring needs of a document: spans, names, types, relations and evidence, read from the Document dict form.
+"""What scoring needs of a document: entities, relations and candidate pairs, already checked.
 
-Everything that enters the metric passes through `read_document`, which checks it and drops the fields that no score
-looks at; `to_row` and `from_row` carry the result through one Arrow string column.
+`to_row` and `from_row` carry a document through one Arrow string column.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
 Span = tuple[int, int, int]  # sentence, start, end: half-open word offsets within the sentence
 
@@ -32,10 +28,24 @@ class ScoredRelation(NamedTuple):
     evidence: tuple[int, ...]
 
 
+class ScoredCandidate(NamedTuple):
+    """An entity pair that the corpus asks about.
+
+    `scored` is False for a pair that is left out of the scores. `cross` tells whether no sentence mentions both
+    entities, None where the corpus does not say.
+    """
+
+    head: int
+    tail: int
+    scored: bool
+    cross: bool | None
+
+
 class ScoredDocument(NamedTuple):
     """A checked document; `sentence_lengths` is None where a prediction lists no sentences.
 
-    `dropped` counts mentions, entities and relations left out because of a score that is NaN or infinite.
+    `candidates` is None where a reference restricts no pairs, and for predictions. `dropped` counts mentions, entities
+    and relations left out because of a score that is NaN or infinite.
     """
 
     id: str
@@ -43,6 +53,7 @@ class ScoredDocument(NamedTuple):
     entities: tuple[ScoredEntity, ...]
     relations: tuple[ScoredRelation, ...]
     dropped: int
+    candidates: tuple[ScoredCandidate, ...] | None = None
 
     def to_row(self) -> str:
         """The document as one JSON string."""
@@ -51,7 +62,7 @@ class ScoredDocument(NamedTuple):
     @classmethod
     def from_row(cls, row: str) -> ScoredDocument:
         """The document that `to_row` wrote."""
-        identifier, lengths, entities, relations, dropped = json.loads(row)
+        identifier, lengths, entities, relations, dropped, candidates = json.loads(row)
         return cls(
             identifier,
             None if lengths is None else tuple(lengths),
@@ -60,195 +71,5 @@ class ScoredDocument(NamedTuple):
             ),
             tuple(ScoredRelation(head, tail, kind, tuple(evidence)) for head, tail, kind, evidence in relations),
             dropped,
+            None if candidates is None else tuple(ScoredCandidate(*candidate) for candidate in candidates),
         )
-
-
-def reject(document_id: Any, field: str, value: Any, fix: str) -> NoReturn:
-    """Raise the one error of this metric: it names the document, the field, the value and the fix."""
-    shown = repr(value)
-    shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
-    raise ValueError(f"document {document_id!r}: {field} is {shown}; {fix}")
-
-
-def read_document(value: Any, predicted: bool) -> ScoredDocument:
-    """Check a document and keep what scoring needs.
-
-    Args:
-        value: a Document dict, its JSON text, or an object with `to_dict()`; unknown keys are ignored, optional keys
-            may be absent or None. A prediction may leave out `sentences`, and `entities` where the reference's
-            entities are given.
-        predicted: whether scores count: a predicted mention, entity or relation with a score that is NaN or infinite
-            is left out, and so is a relation of such an entity.
-
-    Raises:
-        ValueError: the content breaks the format; the message names the document, the field, the value and the fix.
-    """
-    if isinstance(value, ScoredDocument):
-        return value
-    data = _as_mapping(value)
-    identifier = data.get("id")
-    if not isinstance(identifier, str) or not identifier:
-        reject(identifier, "id", identifier, "give a non-empty string")
-    reader = _Reader(identifier, predicted)
-    sentences = reader.sentences(data.get("sentences"))
-    entities = tuple(
-        reader.entity(item, f"entities[{number}]", sentences)
-        for number, item in enumerate(reader.items(data.get("entities"), "entities"))
-    )
-    relations = [
-        reader.relation(item, f"relations[{number}]", entities, sentences)
-        for number, item in enumerate(reader.items(data.get("relations"), "relations"))
-    ]
-    lengths = None if sentences is None else tuple(map(len, sentences))
-    kept = tuple(relation for relation in relations if relation is not None)
-    return ScoredDocument(identifier, lengths, entities, kept, reader.dropped)
-
-
-def _as_mapping(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            reject(None, "document", value, f"give a Document dict or its JSON text ({error})")
-    elif hasattr(value, "to_dict"):
-        value = value.to_dict()
-    if not isinstance(value, Mapping):
-        reject(None, "document", value, "give a Document dict, its JSON text or an object with to_dict()")
-    return value
-
-
-class _Reader:
-    """Reads the parts of one document and counts the items that a score rules out."""
-
-    def __init__(self, document_id: str, predicted: bool):
-        self.document_id = document_id
-        self.predicted = predicted
-        self.dropped = 0
-
-    def reject(self, field: str, value: Any, fix: str) -> NoReturn:
-        reject(self.document_id, field, value, fix)
-
-    def items(self, value: Any, field: str) -> list[Any]:
-        if value is None:
-            return []
-        if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-            self.reject(field, value, "give a list")
-        return list(value)
-
-    def record(self, value: Any, field: str) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping):
-            self.reject(field, value, "give a dict")
-        return value
-
-    def integer(self, record: Mapping[str, Any], key: str, field: str) -> int:
-        return self.whole(record.get(key), f"{field}.{key}")
-
-    def whole(self, value: Any, field: str) -> int:
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            self.reject(field, value, "give a whole number")
-        return int(value)
-
-    def text(self, record: Mapping[str, Any], key: str, field: str) -> str:
-        value = record.get(key)
-        if not isinstance(value, str):
-            self.reject(f"{field}.{key}", value, "give a string")
-        return value
-
-    def is_predicted(self, record: Mapping[str, Any], field: str) -> bool:
-        """Whether the item's score leaves it standing; items without a score stand."""
-        score = record.get("score")
-        if score is None or not self.predicted:
-            return True
-        if not isinstance(score, Real):
-            self.reject(f"{field}.score", score, "give a number")
-        return math.isfinite(score)
-
-    def sentences(self, value: Any) -> list[list[str]] | None:
-        if value is None and self.predicted:
-            return None
-        if value is None:
-            self.reject("sentences", value, "give the words of the reference, sentence by sentence")
-        sentences = [self.items(words, f"sentences[{n}]") for n, words in enumerate(self.items(value, "sentences"))]
-        for number, words in enumerate(sentences):
-            for word in words:
-                if not isinstance(word, str):
-                    self.reject(f"sentences[{number}]", word, "give words as strings")
-        return sentences
-
-    def entity(self, value: Any, field: str, sentences: list[list[str]] | None) -> ScoredEntity:
-        record = self.record(value, field)
-        kind = self.text(record, "type", field)
-        mentions = self.items(record.get("mentions"), f"{field}.mentions")
-        if not mentions:
-            self.reject(f"{field}.mentions", mentions, "give each entity at least one mention or drop it")
-        read = [self.mention(item, f"{field}.mentions[{n}]", sentences) for n, item in enumerate(mentions)]
-        standing = [mention for mention in read if mention is not None]
-        if not standing or not self.is_predicted(record, field):
-            self.dropped += bool(standing)
-            return ScoredEntity(kind, frozenset(), frozenset())
-        names = frozenset(name for _, name in standing if name is not None)
-        return ScoredEntity(kind, frozenset(span for span, _ in standing), names)
-
-    def mention(self, value: Any, field: str, sentences: list[list[str]] | None) -> tuple[Span, str | None] | None:
-        record = self.record(value, field)
-        sentence, start, end = (self.integer(record, key, field) for key in ("sentence", "start", "end"))
-        if sentence < 0 or not 0 <= start < end:
-            self.reject(
-                f"{field} (sentence, start, end)", (sentence, start, end), "give sentence >= 0, 0 <= start < end"
-            )
-        if sentences is not None:
-            check_span(self.document_id, field, (sentence, start, end), [len(words) for words in sentences])
-        if not self.is_predicted(record, field):
-            self.dropped += 1
-            return None
-        name = record.get("name")
-        if name is not None and not isinstance(name, str):
-            self.reject(f"{field}.name", name, "give a string")
-        if name is None and sentences is not None:
-            name = " ".join(sentences[sentence][start:end]).strip()
-        return (sentence, start, end), name
-
-    def relation(
-        self, value: Any, field: str, entities: tuple[ScoredEntity, ...], sentences: list[list[str]] | None
-    ) -> ScoredRelation | None:
-        record = self.record(value, field)
-        listed = self.items(record.get("evidence"), f"{field}.evidence")
-        evidence = tuple(self.whole(sentence, f"{field}.evidence") for sentence in listed)
-        head, tail = self.integer(record, "head", field), self.integer(record, "tail", field)
-        relation = ScoredRelation(head, tail, self.text(record, "type", field), evidence)
-        if head == tail:
-            self.reject(f"{field} (head, tail)", (head, tail), "head and tail must be two different entities")
-        if entities or not self.predicted:
-            check_pair(self.document_id, field, relation, len(entities))
-        elif min(head, tail) < 0:
-            self.reject(f"{field} (head, tail)", (head, tail), "entities are numbered from 0")
-        if sentences is not None:
-            check_evidence(self.document_id, field, relation, len(sentences))
-        if (entities and not (entities[head].spans and entities[tail].spans)) or not self.is_predicted(record, field):
-            self.dropped += 1
-            return None
-        return relation
-
-
-def check_span(document_id: str, field: str, span: Span, sentence_lengths: list[int] | tuple[int, ...]) -> None:
-    """Raise unless the span lies inside its sentence."""
-    sentence, start, end = span
-    if sentence >= len(sentence_lengths):
-        reject(document_id, f"{field}.sentence", sentence, f"the document has {len(sentence_lengths)} sentences")
-    if end > sentence_lengths[sentence]:
-        length = sentence_lengths[sentence]
-        reject(document_id, f"{field} (start, end)", (start, end), f"sentence {sentence} has {length} words")
-
-
-def check_pair(document_id: str, field: str, relation: ScoredRelation, entity_count: int) -> None:
-    """Raise unless head and tail are positions among the entities."""
-    for key, index in (("head", relation.head), ("tail", relation.tail)):
-        if not 0 <= index < entity_count:
-            reject(document_id, f"{field}.{key}", index, f"the document has {entity_count} entities, numbered from 0")
-
-
-def check_evidence(document_id: str, field: str, relation: ScoredRelation, sentence_count: int) -> None:
-    """Raise unless each evidence sentence is a sentence of the document."""
-    for sentence in relation.evidence:
-        if not 0 <= sentence < sentence_count:
-            reject(document_id, f"{field}.evidence", sentence, f"the document has {sentence_count} sentences")

@@ -68,12 +68,13 @@ def compute_scores(
     by_entity_count: bool = False,
     frequent_types: Collection[str] = FREQUENT_TYPES,
     ign_epsilon: float = 0.0,
+    denominator_epsilon: float = 0.0,
 ) -> dict[str, Any]:
     """Score predicted documents against reference documents, matched by id.
 
     Args:
         predictions: Document dicts, their JSON texts, or objects with `to_dict()`.
-        references: documents in the same forms, with gold entities and relations.
+        references: gold documents in the same forms; where entities are given, their `candidates` say what is scored.
         train_facts: training documents or (head name, tail name, relation type) triples; adds the Ign scores.
         entities_given: whether predicted relations point to the reference's entities instead of predicted ones.
         subsets: add scores of six further subsets of pairs.
@@ -82,6 +83,8 @@ def compute_scores(
         by_entity_count: add relation scores by the number of gold entities in a document.
         frequent_types: relation types of the subset `frequent`.
         ign_epsilon: added to the denominator of the Ign precision; 1e-5 repeats the ATLOP and Re-DocRED scripts.
+        denominator_epsilon: added to each denominator of the scores of all relations and of each subset; 1e-5 repeats
+            the ATLOP script for CDR and GDA.
 
     Returns:
         A flat dict of fractions and document counts, and one nested entry per report asked for.
@@ -97,7 +100,7 @@ def compute_scores(
     counted = {pair.prediction.id: count_document(pair, rules) for pair in pairs}
     tasks = pool([{task: Counts() for task in rules.tasks}, *(counts.tasks for counts in counted.values())])
     reported = SUBSETS if subsets else DISTANCE_SUBSETS
-    result: dict[str, Any] = _named_scores(tasks, facts is not None, ign_epsilon, reported)
+    result: dict[str, Any] = _named_scores(tasks, facts is not None, ign_epsilon, denominator_epsilon, reported)
     types = {"relation": pool(counts.relation_types for counts in counted.values())}
     if entities_predicted:
         types["entity"] = pool(counts.entity_types for counts in counted.values())
@@ -116,7 +119,10 @@ def compute_scores(
 
 
 def pooled_scores(
-    rows: Iterable[Mapping[str, Mapping[str, float]]], ign: bool = False, ign_epsilon: float = 0.0
+    rows: Iterable[Mapping[str, Mapping[str, float]]],
+    ign: bool = False,
+    ign_epsilon: float = 0.0,
+    denominator_epsilon: float = 0.0,
 ) -> dict[str, float]:
     """Scores of a selection of documents, from the counts that `compute_scores(per_document=True)` returns.
 
@@ -126,8 +132,9 @@ def pooled_scores(
         rows: counts of each selected document, by task and subset.
         ign: whether training facts were counted, so that the Ign scores can be told.
         ign_epsilon: as for `compute_scores`.
+        denominator_epsilon: as for `compute_scores`.
     """
-    return _named_scores(pool(rows), ign, ign_epsilon, SUBSETS)
+    return _named_scores(pool(rows), ign, ign_epsilon, denominator_epsilon, SUBSETS)
 
 
 def count_document(pair: Pair, rules: Rules) -> DocumentCounts:
@@ -153,16 +160,9 @@ def count_document(pair: Pair, rules: Rules) -> DocumentCounts:
 def _sides(pair: Pair, rules: Rules, typed: bool) -> tuple[Side, Side | None]:
     """Both sides with entities identified by position if given, else by their spans and, if `typed`, their type."""
     predicted, gold, _ = pair
-    if not rules.entities_given:
-        return _joint_side(predicted, typed), _joint_side(gold, typed) if gold else None
-    if gold is None:
-        return Side(predicted.relations, int, None), None
-    return Side(predicted.relations, int, gold.entities), Side(gold.relations, int, gold.entities)
-
-
-def _joint_side(document: ScoredDocument, typed: bool) -> Side:
-    keys = [(entity.spans, entity.type) if typed else entity.spans for entity in document.entities]
-    return Side(document.relations, keys.__getitem__, document.entities)
+    if rules.entities_given:
+        return Side.given(predicted, gold), None if gold is None else Side.given(gold, gold)
+    return Side.joint(predicted, typed), None if gold is None else Side.joint(gold, typed)
 
 
 def _clusters(document: ScoredDocument | None) -> set[frozenset[Hashable]]:
@@ -191,13 +191,15 @@ def _counts_by_type(predicted: set[tuple[Hashable, str]], gold: set[tuple[Hashab
     return counts
 
 
-def _named_scores(tasks: dict[str, Counts], ign: bool, ign_epsilon: float, subsets: Iterable[str]) -> dict[str, float]:
+def _named_scores(
+    tasks: dict[str, Counts], ign: bool, ign_epsilon: float, denominator_epsilon: float, subsets: Iterable[str]
+) -> dict[str, float]:
     """The flat result of pooled counts; tasks that were not counted are left out, subsets that are empty are 0."""
     result: dict[str, float] = {}
     for task in (*CLUSTER_TASKS, "entity"):
         result |= _precision_recall_f1(task, tasks[task]) if task in tasks else {}
     for task in RELATION_TASKS:
-        result |= _precision_recall_f1(task, tasks.get(task, Counts()))
+        result |= _precision_recall_f1(task, tasks.get(task, Counts()), denominator_epsilon)
     if ign:
         relation = tasks.get("relation", Counts())
         result |= {"ign_precision": relation.ign_precision(ign_epsilon), "ign_f1": relation.ign_f1(ign_epsilon)}
@@ -205,14 +207,15 @@ def _named_scores(tasks: dict[str, Counts], ign: bool, ign_epsilon: float, subse
         result |= _precision_recall_f1("evidence", tasks["evidence"])
     for name in subsets:
         counts = tasks.get(name, Counts())
-        result |= _precision_recall_f1(name, counts) | {f"{name}_support": counts.gold}
+        result |= _precision_recall_f1(name, counts, denominator_epsilon) | {f"{name}_support": counts.gold}
         if ign:
             result[f"{name}_ign_f1"] = counts.ign_f1(ign_epsilon)
     return result | _coreference_result(tasks)
 
 
-def _precision_recall_f1(name: str, counts: Counts) -> dict[str, float]:
-    return {f"{name}_precision": counts.precision, f"{name}_recall": counts.recall, f"{name}_f1": counts.f1}
+def _precision_recall_f1(name: str, counts: Counts, epsilon: float = 0.0) -> dict[str, float]:
+    precision, recall, f1 = counts.smoothed(epsilon)
+    return {f"{name}_precision": precision, f"{name}_recall": recall, f"{name}_f1": f1}
 
 
 def _coreference_result(tasks: dict[str, Counts]) -> dict[str, float]:

@@ -1,0 +1,73 @@
+"""Theta-tuned F1 and AUC: golden numbers, the loop of the source restated, edges."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics.docre_f1.ranking_scores import theta_scores
+
+
+def test_theta_golden_numbers():
+    scores, correct = [0.7, 0.9, 0.8], [True, True, False]
+    tuned = theta_scores(scores, correct, gold_count=2)
+    assert (tuned["theta"], tuned["rank"]) == (0.7, 3)
+    assert tuned["f1"] == pytest.approx(0.8)
+    assert tuned["f1"] == tuned["max_f1"]
+    tested = theta_scores(scores, correct, gold_count=2, theta=0.7)
+    assert tested["rank"] == 2
+    assert tested["f1"] == pytest.approx(0.5)
+    assert tested["max_f1"] == pytest.approx(0.8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    items=st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.booleans()), min_size=1, max_size=12),
+    missed=st.integers(0, 3),
+    theta=st.none() | st.integers(-1, 10),
+)
+def test_theta_scores_equal_the_loop_of_the_source(items: list, missed: int, theta: int | None):
+    scores, correct, in_train = zip(*items, strict=True)
+    gold_count = sum(correct) + missed
+    found = theta_scores(scores, correct, gold_count, in_train, theta)
+    ranked = sorted(items, key=lambda item: -item[0])
+    for prefix, ign in (("", False), ("ign_", True)):
+        hits = known = last = 0
+        curve = []
+        for rank, (score, hit, train) in enumerate(ranked):
+            hits += hit
+            known += hit and train
+            dropped = known if ign else 0
+            precision = 0.0 if hits == dropped else (hits - dropped) / (rank + 1 - dropped)
+            recall = hits / max(gold_count, 1)
+            curve.append((precision, recall, 2 * precision * recall / (precision + recall + 1e-20)))
+            if theta is not None and score > theta:
+                last = rank
+        if not ign and theta is None:
+            cut = max(range(len(curve)), key=lambda rank: curve[rank][2])
+        elif theta is not None:
+            cut = last
+        area = sum((b[1] - a[1]) * (a[0] + b[0]) / 2 for a, b in itertools.pairwise(curve))
+        assert found[f"{prefix}f1"] == pytest.approx(curve[cut][2])
+        assert found[f"{prefix}precision"] == pytest.approx(curve[cut][0])
+        assert found[f"{prefix}max_f1"] == pytest.approx(max(point[2] for point in curve))
+        assert found[f"{prefix}auc"] == pytest.approx(area)
+    assert found["rank"] == cut + 1
+
+
+def test_theta_edges():
+    with pytest.warns(UserWarning, match="1 scores"):
+        found = theta_scores([0.9, math.nan, 0.1], [True, True, False], 2)
+    assert (found["rank"], found["precision"], found["recall"]) == (1, 1, 0.5)
+    assert theta_scores([], [], 0, in_train=[])["ign_auc"] == 0
+    assert theta_scores([0.5], [False], 0)["f1"] == 0
+    assert theta_scores(np.array([0.2, 0.2]), np.array([True, False]), 1)["rank"] == 1
+    with pytest.raises(ValueError, match="gold_count is 0, but 1"):
+        theta_scores([0.5], [True], 0)
+    with pytest.raises(ValueError, match=r"correct has shape \(1,\)"):
+        theta_scores([0.5, 0.6], [True], 1)
