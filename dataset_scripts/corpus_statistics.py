@@ -14,21 +14,28 @@ def corpus_statistics(documents: Iterable[Document | Mapping[str, Any]]) -> dict
     """Sizes of a corpus and what is unusual in it, by name, in the order in which a table shows them.
 
     Relations count once per (head, tail, type) of a document; the distance of a relation is the smallest difference of
-    sentence numbers between a head and a tail mention (Re-DocRED's evaluation script): 0 is within a sentence.
+    sentence numbers between a head and a tail mention (Re-DocRED's evaluation script): 0 is within a sentence. Entities
+    share a span if a mention of each covers the same words, as CDR's concepts do where one mention has several ids.
     """
     sizes: Counter[str] = Counter()
     oddities: Counter[str] = Counter()
-    entity_types: set[str] = set()
+    types: dict[str, Counter[str]] = {}
     relation_types: set[str] = set()
     for item in documents:
         [document] = as_documents([item])
         tally(document, oddities)
         _add_sizes(document, sizes)
-        entity_types.update(entity.type for entity in document.entities)
+        _add_candidates(document, sizes)
+        _add_shared_spans(document, sizes)
+        for entity in document.entities:
+            types.setdefault(entity.type, Counter()).update(entities=1, mentions=len(entity.mentions))
         relation_types.update(relation.type for relation in document.relations)
-    sizes["entity types"], sizes["relation types"] = len(entity_types), len(relation_types)
+    sizes["entity types"], sizes["relation types"] = len(types), len(relation_types)
     unusual = {text: number for text, number in ReadReport.of_counts(oddities).rows() if text not in _SIZES}
-    return {name: sizes[name] for name in _SIZES} | unusual
+    by_type = {
+        f"{what} of type {name}": types[name][what] for what in ("entities", "mentions") for name in sorted(types)
+    }
+    return {name: sizes[name] for name in _SIZES} | by_type | unusual
 
 
 def sentence_distance(document: Document, head: int, tail: int) -> int:
@@ -39,9 +46,11 @@ def sentence_distance(document: Document, head: int, tail: int) -> int:
 
 def statistics_table(statistics: Mapping[str, Mapping[str, int]]) -> str:
     """A Markdown table: one column per split, one row per figure; figures that are 0 in every split are left out."""
-    names = [name for name in next(iter(statistics.values())) if any(s[name] for s in statistics.values())]
+    splits = list(statistics.values())
+    names = dict.fromkeys(name for figures in splits for name in figures)
+    occurring = [name for name in names if any(figures.get(name) for figures in splits)]
     rows = [["", *statistics], ["---", *("---:" for _ in statistics)]]
-    rows += [[name, *(f"{figures[name]:,}" for figures in statistics.values())] for name in names]
+    rows += [[name, *(f"{figures.get(name, 0):,}" for figures in splits)] for name in occurring]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -58,6 +67,13 @@ _SIZES = (
     "related entity pairs",
     "relations within a sentence",
     "relations across sentences",
+    "candidate pairs",
+    "candidate pairs related",
+    "candidate pairs left out of scoring",
+    "candidate pairs across sentences",
+    "entities that share a span with another",
+    "entities with the same spans as another",
+    "relations of an entity that shares a span",
 )
 
 
@@ -80,3 +96,31 @@ def _add_sizes(document: Document, sizes: Counter[str]) -> None:
         }
     )
     sizes["words of the longest document"] = longest
+
+
+def _add_candidates(document: Document, sizes: Counter[str]) -> None:
+    candidates = document.candidates or ()
+    related = {(relation.head, relation.tail) for relation in document.relations}
+    sizes.update(
+        {
+            "candidate pairs": len(candidates),
+            "candidate pairs related": sum((c.head, c.tail) in related for c in candidates),
+            "candidate pairs left out of scoring": sum(not c.scored for c in candidates),
+            "candidate pairs across sentences": sum(c.cross is True for c in candidates),
+        }
+    )
+
+
+def _add_shared_spans(document: Document, sizes: Counter[str]) -> None:
+    spans = [frozenset(map(document.span, entity.mentions)) for entity in document.entities]
+    owners = Counter(span for own in spans for span in own)
+    times = Counter(spans)
+    sharing = {number for number, own in enumerate(spans) if any(owners[span] > 1 for span in own)}
+    facts = {(relation.head, relation.tail, relation.type) for relation in document.relations}
+    sizes.update(
+        {
+            "entities that share a span with another": len(sharing),
+            "entities with the same spans as another": sum(times[own] > 1 for own in spans),
+            "relations of an entity that shares a span": sum(h in sharing or t in sharing for h, t, _ in facts),
+        }
+    )

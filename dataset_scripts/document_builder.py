@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import datasets
 
@@ -12,7 +14,16 @@ from modeling_docre.docred_format import DocredReader
 from modeling_docre.documents import Document
 
 from .document_features import document_features, document_row
-from .sources import Source, download, fingerprint, local_files, read_relation_labels, source_records
+from .sources import (
+    Source,
+    download,
+    find_file,
+    fingerprint,
+    local_files,
+    read_relation_labels,
+    source_records,
+    split_files,
+)
 
 logger = datasets.logging.get_logger(__name__)
 
@@ -27,7 +38,7 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         cache_dir: where downloads and prepared data are kept.
         data_dir: folder with the files of the corpus; without it they are downloaded. Splits whose file is not there
             are left out. A `rel_info.json` in it replaces the bundled relation labels.
-        kwargs: `config_name` and what else `datasets.DatasetBuilder` takes.
+        kwargs: `config_name`, the options of the corpus' configuration, and what else `datasets.DatasetBuilder` takes.
 
     Raises:
         FileNotFoundError: (when prepared) no file of the corpus is in `data_dir`.
@@ -36,7 +47,9 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
 
     NAME: ClassVar[str]
     SOURCES: ClassVar[Mapping[str, Mapping[str, Source]]]
-    """For each config, for each split, its file."""
+    """For each config, for each split, its file; `split/part` names each file of a split that takes several."""
+    SIDE_FILES: ClassVar[tuple[str, ...]] = ()
+    """Names of files in `data_dir` that no split is read from and that the rows yet depend on."""
     ENTITY_TYPES: ClassVar[list[str]]
     RELATION_TYPES: ClassVar[list[str]]
     RELATION_LABELS: ClassVar[dict[str, str]]
@@ -50,8 +63,22 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
     ) -> None:
         folder = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
         sources = {f"{config}/{split}": s for config, table in self.SOURCES.items() for split, s in table.items()}
-        kwargs = {"dataset_name": self.NAME, "hash": fingerprint(sources, folder)} | kwargs
+        named = [option.name for option in config_options(type(self)) if option.metadata.get("file")]
+        more = [Path(kwargs[name]) for name in named if kwargs.get(name) is not None]
+        if folder is not None and (side := find_file(Path(folder), self.SIDE_FILES)) is not None:
+            more.append(side)
+        kwargs = {"dataset_name": self.NAME, "hash": fingerprint(sources, folder, more)} | kwargs
         super().__init__(cache_dir, data_dir=folder, **kwargs)
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Refuse a text option that is not among its choices, because a misspelt one would change the corpus."""
+        hints = get_type_hints(self.BUILDER_CONFIG_CLASS)
+        for option in config_options(type(self)):
+            value = getattr(self.config, option.name)
+            if get_origin(hints[option.name]) is Literal and value not in get_args(hints[option.name]):
+                choices = ", ".join(map(repr, get_args(hints[option.name])))
+                raise ValueError(f"{self.NAME}: {option.name} is {value!r}; give one of {choices}")
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
@@ -71,24 +98,38 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
 
     def read(self, paths: Iterable[str]) -> Iterator[Document]:
         """The documents of files in DocRED's JSON, ids unique over all of them."""
-        labels = None if self.config.data_dir is None else read_relation_labels(self.config.data_dir)
         # Nobody can repair a published file, so its rows from an entity to itself are left out with a warning.
-        reader = DocredReader(self.RELATION_LABELS if labels is None else labels, drop_self_relations=True)
+        reader = DocredReader(self.relation_labels(), drop_self_relations=True)
         for path in paths:
             for record in source_records(path):
                 yield reader.read(record)
         report = reader.report
-        changed = report.na_rows or report.self_relations or report.duplicate_titles
+        self.log_report(paths, report, bool(report.na_rows or report.self_relations or report.duplicate_titles))
+
+    def relation_labels(self) -> Mapping[str, str]:
+        """Readable name of each relation type: those of `data_dir`, else the bundled ones."""
+        labels = None if self.config.data_dir is None else read_relation_labels(self.config.data_dir)
+        return self.RELATION_LABELS if labels is None else labels
+
+    def log_report(self, paths: Iterable[str], report: object, changed: bool) -> None:
+        """Log what reading found: as a warning if the documents lack or change something of the files."""
         log = logger.warning if changed else logger.info
         log("%s, read from %s:\n%s", self.NAME, ", ".join(paths), report)
 
     def _split_generators(
         self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
     ) -> list[datasets.SplitGenerator]:
-        files = self.files(dl_manager)
+        sources = self.SOURCES[self.config.name]
+        files = split_files(sources, self.files(dl_manager), self.NAME, self.config.data_dir)
         # A tuple, because a list among the arguments would be taken for shards and split between processes.
-        return [datasets.SplitGenerator(split, {"paths": (path,)}) for split, path in files.items()]
+        return [datasets.SplitGenerator(split, {"paths": paths}) for split, paths in files.items()]
 
     def _generate_examples(self, paths: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
         for document in self.read(paths):
             yield document.id, document_row(document)
+
+
+def config_options(builder_class: type[DocumentBuilder]) -> list[Field]:
+    """The options that a corpus' configuration adds to those of every builder."""
+    common = {option.name for option in fields(datasets.BuilderConfig)}
+    return [option for option in fields(builder_class.BUILDER_CONFIG_CLASS) if option.name not in common]

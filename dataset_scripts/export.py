@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import datasets
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from .corpus_statistics import corpus_statistics, statistics_table
-from .document_builder import DocumentBuilder
+from .document_builder import DocumentBuilder, config_options
 from .document_features import document_features
 
 _CARD = """---
@@ -25,7 +26,7 @@ _CARD = """---
 {homepage}Every row is one document in the shared format: `sentences` holds the words, `entities` the entities with
 their mentions as half-open word offsets within a sentence, `relations` the directed relations between positions of
 `entities`. Fields that this corpus does not have are null. Written from the {origin} by `python -m {module}`
-(config `{config}`).
+(config `{config}`{options}).
 
 ## Statistics
 
@@ -44,7 +45,9 @@ Entity types: {entity_types}
 def main(builder_class: type[DocumentBuilder], arguments: Sequence[str] | None = None) -> None:
     """The command line of every builder: prepare the corpus, then export it with its card."""
     options = _parser(builder_class).parse_args(arguments)
-    builder = builder_class(options.cache_dir, config_name=options.config, data_dir=options.data_dir)
+    given = {option.name: getattr(options, option.name) for option in config_options(builder_class)}
+    given = {name: value for name, value in given.items() if value is not None}
+    builder = builder_class(options.cache_dir, config_name=options.config, data_dir=options.data_dir, **given)
     statistics = export(builder, Path(options.out), options.num_proc)
     print(statistics_table(statistics))
 
@@ -81,12 +84,22 @@ def dataset_card(builder: DocumentBuilder, statistics: dict[str, dict[str, int]]
         origin="files of the corpus" if builder.config.data_dir is None else "files of a local folder",
         module=f"dataset_scripts.{builder.NAME}",
         config=builder.config.name,
+        options="".join(f", `{name}={value}`" for name, value in _changed_options(builder)),
         table=statistics_table(statistics),
         entity_types=", ".join(builder.ENTITY_TYPES),
         relation_types="\n".join(f"| {name} | {labels.get(name, '')} |" for name in builder.RELATION_TYPES),
         citation=f"\n## Citation\n\n{builder.CITATION}\n" if builder.CITATION else "",
     )
     return DatasetCard(text)
+
+
+def _changed_options(builder: DocumentBuilder) -> Iterator[tuple[str, object]]:
+    """The options that differ from those of the named config; of a file, its name."""
+    named = builder.builder_configs[builder.config.name]
+    for option in config_options(type(builder)):
+        value = getattr(builder.config, option.name)
+        if value != getattr(named, option.name):
+            yield option.name, Path(value).name if option.metadata.get("file") else value
 
 
 def _front_matter(builder: DocumentBuilder) -> DatasetCardData:
@@ -121,6 +134,18 @@ def _parser(builder_class: type[DocumentBuilder]) -> argparse.ArgumentParser:
         default=builder_class.DEFAULT_CONFIG_NAME,
         help="; ".join(f"{name}: {text}" if text else name for name, text in configs.items()),
     )
+    hints = get_type_hints(builder_class.BUILDER_CONFIG_CLASS)
+    for option in config_options(builder_class):
+        parser.add_argument(f"--{option.name}", help=option.metadata.get("help"), **_argument(hints[option.name]))
     parser.add_argument("--cache_dir", help="folder for downloads and prepared data (default: that of `datasets`)")
     parser.add_argument("--num_proc", type=int, help="number of processes for download and preparation")
     return parser
+
+
+def _argument(hint: Any) -> dict[str, Any]:
+    """How a flag of this type is read; without the flag, the named config decides."""
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if get_origin(hint) is Literal:
+        return {"choices": get_args(hint)}
+    return {"type": int if hint is int else str}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
-from collections.abc import Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from datasets import DownloadManager, StreamingDownloadManager
 from datasets.utils.file_utils import xopen
@@ -15,6 +20,9 @@ from datasets.utils.file_utils import xopen
 from modeling_docre.record_files import iter_records
 
 LABEL_FILES = ("rel_info.json", "types.json")
+
+_INSIDE = "zip://"
+"""How the path of a file inside an archive begins: `zip://NAME::ARCHIVE`, the folder inside left out."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +33,27 @@ class Source:
         url: where it is downloaded from; a path for files that come with this package.
         names: the names by which it is found in a local folder, the official one first; each also with `.gz` behind.
         sha256: checksum of the downloaded file, as 64 hexadecimal digits; None leaves the file unchecked.
+        archive: name of the zip file that `url` gives, where the file lies inside one under its official name.
     """
 
     url: str
     names: tuple[str, ...]
     sha256: str | None = None
+    archive: str | None = None
 
     def find(self, folder: Path) -> Path | None:
-        """The file in `folder`, or None."""
-        candidates = (folder / f"{name}{ending}" for name in self.names for ending in ("", ".gz"))
-        return next((path for path in candidates if path.is_file()), None)
+        """The file in `folder`, or else the archive that holds it, or None."""
+        return find_file(folder, self.names) or (find_file(folder, (self.archive,)) if self.archive else None)
+
+    def inside(self, path: str) -> str:
+        """What `source_lines` and `source_records` open: the path, or where it is the archive, the file inside it."""
+        return path if self.archive is None else f"{_INSIDE}{self.names[0]}::{path}"
+
+
+def find_file(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first file of these names in `folder`, as it is or with `.gz` behind, or None."""
+    candidates = (folder / f"{name}{ending}" for name in names for ending in ("", ".gz"))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def local_files(sources: Mapping[str, Source], folder: str, corpus: str) -> dict[str, str]:
@@ -43,10 +62,13 @@ def local_files(sources: Mapping[str, Source], folder: str, corpus: str) -> dict
     Raises:
         FileNotFoundError: the folder has none of the splits.
     """
-    found = {split: source.find(Path(folder)) for split, source in sources.items()}
-    paths = {split: str(path) for split, path in found.items() if path is not None}
+    paths = {}
+    for split, source in sources.items():
+        if (path := source.find(Path(folder))) is not None:
+            paths[split] = source.inside(str(path)) if path.name == source.archive else str(path)
     if not paths:
-        names = ", ".join(name for source in sources.values() for name in source.names)
+        wanted = (name for source in sources.values() for name in (*source.names, source.archive) if name)
+        names = ", ".join(dict.fromkeys(wanted))
         raise FileNotFoundError(f"{corpus}: no file in data_dir {folder!r}; looked for {names} (also with .gz behind)")
     return paths
 
@@ -65,36 +87,90 @@ def download(
     paths = {}
     for split, source in sources.items():
         try:
-            paths[split] = str(manager.download(source.url))
+            path = str(manager.download(source.url))
         except OSError as error:
-            names = " or ".join(source.names)
+            names = " or ".join(filter(None, (*source.names, source.archive)))
             raise ConnectionError(
                 f"{corpus}: cannot download split {split!r} from {source.url} ({error}); "
                 f"fetch the file by hand, name it {names} and give its folder as data_dir"
             ) from error
         if source.sha256 is not None and not isinstance(manager, StreamingDownloadManager):
-            _check(source, paths[split], corpus)
+            _check(source, path, corpus)
+        paths[split] = source.inside(path)
     return paths
 
 
-def fingerprint(sources: Mapping[str, Source], folder: str | None) -> str:
-    """A hash that changes when a source or a local file changes, so that no prepared data outlives its files."""
+def split_files(
+    sources: Mapping[str, Source], files: Mapping[str, str], corpus: str, folder: str | None
+) -> dict[str, tuple[str, ...]]:
+    """The files of every split that is there, in the order of `sources`.
+
+    Args:
+        sources: by split, or by split and part (`train/abstracts`) where a split takes several files.
+        files: the paths that were found, by the same keys.
+        corpus, folder: name of the corpus and its folder, for messages.
+
+    Raises:
+        FileNotFoundError: a split has some of its files and lacks others.
+    """
+    parts: dict[str, list[str]] = {}
+    for key in sources:
+        parts.setdefault(key.partition("/")[0], []).append(key)
+    found = {}
+    for split, keys in parts.items():
+        absent = [key for key in keys if key not in files]
+        if absent and len(absent) < len(keys):
+            names = ", ".join(sources[key].names[0] for key in absent)
+            raise FileNotFoundError(f"{corpus}: split {split!r} also needs {names}, which data_dir {folder!r} lacks")
+        if not absent:
+            found[split] = tuple(files[key] for key in keys)
+    return found
+
+
+def fingerprint(sources: Mapping[str, Source], folder: str | None, more: Iterable[Path] = ()) -> str:
+    """A hash that changes when a source or a local file changes, so that no prepared data outlives its files.
+
+    Args:
+        sources: the files of the corpus.
+        folder: where they are looked for; None where they are downloaded.
+        more: further files that the rows depend on; those that are not there are passed over.
+    """
     state: list[Any] = [[split, source.url, source.sha256] for split, source in sorted(sources.items())]
     if folder is None:
         files = [Path(source.url) for source in sources.values()]
     else:
         found = [source.find(Path(folder)) for source in sources.values()]
         files = [path for path in found if path is not None] + [Path(folder) / name for name in LABEL_FILES]
-    for path in filter(Path.is_file, files):
+    for path in filter(Path.is_file, [*files, *more]):
         state.append([str(path), path.stat().st_size, path.stat().st_mtime_ns])
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
 def source_records(path: str) -> Iterator[Any]:
     """The JSON records of a local file or of a URL, one at a time."""
-    handle: BinaryIO
-    with xopen(path, "rb") as handle:
+    with _open(path) as handle:
         yield from iter_records(handle)
+
+
+def source_name(path: str) -> str:
+    """The name of a file for messages, inside an archive the name that it has there."""
+    return path.removeprefix(_INSIDE).partition("::")[0] if path.startswith(_INSIDE) else Path(path).name
+
+
+def source_lines(path: str) -> Iterator[str]:
+    """The lines of a text in UTF-8, with their ends as they are: a local file or a URL, plain or gzip.
+
+    Raises:
+        ValueError: the file is cut off, broken or not UTF-8.
+    """
+    with _open(path) as handle:
+        buffered = handle if hasattr(handle, "peek") else io.BufferedReader(cast(Any, handle))
+        compressed = cast(io.BufferedReader, buffered).peek(2)[:2] == b"\x1f\x8b"
+        plain = gzip.GzipFile(fileobj=buffered) if compressed else buffered
+        try:
+            yield from io.TextIOWrapper(cast(BinaryIO, plain), encoding="utf-8-sig", newline="\n")
+        except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} cannot be read to its end ({error}); fetch it again") from error
 
 
 def read_relation_labels(folder: str) -> dict[str, str] | None:
@@ -115,6 +191,32 @@ def read_relation_labels(folder: str) -> dict[str, str] | None:
     if not isinstance(content, dict) or not all(isinstance(label, str) for label in content.values()):
         raise ValueError(f"{path}: give an object that maps each relation type to its label")
     return content
+
+
+@contextmanager
+def _open(path: str) -> Iterator[BinaryIO]:
+    """A local file, a URL, or a file in whatever folder of a zip file at either."""
+    name, _, archive = path.removeprefix(_INSIDE).partition("::")
+    if not path.startswith(_INSIDE):
+        with xopen(path, "rb") as handle:
+            yield handle
+        return
+    with xopen(archive, "rb") as handle:
+        # As a whole, because the table of a zip file stands at its end and a stream cannot go back.
+        content = io.BytesIO(handle.read())
+    if not zipfile.is_zipfile(content):
+        raise ValueError(f"{archive} is no zip file, or a part of one; fetch it again")
+    with zipfile.ZipFile(content) as opened, opened.open(_member(opened.namelist(), name, archive)) as member:
+        yield cast(BinaryIO, member)
+
+
+def _member(members: list[str], name: str, archive: str) -> str:
+    wanted = [[*Path(name).parts[:-1], Path(name).name + ending] for ending in ("", ".gz")]
+    found = [member for member in members if any(list(Path(member).parts[-len(w) :]) == w for w in wanted)]
+    if len(found) != 1:
+        shown = ", ".join(found or members[:10]) or "nothing"
+        raise FileNotFoundError(f"{archive} has {len(found)} files called {name}, not one; it holds {shown}")
+    return found[0]
 
 
 def _check(source: Source, path: str, corpus: str) -> None:

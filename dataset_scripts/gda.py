@@ -1,0 +1,202 @@
+"""GDA: genes associated with diseases in 30,192 PubMed abstracts.
+
+Its files are read as follows; anything else is refused with its line. `abstracts.txt` has an id, a title and an
+abstract, a line each, with empty lines between documents. `anns.txt` has rows `id, start, end, text, type, concept`
+separated by tabs, offsets counted over title, one separator and abstract; a line with an id alone opens a document,
+whose rows may then lack the id; `;` or `|` separates several concepts of a row. `labels.csv` has rows `id, concept,
+concept, label` with label 1 for associated and 0 for not, behind an optional header. `train_gda_docs` has an id a line.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+import datasets
+
+from modeling_docre.documents import Document, DocumentError
+
+from .concept_pairs import UNMENTIONED, Fact, add_pairs
+from .document_builder import DocumentBuilder
+from .document_features import document_row
+from .export import main
+from .pubtator import REPEATED, Abstract, AbstractReader, Annotation, count_table
+from .sources import Source, source_lines, source_name
+
+_PAIR = ("Gene", "Disease")
+_ASSOCIATED = "rows of associated pairs"
+_ABSENT = "rows of documents that abstracts.txt does not have (dropped)"
+
+
+def _source(folder: str, file: str) -> Source:
+    url = "https://bitbucket.org/alexwuhkucs/gda-extraction/get/fd4a7409365e.zip"
+    return Source(url, (f"{folder}/{file}",), archive="fd4a7409365e.zip")
+
+
+def _parts(split: str, folder: str) -> dict[str, Source]:
+    return {f"{split}/{file}": _source(folder, file) for file in ("abstracts.txt", "anns.txt", "labels.csv")}
+
+
+_IDS = Source(
+    "https://raw.githubusercontent.com/fenchri/edge-oriented-graph/HEAD/data_processing/train_gda_docs",
+    ("train_gda_docs", "train_gda_docs.txt"),
+)
+_FILES = (
+    _parts("train", "training_data")
+    | {"train/ids": _IDS}
+    | _parts("validation", "training_data")
+    | {"validation/ids": _IDS}
+    | _parts("test", "testing_data")
+)
+
+
+@dataclass
+class GdaConfig(datasets.BuilderConfig):
+    """Config of GDA; `head` is which concept of a pair is the head: the one mentioned first, or the gene."""
+
+    head: Literal["first_in_text", "gene"] = field(
+        default="first_in_text", metadata={"help": "which concept of a pair is the head"}
+    )
+
+
+class Gda(DocumentBuilder):
+    """GDA (Wu et al., RECOMB 2019): genes, diseases, and which gene is associated with which disease.
+
+    Entities are concepts, `candidates` all pairs of a gene and a disease of an abstract. `train_gda_docs`, the list of
+    the edge-oriented graph's release, says which training abstracts are train; the others are validation. Config
+    `default` makes the concept that the text mentions first the head of a pair, as the data of ATLOP's release do;
+    `gene` makes it the gene.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = GdaConfig
+    BUILDER_CONFIGS: ClassVar = [
+        GdaConfig("default", VERSION, description="head is the concept mentioned first"),
+        GdaConfig("gene", VERSION, description="head is the gene", head="gene"),
+    ]
+    DEFAULT_CONFIG_NAME = "default"
+
+    NAME = "gda"
+    SOURCES: ClassVar = {"default": _FILES, "gene": _FILES}
+    RELATION_LABELS: ClassVar = {"GDA": "gene is associated with disease"}
+    ENTITY_TYPES: ClassVar = ["Gene", "Disease"]
+    RELATION_TYPES: ClassVar = ["GDA"]
+    LICENSE = "unknown"
+    HOMEPAGE = "https://bitbucket.org/alexwuhkucs/gda-extraction"
+    CITATION = (
+        "Wu, Luo, Leung, Ting, Lam: RENET: A Deep Learning Approach for Extracting Gene-Disease Associations from "
+        "Literature. RECOMB 2019."
+    )
+
+    def read(self, paths: Iterable[str], split: str | None = None) -> Iterator[Document]:
+        """The documents of `abstracts.txt`, `anns.txt`, `labels.csv` and, for a split of the training data, the list.
+
+        Raises:
+            DocumentError: a row has another form, or a mention other text at its offsets.
+            ValueError: no associated pair is mentioned, so the files write their concept ids differently.
+        """
+        abstracts, annotations, labels, *rest = paths
+        train = {line.strip() for line in source_lines(rest[0])} if rest else frozenset[str]()
+        reader = AbstractReader(self.ENTITY_TYPES, dict.fromkeys(_PAIR, ";|"))
+        pairs = read_labels(source_lines(labels), source_name(labels))
+        rows = read_annotations(source_lines(annotations), source_name(annotations))
+        names, first = self.relation_labels(), self.config.head == "first_in_text"
+        seen: set[str] = set()
+        for abstract in read_abstracts(source_lines(abstracts), source_name(abstracts)):
+            seen.add(abstract.id)
+            if rest and (abstract.id in train) != (split == "train"):
+                continue
+            abstract.annotations.extend(rows.get(abstract.id, []))
+            facts = [Fact("GDA", _PAIR, pair) for pair in pairs.get(abstract.id, [])]
+            reader.counts[_ASSOCIATED] += len(facts)
+            yield add_pairs(reader.read(abstract), facts, [_PAIR], names, reader.counts, first)
+        if 0 < reader.counts[_ASSOCIATED] == reader.counts[UNMENTIONED]:
+            raise ValueError(
+                f"{labels}: none of its pairs is mentioned in {annotations}; write concept ids alike in both"
+            )
+        reader.counts[_ABSENT] = sum(len(rows[name]) for name in rows.keys() - seen)
+        reader.counts[_ABSENT] += sum(len(pairs[name]) for name in pairs.keys() - seen)
+        changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED, _ABSENT))
+        self.log_report(paths, count_table(reader.counts), changed)
+
+    def _split_generators(
+        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> list[datasets.SplitGenerator]:
+        generators = super()._split_generators(dl_manager)
+        return [datasets.SplitGenerator(g.name, g.gen_kwargs | {"split": str(g.name)}) for g in generators]
+
+    def _generate_examples(
+        self, paths: tuple[str, ...], split: str | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for document in self.read(paths, split):
+            yield document.id, document_row(document)
+
+
+def read_abstracts(lines: Iterable[str], name: str) -> Iterator[Abstract]:
+    """The documents of `abstracts.txt`, without annotations.
+
+    Raises:
+        DocumentError: a line that should be an id is none, or the file ends inside a document.
+    """
+    numbered = enumerate((line.rstrip("\r\n") for line in lines), 1)
+    for number, line in numbered:
+        if not line:
+            continue
+        if not line.isdecimal():
+            raise DocumentError(
+                f"line {number} of {name}", "id", line, "give a PubMed id, then a title, then an abstract"
+            )
+        text = [following for _, following in islice(numbered, 2)]
+        if len(text) < 2:
+            raise DocumentError(
+                line, f"lines behind {number} of {name}", text, "give a title and an abstract, a line each"
+            )
+        yield Abstract(line, text[0], text[1])
+
+
+def read_annotations(lines: Iterable[str], name: str) -> dict[str, list[Annotation]]:
+    """The mentions of `anns.txt` by document.
+
+    Raises:
+        DocumentError: a row has other columns.
+    """
+    found: dict[str, list[Annotation]] = {}
+    document: str | None = None
+    for number, line in enumerate(lines, 1):
+        columns = line.rstrip("\r\n").split("\t")
+        if len(columns) == 1 and (not columns[0] or columns[0].isdecimal()):
+            document = columns[0] or None
+            continue
+        if len(columns) == 5 and document is not None:
+            columns = [document, *columns]
+        if len(columns) != 6 or not all(column.isdecimal() for column in columns[:3]):
+            fix = "give the columns id, start, end, text, type, concept, separated by tabs"
+            raise DocumentError(document or columns[0], f"line {number} of {name}", line, fix)
+        identifier, start, end, *rest = columns
+        found.setdefault(identifier, []).append(Annotation(int(start), int(end), *rest))
+    return found
+
+
+def read_labels(lines: Iterable[str], name: str) -> dict[str, list[tuple[str, str]]]:
+    """The associated pairs of concepts of `labels.csv` by document.
+
+    Raises:
+        DocumentError: a row has other columns, or a label that is neither 0 nor 1.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for number, row in enumerate(csv.reader(lines), 1):
+        if not row or (number == 1 and not row[0].isdecimal()):
+            continue
+        if len(row) != 4 or row[3] not in ("0", "1"):
+            fix = "give the columns id, gene, disease, and 1 for associated or 0 for not"
+            raise DocumentError(row[0], f"line {number} of {name}", row, fix)
+        if row[3] == "1":
+            found.setdefault(row[0], []).append((row[1], row[2]))
+    return found
+
+
+if __name__ == "__main__":
+    main(Gda)
