@@ -12,12 +12,10 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, get_args, get_type_hints
 
 import torch
@@ -34,14 +32,12 @@ from transformers import (
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import speed_metrics
 
-import dataset_scripts
-from dataset_scripts.document_builder import DocumentBuilder
-from modeling_docre import SYSTEMS, Document, Predictor, read_docred
+from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
+from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.model_card import write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
-from modeling_docre.record_files import iter_records
 from modeling_docre.sampling import Example, TrainingExamples
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
@@ -68,17 +64,10 @@ class ModelArguments:
 
 
 @dataclass
-class DataArguments:
-    """Which documents are read.
+class DataArguments(CorpusArguments):
+    """Which documents are read, and what is done with them beside training.
 
     Args:
-        corpus: a module of `dataset_scripts` that holds a builder, e.g. `re_docred`; absent, the files below are read.
-        corpus_config: the builder's configuration.
-        data_dir: folder with the corpus' files; absent, they are downloaded.
-        train_split, validation_split, test_split: names of the corpus' splits; a test split is optional.
-        train_file, validation_file, test_file: files in DocRED's JSON, or `.jsonl` files of Document dicts; read if
-            no corpus is named.
-        relation_labels: JSON file with the readable label of each relation type.
         train_facts: JSON file of (head name, tail name, relation type) triples, for Ign F1; absent, the facts of the
             training documents count.
         early_stopping_patience: stop after this many evaluations without improvement.
@@ -87,29 +76,11 @@ class DataArguments:
         max_train_documents: use only the first documents of the training data.
     """
 
-    corpus: str | None = None
-    corpus_config: str | None = None
-    data_dir: str | None = None
-    train_split: str = "train"
-    validation_split: str = "validation"
-    test_split: str | None = None
-    train_file: str | None = None
-    validation_file: str | None = None
-    test_file: str | None = None
-    relation_labels: str | None = None
     train_facts: str | None = None
     early_stopping_patience: int | None = None
     tune: bool = False
     single_stages: bool = False
     max_train_documents: int | None = None
-
-
-@dataclass
-class Corpus:
-    """Documents by split (`train`, `validation`, `test`), and the labels they use."""
-
-    splits: dict[str, list[Document]]
-    labels: dict[str, Any]
 
 
 def system_options(system: str) -> type:
@@ -148,9 +119,13 @@ def parse_arguments(
     # Abbreviations would let a misspelt option pass for another one.
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--system", default=ModelArguments.system, choices=sorted(SYSTEMS))
-    options = system_options(peek.parse_known_args(arguments)[0].system)
+    system = peek.parse_known_args(arguments)[0].system
+    options = system_options(system)
     groups = (ModelArguments, DataArguments, DocRETrainingArguments, options)
     parser = HfArgumentParser(groups, allow_abbrev=False, description=__doc__)
+    parser.set_defaults(**SYSTEMS[system].training_defaults)
+    for action in parser._actions:  # argparse shows the default of an option only beside a text
+        action.help = action.help or "(default: %(default)s)"
     known = [item.name for group in groups for item in dataclasses.fields(group) if item.init]
     for name in named:
         if name not in known:
@@ -185,76 +160,6 @@ def _as_text(value: Any) -> str:
 def _suggestion(name: Any, known: Sequence[str]) -> str:
     close = get_close_matches(str(name), known, n=1)
     return f"; did you mean {close[0]!r}?" if close else "; --help lists all options"
-
-
-def load_corpus(arguments: DataArguments) -> Corpus:
-    """Read the documents from a corpus' builder or from files, with the label lists for a new model.
-
-    The label lists of files are those that their documents use, over all splits.
-
-    Raises:
-        ValueError: no data is named, or the corpus is unknown.
-        FileNotFoundError: a file is not there.
-        DocumentError: a document is not valid.
-    """
-    if arguments.corpus is not None:
-        return _from_builder(arguments)
-    labels = json.loads(Path(arguments.relation_labels).read_text()) if arguments.relation_labels else {}
-    splits = {}
-    for split in ("train", "validation", "test"):
-        if file := getattr(arguments, f"{split}_file"):
-            if not Path(file).is_file():
-                raise FileNotFoundError(f"--{split}_file names {file!r}, and there is no such file")
-            splits[split] = _read_file(file, labels)
-    if not splits:
-        raise ValueError("there is no data; name a --corpus, or files with --train_file and --validation_file")
-    documents = [document for documents in splits.values() for document in documents]
-    relation_types = sorted({relation.type for document in documents for relation in document.relations})
-    return Corpus(
-        splits,
-        {
-            "entity_types": sorted({entity.type for document in documents for entity in document.entities}),
-            "relation_types": relation_types,
-            "relation_labels": {name: labels[name] for name in relation_types if name in labels},
-        },
-    )
-
-
-def _from_builder(arguments: DataArguments) -> Corpus:
-    builders = dict(_builders())
-    if arguments.corpus not in builders:
-        raise ValueError(
-            f"there is no corpus {arguments.corpus!r}; --corpus takes one of {', '.join(sorted(builders))}"
-        )
-    builder_class = builders[arguments.corpus]
-    options = {"config_name": arguments.corpus_config} if arguments.corpus_config else {}
-    builder = builder_class(data_dir=arguments.data_dir, **options)
-    builder.download_and_prepare()
-    names = {split: getattr(arguments, f"{split}_split") for split in ("train", "validation", "test")}
-    splits = {
-        split: [Document.from_dict(row) for row in builder.as_dataset(split=name)]
-        for split, name in names.items()
-        if name is not None
-    }
-    labels = {name: list(getattr(builder_class, name.upper())) for name in ("entity_types", "relation_types")}
-    return Corpus(splits, {**labels, "relation_labels": dict(builder_class.RELATION_LABELS)})
-
-
-def _builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:
-    """The corpora by module name, each with its builder."""
-    for module in iter_modules(dataset_scripts.__path__, "dataset_scripts."):
-        for item in vars(import_module(module.name)).values():
-            own = isinstance(item, type) and item.__module__ == module.name
-            if own and issubclass(item, DocumentBuilder) and item is not DocumentBuilder:
-                yield module.name.removeprefix("dataset_scripts."), item
-
-
-def _read_file(file: str, labels: dict[str, str]) -> list[Document]:
-    if file.endswith((".jsonl", ".jsonl.gz")):
-        return [Document.from_dict(record) for record in iter_records(file)]
-    documents, report = read_docred(file, labels)
-    logger.info("%s:\n%s", file, report)
-    return documents
 
 
 def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict[str, Any]) -> tuple[Any, Any]:
@@ -381,23 +286,33 @@ def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) ->
 def score_table(scores: Mapping[str, Any]) -> str:
     """Precision, recall and F1 of the levels that were scored, as an aligned table in percent."""
     lines = [f"{'':18}{'precision':>10}{'recall':>10}{'F1':>10}"]
-    for level in ("mention", "cluster", "entity", "relation", "relation_untyped"):
+    for level in ("mention", "cluster", "entity", "relation", "relation_untyped", "ign", "intra", "inter"):
         if f"{level}_f1" in scores:
-            values = [f"{100 * scores[f'{level}_{part}']:10.2f}" for part in ("precision", "recall", "f1")]
-            lines.append(f"{level.replace('_', ' '):18}{''.join(values)}")
+            # Ign F1 takes its recall from all relations.
+            named = [scores.get(f"{level}_{part}", scores["relation_recall"]) for part in ("precision", "recall", "f1")]
+            lines.append(f"{level.replace('_', ' '):18}{''.join(f'{100 * value:10.2f}' for value in named)}")
     return "\n".join(lines)
 
 
-def evaluate_split(trainer: DocRETrainer, split: str, documents: Sequence[Document], single_stages: bool) -> dict:
-    """Predict the documents of a split, score them, save both and log the main scores."""
-    started = time.time()
+def evaluate_split(
+    trainer: DocRETrainer, split: str, documents: Sequence[Document], single_stages: bool
+) -> dict[str, Any] | None:
+    """Predict the documents of a split, score them, save both and log the main scores.
+
+    Documents without any relation (DocRED hides those of its test split) are predicted only; then there are no scores.
+    """
+    folder, started = Path(trainer.args.output_dir) / split, time.time()
     predictions = trainer.predict_documents(documents)
     speed = speed_metrics("predict", started, num_samples=len(predictions))
-    scores = trainer.score(predictions, documents, per_type=True)
+    if not any(document.relations for document in documents):
+        trainer.save_predictions(predictions, speed, folder)
+        logger.info("%s: no document states a relation, so they are predicted and not scored", split)
+        return None
+    scores = trainer.score(predictions, documents, per_type=True, subsets=True, by_entity_count=True)
     scores |= {"thresholds": thresholds_of(trainer.model.config), **speed}
     if single_stages:
         scores["single_stages"] = single_stage_scores(trainer, documents)
-    trainer.save_predictions(predictions, scores, Path(trainer.args.output_dir) / split)
+    trainer.save_predictions(predictions, scores, folder)
     logger.info("%s, %d documents, in percent:\n%s", split, len(documents), score_table(scores))
     return scores
 
@@ -421,6 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_seed(training.seed)
     corpus = load_corpus(data)
     model, tokenizer = build_model(model_args, options, corpus.labels)
+    tunes = data.tune or (training.do_train and model.config.fits_thresholds)
+    if tunes and not corpus.splits.get("validation"):
+        raise ValueError("the thresholds are searched on the validation documents, and there are none; give some")
     trainer = build_trainer(model, tokenizer, corpus, data, training)
     if training.do_train:
         resume = training.resume_from_checkpoint
@@ -428,19 +346,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             resume = last_checkpoint(str(training.output_dir))
             logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
         trainer.save_metrics("train", trainer.train(resume).metrics)
-    if data.tune:
-        if not corpus.splits.get("validation"):
-            raise ValueError("--tune searches the thresholds on the validation documents, and there are none")
+    if tunes:
         predictor = Predictor(trainer.model, tokenizer)
         chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
-    scores: dict[str, dict] = {
-        split: evaluate_split(trainer, split, corpus.splits[split], data.single_stages)
-        for split in ("validation", "test")
-        if split in corpus.splits
-    }
-    split = next(reversed(scores), "")
-    save(trainer, data.corpus or "own documents", scores.get(split), split)
+    split, scores = "", None
+    for name in ("validation", "test"):
+        if name in corpus.splits:
+            scored = evaluate_split(trainer, name, corpus.splits[name], data.single_stages)
+            split, scores = (split, scores) if scored is None else (name, scored)
+    save(trainer, data.corpus or "own documents", scores, split)
 
 
 if __name__ == "__main__":

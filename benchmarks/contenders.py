@@ -1,31 +1,57 @@
-"""What is compared: JEREX and its bare encoder, with equal weights, equal batches and the same optimiser."""
+"""What is compared: the systems and their bare encoders, with equal weights, equal batches and the same optimiser."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from modeling_docre import JerexConfig, JerexModel, Predictor
-from modeling_docre.features import Features
+from modeling_docre import SYSTEMS, DocREPreTrainedModel, Document, Predictor
+from modeling_docre.encoder import DocumentEncoder
+from modeling_docre.features import Features, Featurizer
 from modeling_docre.inference import to_device
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.sampling import SamplingArguments, training_example
 
-BARE = "bare encoder"
-JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
+BARE, BARE_MARKED = "bare encoder", "bare encoder, marked text"
 ENCODERS = ("bert-base", "minilm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
+class Entry:
+    """A system in the comparison.
+
+    Args:
+        system: its name among `SYSTEMS`.
+        options: options of its configuration.
+        reference: name of the bare encoder that reads what it reads.
+    """
+
+    system: str
+    options: dict[str, Any]
+    reference: str
+
+
+JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
+ATLOP = "ATLOP"
+ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
+ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
+
+
+def reference_of(name: str) -> str:
+    """The bare encoder that a contender is compared with; a bare encoder is its own."""
+    return ENTRIES[name].reference if name in ENTRIES else name
+
+
+@dataclass(frozen=True)
 class Decisions:
-    """What a JEREX decides by instead of its configuration's own values.
+    """What a system decides by instead of its configuration's own values.
 
     Args:
         thresholds: values by name of the configuration's option.
@@ -42,8 +68,9 @@ class Setup:
 
     Args:
         encoder: one of `ENCODERS`; with a checkpoint, the name that the report shows.
-        checkpoint: folder of a trained JEREX, measured instead of random heads.
+        checkpoint: folder of a trained model, measured instead of random heads.
         labels: `entity_types` and `relation_types` for random heads.
+        systems: names of the systems that are compared, without a checkpoint.
         device: device of the model.
         dtype: type of weights and computation, one of `DTYPES`.
         threads: threads of torch on the CPU.
@@ -52,19 +79,24 @@ class Setup:
     encoder: str
     checkpoint: str | None = None
     labels: dict[str, list[str]] = field(default_factory=dict)
+    systems: tuple[str, ...] = tuple(ENTRIES)
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
 
     @property
     def contenders(self) -> list[str]:
-        """Names of what is compared, the bare encoder first."""
-        if self.checkpoint is None:
-            return [BARE, *JEREX.values()]
-        config = JerexConfig.from_pretrained(self.checkpoint)
+        """Names of what is compared, each bare encoder before the first system that is compared with it."""
+        names = self.systems if self.checkpoint is None else (self._checkpoint_name(self.checkpoint),)
+        return list(dict.fromkeys(name for system in names for name in (reference_of(system), system)))
+
+    def _checkpoint_name(self, folder: str) -> str:
+        config: Any = AutoConfig.from_pretrained(folder)
+        if config.model_type == "docre-atlop":
+            return ATLOP
         if len(config.stages) < len(("mention", "coreference", "entity", "relation")):
-            raise ValueError(f'{self.checkpoint} has task="{config.task}"; give a checkpoint with all four stages')
-        return [BARE, JEREX[config.relation_head]]
+            raise ValueError(f'{folder} has task="{config.task}"; give a checkpoint with all four stages')
+        return JEREX[config.relation_head]
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -78,18 +110,21 @@ class Setup:
     def build(self, name: str) -> Contender:
         """One of `contenders`, on the device; the same weights in every process.
 
-        The bare encoder is the encoder of a JEREX that is built and thrown away (the first one of a pipeline model).
+        A bare encoder is the encoder of a system that is built and thrown away (the first one of a pipeline model).
         """
         torch.manual_seed(0)
+        system = next(key for key in ENTRIES if name in (key, ENTRIES[key].reference))
+        model_class = SYSTEMS[ENTRIES[system].system]
         if self.checkpoint is not None:
-            model = JerexModel.from_pretrained(self.checkpoint)
+            model = model_class.from_pretrained(self.checkpoint)
         else:
-            head = next((head for head, known in JEREX.items() if known == name), "global")
-            model = JerexModel.from_encoder(self.new_encoder(), relation_head=head, **self.labels)
+            model = model_class.from_encoder(self.new_encoder(), **ENTRIES[system].options, **self.labels)
         model = model.to(self.device, DTYPES[self.dtype])
-        if name == BARE:
-            return Contender(name, model.encoders[0])
-        return JerexContender(name, model, Predictor(model, self.tokenizer))
+        predictor = Predictor(model, self.tokenizer)
+        if name not in ENTRIES:
+            encoder = next(module for module in model.modules() if isinstance(module, DocumentEncoder))
+            return Contender(name, encoder, predictor.featurizer)
+        return (JerexContender if name in JEREX.values() else SystemContender)(name, model, predictor)
 
 
 class Contender:
@@ -98,12 +133,17 @@ class Contender:
     Args:
         name: name in the report.
         module: what is run and trained.
+        featurizer: makes what it reads of a document.
     """
 
-    def __init__(self, name: str, module: nn.Module):
-        self.name, self.module = name, module
+    def __init__(self, name: str, module: nn.Module, featurizer: Featurizer):
+        self.name, self.module, self.featurizer = name, module, featurizer
         self.device = next(module.parameters()).device
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=1e-5, fused=True)
+
+    def prepare(self, batches: Sequence[Sequence[Document]]) -> list[list[Features]]:
+        """Batches of documents, tokenised."""
+        return [self.featurizer(batch) for batch in batches]
 
     def decide_by(self, decisions: Decisions) -> None:
         """Decide by these from now on (an encoder decides nothing)."""
@@ -112,7 +152,7 @@ class Contender:
     def infer(self, batch: Sequence[Features]) -> Any:
         """The result for one batch of tokenised documents."""
         self.module.eval()
-        return self.module(*self._input(batch))
+        return self.module(*self._input(batch)).hidden
 
     def train(self, batch: Sequence[Features]) -> None:
         """One training step: forward, backward, gradient clipping and the optimiser's update of all parameters."""
@@ -122,7 +162,7 @@ class Contender:
 
     def loss(self, batch: Sequence[Features]) -> Tensor:
         """The loss of one batch."""
-        return self.module(*self._input(batch)).float().mean()
+        return self.module(*self._input(batch)).hidden.float().mean()
 
     def update(self) -> None:
         """Clip the gradients, update the parameters and drop the gradients."""
@@ -130,39 +170,74 @@ class Contender:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def _input(self, batch: Sequence[Features]) -> tuple[Tensor, Tensor]:
+    def _input(self, batch: Sequence[Features]) -> list[Tensor]:
         ids = torch.from_numpy(np.concatenate([item.input_ids for item in batch]))
         lengths = torch.tensor([len(item.input_ids) for item in batch])
-        return ids.to(self.device), lengths.to(self.device)
+        return [value.to(self.device) for value in (ids, lengths, torch.tensor(batch[0].special_lengths))]
 
 
-class JerexContender(Contender):
-    """JEREX: from tokenised documents to predicted documents; in training with the paper's sampled negatives."""
+class SystemContender(Contender):
+    """A system: from tokenised documents to predicted documents; in training with its paper's samples."""
 
-    def __init__(self, name: str, model: JerexModel, predictor: Predictor):
-        super().__init__(name, model)
+    def __init__(self, name: str, model: DocREPreTrainedModel, predictor: Predictor):
+        super().__init__(name, model, predictor.featurizer)
         self.model, self.predictor, self.config = model, predictor, model.config
-        self.sampling = SamplingArguments()
-        self.decisions = Decisions()
-        self._document_shifts = self._span_shifts = torch.zeros(0)
-        model.register_forward_pre_hook(self._spread_shifts, with_kwargs=True)
-        cast(nn.Module, model.mention_classifier).register_forward_hook(self._shift_mentions)
+        known = {item.name for item in fields(SamplingArguments)}
+        self.sampling = SamplingArguments(**{key: v for key, v in model.training_defaults.items() if key in known})
+
+    @property
+    def encoders(self) -> list[DocumentEncoder]:
+        """The model's encoders."""
+        return [module for module in self.model.modules() if isinstance(module, DocumentEncoder)]
 
     def decide_by(self, decisions: Decisions) -> None:
-        """Decide by these from now on; what they do not name stays as it is."""
-        self.decisions = decisions
+        """Decide by these from now on."""
         for name, value in decisions.thresholds.items():
             setattr(self.config, name, value)
 
     def infer(self, batch: Sequence[Features]) -> Any:
         """Predicted documents of one batch."""
-        self._prepare_shifts(batch)
         return self.predictor.predict_batch(batch)
 
     def run(self, batch: Sequence[Features]) -> tuple[Any, Mapping[str, Any]]:
         """The model's raw output for one batch, and the batch's spans."""
-        self._prepare_shifts(batch)
         return self.predictor.run(batch)
+
+    def loss(self, batch: Sequence[Features]) -> Tensor:
+        """The weighted loss of all stages on sampled candidates."""
+        return self.model(**to_device(self.training_batch(batch), self.device)).loss
+
+    def training_batch(self, batch: Sequence[Features]) -> dict[str, Any]:
+        """Gold annotation and sampled negatives as tensors; the same draw each time."""
+        generator = np.random.default_rng(0)
+        examples = [training_example(item, self.config, self.sampling, generator) for item in batch]
+        return self.predictor.collator(examples)
+
+
+class JerexContender(SystemContender):
+    """JEREX, whose mention scores can be shifted document by document."""
+
+    def __init__(self, name: str, model: Any, predictor: Predictor):
+        super().__init__(name, model, predictor)
+        self.decisions = Decisions()
+        self._document_shifts = self._span_shifts = torch.zeros(0)
+        model.register_forward_pre_hook(self._spread_shifts, with_kwargs=True)
+        model.mention_classifier.register_forward_hook(self._shift_mentions)
+
+    def decide_by(self, decisions: Decisions) -> None:
+        """Decide by these from now on."""
+        super().decide_by(decisions)
+        self.decisions = decisions
+
+    def infer(self, batch: Sequence[Features]) -> Any:
+        """Predicted documents of one batch."""
+        self._prepare_shifts(batch)
+        return super().infer(batch)
+
+    def run(self, batch: Sequence[Features]) -> tuple[Any, Mapping[str, Any]]:
+        """The model's raw output for one batch, and the batch's spans."""
+        self._prepare_shifts(batch)
+        return super().run(batch)
 
     def _prepare_shifts(self, batch: Sequence[Features]) -> None:
         shifts = [self.decisions.mention_shifts.get(item.document.id, 0.0) for item in batch]
@@ -174,13 +249,3 @@ class JerexContender(Contender):
 
     def _shift_mentions(self, module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
         return None if module.training else logits.float() + self._span_shifts
-
-    def loss(self, batch: Sequence[Features]) -> Tensor:
-        """The weighted loss of all stages on sampled candidates."""
-        return self.model(**to_device(self.training_batch(batch), self.device)).loss
-
-    def training_batch(self, batch: Sequence[Features]) -> dict[str, Any]:
-        """Gold annotation and sampled negatives as tensors; the same draw each time."""
-        generator = np.random.default_rng(0)
-        examples = [training_example(item, self.config, self.sampling, generator) for item in batch]
-        return self.predictor.collator(examples)

@@ -10,8 +10,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from benchmarks.contenders import Decisions, JerexContender
-from benchmarks.workload import Batches
+from benchmarks.contenders import Decisions, JerexContender, SystemContender
 from modeling_docre import Document
 from modeling_docre.candidates import span_candidates
 from modeling_docre.coreference import complete_linkage, symmetric_scores
@@ -43,27 +42,27 @@ def _load(document: Document, max_span_size: int) -> dict[str, int]:
 
 
 @contextmanager
-def remembered_hidden_states(contender: JerexContender) -> Iterator[None]:
+def remembered_hidden_states(contender: SystemContender) -> Iterator[None]:
     """Let the encoder read each batch once only, for passes over the same documents at inference."""
 
     def remember(encode: Callable[..., Any]) -> Callable[..., Any]:
         known: dict[bytes, Any] = {}
 
-        def forward(input_ids: torch.Tensor, document_lengths: torch.Tensor) -> torch.Tensor:
-            key = input_ids.cpu().numpy().tobytes() + document_lengths.cpu().numpy().tobytes()
+        def forward(*inputs: torch.Tensor | None) -> Any:
+            key = b"".join(value.cpu().numpy().tobytes() for value in inputs if value is not None)
             if key not in known:
-                known[key] = encode(input_ids, document_lengths)
+                known[key] = encode(*inputs)
             return known[key]
 
         return forward
 
     with ExitStack() as stack:
-        for encoder in contender.model.encoders:
+        for encoder in contender.encoders:
             stack.enter_context(patch.object(encoder, "forward", remember(encoder.forward)))
         yield
 
 
-def match_gold_load(contender: JerexContender, batches: Batches) -> Decisions:
+def match_gold_load(contender: SystemContender, batches: Sequence[list[Features]]) -> Decisions:
     """Decisions by which a model finds about as much as the gold annotation holds; the contender decides by them then.
 
     Heads with random weights would find nothing or everything, and their cost would be arbitrary. Stage by stage, with
@@ -71,13 +70,26 @@ def match_gold_load(contender: JerexContender, batches: Batches) -> Decisions:
     for all would give some documents hundreds of mentions and others none, and pairs go with the square); the
     coreference threshold is the one whose clusters are as many as the gold entities of all documents together, found by
     bisection over the stored pair scores; the relation threshold is the score of the n-th best entity pair and type,
-    where the documents hold n gold relations together.
+    where the documents hold n gold relations together. Where entities are given, only the last step is left.
 
     Args:
-        contender: a model with all four stages.
+        contender: a system.
         batches: batches of documents with gold entities and relations.
     """
     documents = [item.document for batch in batches for item in batch]
+    found = _match_entities(contender, batches, documents) if isinstance(contender, JerexContender) else Decisions()
+    logits = torch.cat([contender.run(batch)[0].relation_logits.float().flatten().cpu() for batch in batches])
+    relations = sum(len(document.relations) for document in documents)
+    threshold = nth_best(torch.sigmoid(logits), relations, otherwise=1.0)
+    decisions = Decisions({**found.thresholds, "relation_threshold": threshold}, found.mention_shifts)
+    contender.decide_by(decisions)
+    return decisions
+
+
+def _match_entities(
+    contender: JerexContender, batches: Sequence[list[Features]], documents: Sequence[Document]
+) -> Decisions:
+    """Decisions by which a model finds about as many mentions and entities as the gold annotation holds."""
     contender.decide_by(Decisions({"mention_threshold": 1.0}))  # the mention scores alone are wanted
     shifts = {name: value for batch in batches for name, value in _mention_shifts(contender, batch).items()}
     thresholds = {"mention_threshold": 0.5}
@@ -85,12 +97,9 @@ def match_gold_load(contender: JerexContender, batches: Batches) -> Decisions:
     pair_scores = [scores for batch in batches for scores in _pair_scores(contender, batch)]
     entities = sum(len(document.entities) for document in documents)
     thresholds["coreference_threshold"] = threshold_for_clusters(pair_scores, entities)
-    contender.decide_by(Decisions(thresholds, shifts))
-    logits = torch.cat([contender.run(batch)[0].relation_logits.float().flatten().cpu() for batch in batches])
-    relations = sum(len(document.relations) for document in documents)
-    thresholds["relation_threshold"] = nth_best(torch.sigmoid(logits), relations, otherwise=1.0)
-    contender.decide_by(Decisions(thresholds, shifts))
-    return Decisions(thresholds, shifts)
+    decisions = Decisions(thresholds, shifts)
+    contender.decide_by(decisions)
+    return decisions
 
 
 def nth_best(scores: torch.Tensor, wanted: int, otherwise: float) -> float:

@@ -40,7 +40,7 @@ def interleaved_seconds(
     Args:
         contenders: what is compared, on one device.
         task: `"inference"` or `"training"`.
-        batches: batches of tokenised documents.
+        batches: batches of documents; each contender tokenises them before the clock runs.
         repetitions: how often every batch is done.
 
     Returns:
@@ -49,13 +49,14 @@ def interleaved_seconds(
     runs = {contender.name: getattr(contender, TASKS[task]) for contender in contenders}
     device, names = contenders[0].device, list(runs)
     seconds = {name: np.zeros((repetitions, len(batches))) for name in names}
-    for run in runs.values():
-        run(batches[0])
+    prepared = {contender.name: contender.prepare(batches) for contender in contenders}
+    for name, run in runs.items():
+        run(prepared[name][0])
     for repetition in range(repetitions):
         turn = repetition % len(names)
-        for number, batch in enumerate(batches):
+        for number in range(len(batches)):
             for name in names[turn:] + names[:turn]:
-                seconds[name][repetition, number] = _seconds(runs[name], batch, device)
+                seconds[name][repetition, number] = _seconds(runs[name], prepared[name][number], device)
     return seconds
 
 
@@ -137,16 +138,20 @@ def _peaks(
 ) -> dict[str, dict[str, float | None]]:
     torch.set_num_threads(setup.threads)
     contender = setup.build(name)
-    smallest = min((batch for workload in workloads for batch in workload.inference), key=_subwords)
+    batches = {
+        (workload.name, task): contender.prepare(getattr(workload, task)) for workload in workloads for task in TASKS
+    }
+    smallest = min((batch for found in batches.values() for batch in found), key=_subwords)
     contender.infer(smallest[:1])  # what torch and the libraries load on first use
     memory = PeakMemory(setup.device)
     peaks: dict[str, dict[str, float | None]] = {workload.name: {} for workload in workloads}
     for task in TASKS:
         if task == "training":
-            contender.train(workloads[0].training[0])  # the optimiser makes its state in the first step
+            contender.train(batches[workloads[0].name, task][0])  # the optimiser makes its state in the first step
         for workload in workloads:
             contender.decide_by(decisions.get(workload.name, Decisions()))
-            peaks[workload.name][task] = memory.measure(lambda: _run(contender, task, workload))  # noqa: B023
+            found = batches[workload.name, task]
+            peaks[workload.name][task] = memory.measure(lambda: _run(contender, task, found))  # noqa: B023
     return peaks
 
 
@@ -154,6 +159,6 @@ def _subwords(batch: Sequence[Any]) -> int:
     return sum(len(item.input_ids) for item in batch)
 
 
-def _run(contender: Contender, task: str, workload: Workload) -> None:
-    for batch in getattr(workload, task):
+def _run(contender: Contender, task: str, batches: Sequence[Any]) -> None:
+    for batch in batches:
         getattr(contender, TASKS[task])(batch)

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.contenders import BARE, Setup
-from benchmarks.stage_clock import STAGES
+from benchmarks.contenders import Setup, reference_of
 
 LOADS = ("words", "spans", "mentions", "entities", "entity_pairs", "mention_pairs", "relations")
 
@@ -55,14 +54,17 @@ def markdown(report: dict[str, Any]) -> str:
         _comparison(corpus),
         "### Mean load per document",
         _loads([row for row in report["loads"] if row["workload"] == "corpus"]),
-        "Pairs of mentions are those of different entities; the global classifier does not list them.",
+        "Pairs of mentions are those of different entities; only the multi-instance classifier lists them. ATLOP finds "
+        "relations between the given entities.",
     ]
     if growth:
         long_loads = [row for row in report["loads"] if row["workload"] != "corpus"]
         blocks += ["### Growth with the length of a document", _growth(growth), _loads(long_loads)]
     for encoder in dict.fromkeys(row["encoder"] for row in report["stages"]):
+        blocks.append(f"### Milliseconds per document and share of each stage, {encoder}")
         rows = [row for row in report["stages"] if row["encoder"] == encoder]
-        blocks += [f"### Milliseconds per document and share of each stage, {encoder}", _stages(rows)]
+        kinds = dict.fromkeys(tuple(row["seconds"]) for row in rows)
+        blocks += [_stages([row for row in rows if tuple(row["seconds"]) == kind]) for kind in kinds]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -105,11 +107,11 @@ def _growth(rows: Sequence[dict[str, Any]]) -> str:
 
 def _costs(row: dict[str, Any]) -> list[str]:
     """Cells of the time ratio with its range over the repetitions, the peak and the peak's ratio."""
-    ratio = "1"
-    if row["contender"] != BARE:
-        low, high = row["time_ratio_range"]
-        ratio = f"{row['time_ratio']:.2f} ({low:.2f} to {high:.2f})"
-    return [ratio, _number(row["peak_mib"], 0), "1" if row["contender"] == BARE else _number(row["memory_ratio"], 2)]
+    if row["contender"] == reference_of(row["contender"]):
+        return ["1", _number(row["peak_mib"], 0), "1"]
+    low, high = row["time_ratio_range"]
+    ratio = f"{row['time_ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return [ratio, _number(row["peak_mib"], 0), _number(row["memory_ratio"], 2)]
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -125,7 +127,7 @@ def _loads(rows: Sequence[dict[str, Any]]) -> str:
 def _stages(rows: Sequence[dict[str, Any]]) -> str:
     """Stages down, one column per contender and task."""
     head = ["stage", *(f"{row['contender']}, {row['task']}" for row in rows)]
-    lines = [[stage, *(_share(row, stage) for row in rows)] for stage in STAGES]
+    lines = [[stage, *(_share(row, stage) for row in rows)] for stage in rows[0]["seconds"]]
     lines.append(["all", *(f"{1000 * sum(row['seconds'].values()) / row['documents']:.1f}" for row in rows)])
     return table(head, lines)
 

@@ -1,10 +1,12 @@
-"""Speed and peak memory of JEREX beside its encoder alone, in one run, on real documents.
+"""Speed and peak memory of the systems beside their encoder alone, in one run, on real documents.
 
-    python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--checkpoint DIR] [--out FILE --json FILE]
+    python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--systems NAME ...] [--checkpoint DIR]
+        [--out FILE --json FILE]
 
-Contenders are JEREX with the multi-instance classifier, JEREX with the global one, and the encoder of either alone,
-with the same weights, on the same batches, with the same optimiser. BERT-base has random weights (time does not depend
-on them), MiniLM its own. `README.md` beside this file says what is timed.
+Contenders are JEREX with the multi-instance classifier, JEREX with the global one, ATLOP, and their encoder alone, with
+the same weights, on the same batches, with the same optimiser. ATLOP marks mentions in the text, so it is compared with
+the encoder that reads the marked text. BERT-base has random weights (time does not depend on them), MiniLM its own.
+`README.md` beside this file says what is timed.
 
 **Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the
 sum over the batches of each batch's median over the repetitions; the range behind a ratio is that of single
@@ -41,7 +43,7 @@ import torch
 # Runs from a source checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.contenders import BARE, DTYPES, ENCODERS, Contender, Decisions, JerexContender, Setup
+from benchmarks.contenders import DTYPES, ENCODERS, ENTRIES, Contender, Decisions, Setup, SystemContender, reference_of
 from benchmarks.load import match_gold_load, mean_load, remembered_hidden_states
 from benchmarks.measure import TASKS, interleaved_seconds, peak_memory, ratio_range, typical_seconds
 from benchmarks.report import machine, markdown
@@ -55,7 +57,6 @@ from benchmarks.workload import (
     read_documents,
 )
 from modeling_docre import Document
-from modeling_docre.features import Features, Featurizer
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -63,7 +64,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="DocRED JSON, or .jsonl of Document dicts")
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS))
-    parser.add_argument("--checkpoint", help="folder of a trained JEREX, measured instead of random heads")
+    parser.add_argument("--systems", nargs="+", choices=ENTRIES, default=list(ENTRIES), help="what is compared")
+    parser.add_argument("--checkpoint", help="folder of a trained model, measured instead of random heads")
     parser.add_argument("--documents", type=int, default=30, help="documents of the inference comparison")
     parser.add_argument("--training_documents", type=int, default=8, help="of these, those trained on")
     parser.add_argument("--lengths", type=int, nargs="*", default=[250, 500, 1000, 2000, 4000], help="words")
@@ -109,7 +111,8 @@ def _setups(options: argparse.Namespace, labels: dict[str, list[str]]) -> list[S
     shared = {"device": options.device, "dtype": options.dtype, "threads": options.threads}
     if options.checkpoint:
         return [Setup(Path(options.checkpoint).name, checkpoint=options.checkpoint, **shared)]
-    return [Setup(encoder, labels=labels, **shared) for encoder in options.encoders]
+    systems = tuple(options.systems)
+    return [Setup(encoder, labels=labels, systems=systems, **shared) for encoder in options.encoders]
 
 
 def _measure_encoder(
@@ -117,14 +120,15 @@ def _measure_encoder(
 ) -> dict[str, Any]:
     """The figures of one encoder."""
     contenders = [setup.build(name) for name in setup.contenders]
-    heads = [contender for contender in contenders if isinstance(contender, JerexContender)]
-    featurizer = Featurizer(setup.tokenizer, heads[0].config)
+    heads = [contender for contender in contenders if isinstance(contender, SystemContender)]
+    featurizer, chosen = contenders[0].featurizer, documents[: options.documents]
     featurizer(documents[:1])  # what the tokenizer sets up on first use
     started = time.perf_counter()
-    features = featurizer(documents[: options.documents])
+    features = featurizer(chosen)
     tokenise_seconds = (time.perf_counter() - started) / len(features)
-    workloads = [corpus_workload(features, options.training_documents, options.max_tokens)]
-    workloads += _long_workloads(documents, lengths, heads[0])
+    subwords = [len(item.input_ids) for item in features]
+    workloads = [corpus_workload(chosen, subwords, options.training_documents, options.max_tokens)]
+    workloads += [Workload(long.id, [[long]], [[long]]) for long in (concatenate(documents, n) for n in lengths)]
     with ExitStack() as stack:
         for head in heads:
             stack.enter_context(remembered_hidden_states(head))
@@ -132,6 +136,12 @@ def _measure_encoder(
         loads = _loads(setup, workloads, heads, decisions)
     seconds, stages = _times(setup, contenders, workloads, decisions, options.repetitions)
     names = [contender.name for contender in contenders]
+    sizes = {
+        (workload.name, task, contender.name): _mean_subwords(contender, getattr(workload, task))
+        for workload in workloads
+        for task in TASKS
+        for contender in contenders
+    }
     del contenders, heads  # their memory is wanted by the processes that measure memory
     peaks = {}
     for name in names:
@@ -139,6 +149,7 @@ def _measure_encoder(
         peaks[name] = peak_memory(setup, name, workloads, decisions.get(name, {}))
     rows = [
         _row(setup, workload, task, name, seconds[workload.name, task], peaks)
+        | {"subwords": sizes[workload.name, task, name]}
         for workload in workloads
         for task in TASKS
         for name in names
@@ -149,35 +160,33 @@ def _measure_encoder(
     return {"measurements": rows, "loads": loads, "stages": stages, "data": data}
 
 
-def _long_workloads(documents: Sequence[Document], lengths: Sequence[int], head: JerexContender) -> list[Workload]:
-    """One document per length, for inference and for training."""
-    features = head.predictor.featurizer([concatenate(documents, length) for length in lengths])
-    return [Workload(item.document.id, [[item]], [[item]]) for item in features]
+def _mean_subwords(contender: Contender, batches: Sequence[Sequence[Document]]) -> float:
+    return float(np.mean([len(item.input_ids) for batch in contender.prepare(batches) for item in batch]))
 
 
-def _decisions(head: JerexContender, workloads: Sequence[Workload], setup: Setup) -> dict[str, Decisions]:
+def _decisions(head: SystemContender, workloads: Sequence[Workload], setup: Setup) -> dict[str, Decisions]:
     """By workload, decisions that give a load like gold; none for a checkpoint, which decides by its own thresholds."""
     if setup.checkpoint:
         return {}
     _say(setup, f"load of {head.name}")
-    return {workload.name: match_gold_load(head, workload.inference) for workload in workloads}
+    return {workload.name: match_gold_load(head, head.prepare(workload.inference)) for workload in workloads}
 
 
 def _loads(
     setup: Setup,
     workloads: Sequence[Workload],
-    heads: Sequence[JerexContender],
+    heads: Sequence[SystemContender],
     decisions: dict[str, dict[str, Decisions]],
 ) -> list[dict[str, Any]]:
-    """What the documents hold by the gold annotation, and what each JEREX finds in them."""
+    """What the documents hold by the gold annotation, and what each system finds in them."""
     rows = []
     for workload in workloads:
         found = {"gold": workload.documents}
         for head in heads:
             head.decide_by(decisions[head.name].get(workload.name, Decisions()))
-            predicted = [document for batch in workload.inference for document in head.infer(batch)]
+            predicted = [document for batch in head.prepare(workload.inference) for document in head.infer(batch)]
             found[f"{head.name}, {setup.encoder}"] = predicted
-        span_size = heads[0].config.max_span_size
+        span_size = max((getattr(head.config, "max_span_size", 0) for head in heads), default=0)
         rows += [
             {"workload": workload.name, "encoder": setup.encoder, "source": source, **mean_load(documents, span_size)}
             for source, documents in found.items()
@@ -205,17 +214,17 @@ def _times(
                 contender.decide_by(decisions.get(contender.name, {}).get(workload.name, Decisions()))
             seconds[workload.name, task] = interleaved_seconds(contenders, task, batches, repetitions)
         for contender in contenders:
-            if isinstance(contender, JerexContender):
+            if isinstance(contender, SystemContender):
                 contender.decide_by(decisions[contender.name].get("corpus", Decisions()))
                 stages.append(_stage_row(setup, contender, task, getattr(workloads[0], task)))
     return seconds, stages
 
 
 def _stage_row(
-    setup: Setup, contender: JerexContender, task: str, batches: Sequence[Sequence[Features]]
+    setup: Setup, contender: SystemContender, task: str, batches: Sequence[Sequence[Document]]
 ) -> dict[str, Any]:
     row = {"encoder": setup.encoder, "contender": contender.name, "task": task, "documents": sum(map(len, batches))}
-    return row | {"seconds": stage_seconds(contender, task, batches)}
+    return row | {"seconds": stage_seconds(contender, task, contender.prepare(batches))}
 
 
 def _row(
@@ -226,22 +235,21 @@ def _row(
     seconds: dict[str, np.ndarray],
     peaks: dict[str, dict[str, dict[str, float | None]]],
 ) -> dict[str, Any]:
-    """The figures of one contender on one set of documents, beside the bare encoder's."""
-    features = [item for batch in getattr(workload, task) for item in batch]
-    total = typical_seconds(seconds[name])
-    peak, bare_peak = (peaks[key][workload.name][task] for key in (name, BARE))
+    """The figures of one contender on one set of documents, beside those of its bare encoder."""
+    documents = [document for batch in getattr(workload, task) for document in batch]
+    total, bare = typical_seconds(seconds[name]), reference_of(name)
+    peak, bare_peak = (peaks[key][workload.name][task] for key in (name, bare))
     return {
         "encoder": setup.encoder,
         "workload": workload.name,
         "task": task,
         "contender": name,
-        "documents": len(features),
-        "words": float(np.mean([item.document.sentence_starts[-1] for item in features])),
-        "subwords": float(np.mean([len(item.input_ids) for item in features])),
+        "documents": len(documents),
+        "words": float(np.mean([document.sentence_starts[-1] for document in documents])),
         "seconds": total,
-        "documents_per_second": len(features) / total,
-        "time_ratio": total / typical_seconds(seconds[BARE]),
-        "time_ratio_range": ratio_range(seconds[name], seconds[BARE]),
+        "documents_per_second": len(documents) / total,
+        "time_ratio": total / typical_seconds(seconds[bare]),
+        "time_ratio_range": ratio_range(seconds[name], seconds[bare]),
         "batch_seconds": seconds[name].tolist(),
         "peak_mib": peak,
         "memory_ratio": peak / bare_peak if peak is not None and bare_peak else None,

@@ -12,24 +12,48 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.contenders import JerexContender
+from benchmarks.contenders import SystemContender
 from benchmarks.measure import TASKS, synchronize
-from modeling_docre import inference, modeling_jerex
+from modeling_docre import attention, inference, modeling_atlop, modeling_jerex
 
 COLLATE = "candidates, samples, collation"
 REST = "rest"
-STAGES = (
-    COLLATE,
-    "encoder",
-    "span pooling",
-    "mention classifier",
-    "coreference",
-    "entity classifier",
-    "relation classifier",
-    "decoding",
-    "optimiser",
-    REST,
-)
+
+
+def jerex_places(model: Any) -> list[tuple[Any, str, str]]:
+    """The functions of JEREX's stages: owner, name, stage."""
+    return [
+        (modeling_jerex, "range_max", "span pooling"),
+        (model.mention_classifier, "forward", "mention classifier"),
+        (model, "_find_mentions", "mention classifier"),
+        (model.coreference_scorer, "forward", "coreference"),
+        (model, "_resolve", "coreference"),
+        (modeling_jerex, "pool_entities", "entity classifier"),
+        (model.entity_classifier, "forward", "entity classifier"),
+        (modeling_jerex, "entity_pairs", "relation classifier"),
+        (model.relation_classifier, "forward", "relation classifier"),
+    ]
+
+
+def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
+    """The functions of ATLOP's stages: owner, name, stage."""
+    return [
+        (attention, "_rows", "attention rows"),
+        (modeling_atlop, "segment_mean", "mentions and entities"),
+        (modeling_atlop, "pool_entities", "mentions and entities"),
+        (modeling_atlop, "unordered_pairs", "localized context"),
+        (modeling_atlop, "blocks", "localized context"),
+        (modeling_atlop, "pool_block", "localized context"),
+        (modeling_atlop, "find_evidence", "evidence"),
+        (modeling_atlop, "_spread", "evidence"),
+        (model.head_extractor, "forward", "extractors"),
+        (model.tail_extractor, "forward", "extractors"),
+        (model.bilinear, "forward", "bilinear"),
+        (modeling_atlop, "adaptive_threshold_loss", "loss"),
+    ]
+
+
+PLACES = {"docre-jerex": jerex_places, "docre-atlop": atlop_places}
 
 
 class StageClock:
@@ -92,36 +116,38 @@ class _BackwardMark(torch.autograd.Function):
 
 
 @contextmanager
-def watched(contender: JerexContender) -> Iterator[StageClock]:
+def watched(contender: SystemContender) -> Iterator[StageClock]:
     """Put a clock on the stages of a model; everything is as before afterwards."""
-    clock, model, predictor = StageClock(contender.device), contender.model, contender.predictor
-    places = [
-        *((encoder, "forward", "encoder") for encoder in model.encoders),
-        (modeling_jerex, "range_max", "span pooling"),
-        (model.mention_classifier, "forward", "mention classifier"),
-        (model, "_find_mentions", "mention classifier"),
-        (model.coreference_scorer, "forward", "coreference"),
-        (model, "_resolve", "coreference"),
-        (modeling_jerex, "pool_entities", "entity classifier"),
-        (model.entity_classifier, "forward", "entity classifier"),
-        (modeling_jerex, "entity_pairs", "relation classifier"),
-        (model.relation_classifier, "forward", "relation classifier"),
-        (inference, "decode", "decoding"),
-        (predictor, "example", COLLATE),
-        (predictor, "collator", COLLATE),
-        (contender, "training_batch", COLLATE),
-        (contender, "update", "optimiser"),
-    ]
+    clock = StageClock(contender.device)
     with ExitStack() as stack:
-        for owner, name, stage in places:
+        for owner, name, stage in _places(contender):
             function = getattr(owner, name)
             timed = clock.timed(function, stage)
             stack.enter_context(patch.object(owner, name, timed))
         yield clock
 
 
-def stage_seconds(contender: JerexContender, task: str, batches: Sequence[Any]) -> dict[str, float]:
-    """Seconds that each of `STAGES` costs over all batches, after one untimed batch."""
+def _places(contender: SystemContender) -> list[tuple[Any, str, str]]:
+    """All functions that are timed, in the order in which a report lists their stages."""
+    model, predictor = contender.model, contender.predictor
+    return [
+        (predictor, "example", COLLATE),
+        (predictor, "collator", COLLATE),
+        (contender, "training_batch", COLLATE),
+        *((encoder, "forward", "encoder") for encoder in contender.encoders),
+        *PLACES[model.config.model_type](model),
+        (inference, "decode", "decoding"),
+        (contender, "update", "optimiser"),
+    ]
+
+
+def stages(contender: SystemContender) -> list[str]:
+    """Names of the stages of a system, in the order of a report."""
+    return [*dict.fromkeys(stage for _, _, stage in _places(contender)), REST]
+
+
+def stage_seconds(contender: SystemContender, task: str, batches: Sequence[Any]) -> dict[str, float]:
+    """Seconds that each of `stages` costs over all batches, after one untimed batch."""
     run = getattr(contender, TASKS[task])
     run(batches[0])
     with watched(contender) as clock:
@@ -131,4 +157,4 @@ def stage_seconds(contender: JerexContender, task: str, batches: Sequence[Any]) 
             clock.switch(REST)
             run(batch)
         clock.switch(REST)
-    return {stage: clock.seconds.get(stage, 0.0) for stage in STAGES}
+    return {stage: clock.seconds.get(stage, 0.0) for stage in stages(contender)}

@@ -9,14 +9,13 @@ from itertools import cycle
 from pathlib import Path
 
 from modeling_docre import Document, Entity, Relation, read_docred
-from modeling_docre.features import Features
 from modeling_docre.inference import token_batches
 from modeling_docre.record_files import iter_records
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "dataset_scripts" / "sample_data" / "train.jsonl"
 
-Batches = list[list[Features]]
+Batches = list[list[Document]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Workload:
     @property
     def documents(self) -> list[Document]:
         """The documents of the inference batches."""
-        return [features.document for batch in self.inference for features in batch]
+        return [document for batch in self.inference for document in batch]
 
 
 def default_data() -> Path:
@@ -63,11 +62,12 @@ def label_lists(documents: Sequence[Document]) -> dict[str, list[str]]:
     }
 
 
-def corpus_workload(features: Sequence[Features], training_documents: int, max_tokens: int) -> Workload:
-    """Documents as they come: inference batches by subwords, training steps on one document each."""
-    batches = token_batches([len(item.input_ids) for item in features], max_tokens)
-    inference = [[features[index] for index in batch] for batch in batches]
-    return Workload("corpus", inference, [[item] for item in features[:training_documents]])
+def corpus_workload(
+    documents: Sequence[Document], lengths: Sequence[int], training_documents: int, max_tokens: int
+) -> Workload:
+    """Documents as they come, `lengths` in subwords: inference batches by subwords, training steps on one document."""
+    inference = [[documents[index] for index in batch] for batch in token_batches(lengths, max_tokens)]
+    return Workload("corpus", inference, [[document] for document in documents[:training_documents]])
 
 
 def concatenate(documents: Sequence[Document], words: int) -> Document:

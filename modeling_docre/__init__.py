@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from transformers import AutoConfig, AutoModel
 
-from .configuration_docre import DocREConfig, JerexConfig
+from .configuration_docre import AtlopConfig, DocREConfig, JerexConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
+from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
 from .pipeline_docre import DocRelationExtractionPipeline
@@ -19,7 +20,7 @@ from .setup_metric import install_metric, metric_folder
 
 __version__ = "0.1.0"
 
-SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {"jerex": JerexModel}
+SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {"jerex": JerexModel, "atlop": AtlopModel}
 """Model class by the name that recipes use."""
 
 for _model in SYSTEMS.values():
@@ -29,6 +30,8 @@ install_metric()
 
 __all__ = [
     "SYSTEMS",
+    "AtlopConfig",
+    "AtlopModel",
     "Candidate",
     "DocREConfig",
     "DocREOutput",

@@ -15,9 +15,10 @@ class DocRECollator:
     """Lays examples end to end and shifts their indices from document to batch.
 
     The result holds `input_ids` [subwords], `document_lengths` [documents] and the group `spans` (see `Spans`), and,
-    where the examples have them, `span_labels` [spans], `span_texts`, and the groups `coreference` (`pairs`,
-    `distances`, `labels`), `entities` (see `Entities`), `entity_types` [entities] and `relations` (`pairs`,
-    `labels`). All examples of a batch must ask for the same.
+    where the examples have them, `special_lengths` [2], `subword_sentences` [subwords], `span_labels` [spans],
+    `span_texts`, and the groups `coreference` (`pairs`, `distances`, `labels`), `entities` (see `Entities`),
+    `entity_types` [entities] and `relations` (`pairs`, and in training `labels`). All examples of a batch must ask for
+    the same.
     """
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
@@ -44,6 +45,10 @@ class DocRECollator:
                 "document": number.repeat_interleave(torch.tensor(span_counts)),
             },
         }
+        if any(first.features.special_lengths):
+            batch["special_lengths"] = torch.tensor(first.features.special_lengths)
+        if first.subword_sentences is not None:
+            batch["subword_sentences"] = _concat(column("subword_sentences"))
         if first.span_texts is not None:
             batch["span_texts"] = [text for texts in column("span_texts") for text in texts]
         if first.span_labels is not None:
@@ -67,7 +72,9 @@ class DocRECollator:
         if first.relations is not None:
             pairs, labels = zip(*column("relations"), strict=True)
             entity_offsets = _offsets([len(sizes) for sizes in column("sizes")])
-            batch["relations"] = {"pairs": shifted(pairs, entity_offsets), "labels": _concat(labels)}
+            batch["relations"] = {"pairs": shifted(pairs, entity_offsets)}
+            if labels[0] is not None:
+                batch["relations"]["labels"] = _concat(labels)
         return batch
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .configuration_docre import DocREConfig
+from .configuration_docre import DocREConfig, RelationCut
 from .documents import Document, Entity, Mention, MentionPair, Relation
 
 
@@ -38,9 +38,31 @@ def decode(
         One document per input document, with the predicted entities and relations.
     """
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
-    threshold = config.relation_threshold if relation_threshold is None else relation_threshold
-    decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, threshold, given)
+    cut = config.relation_cut
+    if relation_threshold is not None:
+        cut = cut._replace(threshold=relation_threshold)
+    decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, cut, given)
     return [decoder.document(number, document) for number, document in enumerate(documents)]
+
+
+def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
+    """Which relation types hold for which pairs; a logit that is no number keeps nothing.
+
+    Args:
+        logits: [pairs, types] float32; with an adaptive threshold what they exceed it by.
+        cut: the decision. Types as good as the last one that `top_k` admits are kept, too (ATLOP's release).
+
+    Returns:
+        [pairs, types] bool.
+    """
+    if cut.strict:  # on logits, since scores close to the threshold or to 1 round to the same number
+        kept = logits > torch.logit(torch.tensor(cut.threshold, dtype=torch.float64)).numpy()
+    else:
+        kept = _sigmoid(logits) >= np.asarray(cut.threshold, dtype=logits.dtype)
+    if 0 < cut.top_k <= logits.shape[1]:
+        ranked = np.concatenate([logits, np.zeros_like(logits[:, :1])], axis=1)
+        kept &= logits >= -np.partition(-ranked, cut.top_k - 1, axis=1)[:, cut.top_k - 1 : cut.top_k]
+    return kept
 
 
 def _to_host(values: torch.Tensor) -> np.ndarray:
@@ -59,7 +81,7 @@ class _Decoder:
     output: dict[str, np.ndarray]
     spans: dict[str, np.ndarray]
     config: DocREConfig
-    threshold: float
+    cut: RelationCut
     given: str | None
 
     def __post_init__(self) -> None:
@@ -74,9 +96,9 @@ class _Decoder:
         if "entity_type_logits" in output:
             self.type_scores = torch.softmax(torch.from_numpy(output["entity_type_logits"]), dim=1).numpy()
         if "relation_logits" in output:
-            scores = _sigmoid(output["relation_logits"])  # [pairs, types]
-            self.kept_pairs, self.kept_types = (scores >= self.threshold).nonzero()
-            self.kept_scores = scores[self.kept_pairs, self.kept_types]
+            logits = output["relation_logits"]  # [pairs, types]
+            self.kept_pairs, self.kept_types = keep_relations(logits, self.cut).nonzero()
+            self.kept_scores = _sigmoid(logits[self.kept_pairs, self.kept_types])
 
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""
@@ -138,8 +160,17 @@ class _Decoder:
             **evidence,
         )
 
+    @staticmethod
+    def _sentences(sentences: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+        """Sentences in the order of the document, with what each one weighs."""
+        order = np.argsort(sentences)
+        return {"evidence": tuple(sentences[order].tolist()), "evidence_scores": tuple(weights[order].tolist())}
+
     def _evidence(self, pair: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
-        """The mention pairs that carried an entity pair, and their sentences with the share that each holds."""
+        """What carried an entity pair: mention pairs, and sentences with the share that each holds."""
+        if "evidence_pair" in self.output:
+            rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
+            return self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
         if "mention_pair_owner" not in self.output:
             return {}
         rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))

@@ -15,19 +15,37 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
+from .attention import prepare_attention_rows, run_with_rows
 from .configuration_docre import DocREConfig
+from .ragged import positions_in_segments, segment_starts, segment_sum
+
+
+class Encoded(NamedTuple):
+    """What the encoder says of a batch.
+
+    `hidden` [subwords, hidden], in the order of the input. `attention` [queries, heads, longest document], at least
+    float32, is the last layer's attention of the positions that were asked for, over the positions of their own
+    document, zero beyond its end; None where none was asked for.
+    """
+
+    hidden: Tensor
+    attention: Tensor | None
 
 
 class WindowLayout(NamedTuple):
     """Where each subword of the flat list stands in the encoder's rows.
 
     `rows` [windows, longest] int64 holds positions in the flat list (0 in padding), `mask` [windows, longest] is True
-    on real subwords; `coverage` [subwords] counts the windows that hold each subword, or is None where each has one.
+    on real subwords. `kept` is the same without the start and end tokens that only complete a window in the middle of a
+    document. `coverage` [subwords] counts the windows that hold each subword, or is None where each has one. `full`
+    tells that there is neither padding nor overlap: the rows are the flat list.
     """
 
     rows: Tensor
     mask: Tensor
+    kept: Tensor
     coverage: Tensor | None
+    full: bool
 
 
 def window_starts(length: int, window: int | None, overlap: int = 0) -> list[int]:
@@ -49,22 +67,45 @@ def window_starts(length: int, window: int | None, overlap: int = 0) -> list[int
     return [number * (length - window) // (count - 1) for number in range(count)]
 
 
-def window_layout(lengths: Sequence[int], window: int | None, overlap: int, device: torch.device) -> WindowLayout:
-    """Lay documents of `lengths` subwords out in rows of at most `window` positions."""
-    starts, sizes, offset = [], [], 0
+def window_layout(
+    lengths: Sequence[int],
+    window: int | None,
+    overlap: int,
+    device: torch.device,
+    specials: tuple[int, int] = (0, 0),
+) -> WindowLayout:
+    """Lay documents out in rows of at most `window` positions.
+
+    Each window of a long document has the document's start and end tokens around its part of the text. For documents
+    that two windows cover, with no overlap asked for, this is the layout of ATLOP's release for BERT.
+
+    Args:
+        lengths: subwords of each document, start and end tokens included.
+        window: positions of the encoder, None for no limit.
+        overlap: least number of positions that neighbouring windows share.
+        device: where the tensors are made.
+        specials: start and end tokens of each document.
+    """
+    before, after = specials
+    around = before + after
+    plan, offset = [], 0
     for length in lengths:
-        windows = window_starts(length, window, overlap)
-        starts += [offset + start for start in windows]
-        sizes += [min(length, window or length)] * len(windows)
+        inner = length - around
+        size = inner if window is None else min(inner, window - around)
+        starts = window_starts(inner, None if window is None else window - around, overlap)
+        # Where a window's document, its part of the text and the text's end lie, and the size of the part.
+        plan += [(offset, start, inner, size) for start in starts]
         offset += length
-    size = torch.tensor(sizes, device=device)
-    positions = torch.arange(max(sizes, default=0), device=device)
-    mask = positions < size[:, None]  # [windows, longest]
-    rows = (torch.tensor(starts, device=device)[:, None] + positions).masked_fill(~mask, 0)
-    coverage = None
-    if len(starts) > len(lengths):
-        coverage = torch.bincount(rows[mask], minlength=offset)  # [subwords]
-    return WindowLayout(rows, mask, coverage)
+    document, start, inner, size = torch.tensor(plan, device=device).view(-1, 4, 1).unbind(1)  # [windows, 1] each
+    slot = torch.arange(max((part[3] for part in plan), default=0) + around, device=device)
+    mask = slot < size + around  # [windows, longest]
+    ending = slot >= before + size
+    inside = torch.where(ending, slot + inner - size, torch.where(slot < before, slot, slot + start))
+    rows = (document + inside).masked_fill(~mask, 0)
+    artificial = ((slot < before) & (start > 0)) | (ending & (start + size < inner))
+    kept = mask & ~artificial
+    coverage = torch.bincount(rows[kept], minlength=offset) if len(plan) > len(lengths) else None  # [subwords]
+    return WindowLayout(rows, mask, kept, coverage, full=mask.numel() == offset)
 
 
 class DocumentEncoder(nn.Module):
@@ -73,45 +114,109 @@ class DocumentEncoder(nn.Module):
     Args:
         config: the model's configuration; its encoder configuration is copied, so that models never share one. An
             attention implementation that was asked for stands in the copy, else the encoder chooses what it supports.
+        gives_attention: whether attention rows will be asked for.
     """
 
-    def __init__(self, config: DocREConfig):
+    def __init__(self, config: DocREConfig, gives_attention: bool = False):
         super().__init__()
         encoder_config = copy.deepcopy(config.encoder_config)
         self.window, self.overlap = config.encoder_positions, config.window_overlap
         self.pad_token_id = encoder_config.pad_token_id or 0
+        self.gives_attention = gives_attention
         self.adopt(AutoModel.from_config(encoder_config))
 
     def adopt(self, model: PreTrainedModel) -> None:
         """Use `model` as the encoder, without its pooler, which no system reads."""
         if getattr(model, "pooler", None) is not None:
             model.pooler = None
+        if self.gives_attention:
+            prepare_attention_rows(model)
         self.model = model
 
-    def forward(self, input_ids: Tensor, document_lengths: Tensor) -> Tensor:
-        """Hidden states of the last layer.
+    def forward(
+        self,
+        input_ids: Tensor,
+        document_lengths: Tensor,
+        special_lengths: Tensor | None = None,
+        queries: Tensor | None = None,
+    ) -> Encoded:
+        """Hidden states of the last layer, and its attention at chosen positions.
 
         Args:
             input_ids: [subwords], int64, the documents of the batch end to end.
-            document_lengths: [documents], int64, subwords per document.
-
-        Returns:
-            [subwords, hidden], in the order of the input.
+            document_lengths: [documents], int64, subwords per document, start and end tokens included.
+            special_lengths: [2], int64, start and end tokens of each document; None for none.
+            queries: [queries], int64 positions in `input_ids` whose attention is wanted; only for an encoder that
+                `gives_attention`.
         """
         if len(input_ids) == 0:
-            return self.model.get_input_embeddings().weight.new_zeros(0, self.model.config.hidden_size)
+            weight, config = self.model.get_input_embeddings().weight, self.model.config
+            nothing = None if queries is None else weight.new_zeros(0, config.num_attention_heads, 0)
+            return Encoded(weight.new_zeros(0, config.hidden_size), nothing)
         lengths = [length for length in document_lengths.tolist() if length]
-        layout = window_layout(lengths, self.window, self.overlap, input_ids.device)
+        specials = (0, 0) if special_lengths is None else tuple(special_lengths.tolist())
+        layout = window_layout(lengths, self.window, self.overlap, input_ids.device, specials)
         ids = input_ids[layout.rows].masked_fill(~layout.mask, self.pad_token_id)  # [windows, longest]
-        padded = layout.mask.numel() > sum(lengths) or layout.coverage is not None
-        hidden = self.model(ids, attention_mask=layout.mask.long() if padded else None).last_hidden_state
-        if not padded:
-            return hidden.flatten(0, 1)
-        if layout.coverage is None:
-            return hidden[layout.mask]  # [subwords, hidden]: rows are in document order
-        merged = hidden.new_zeros(len(input_ids), hidden.shape[-1])
-        merged = merged.index_add(0, layout.rows[layout.mask], hidden[layout.mask])
-        return merged / layout.coverage[:, None]
+        mask = None if layout.full else layout.mask.long()
+        if queries is None:
+            return Encoded(_merge(self.model(ids, attention_mask=mask).last_hidden_state, layout), None)
+        places = _places(layout, queries)
+        hidden, rows = run_with_rows(self.model, ids, mask, places.windows, places.slots)
+        return Encoded(_merge(hidden, layout), _merge_attention(rows, places, layout, lengths, queries))
+
+
+def _merge(hidden: Tensor, layout: WindowLayout) -> Tensor:
+    """Hidden states [windows, longest, hidden] as a flat list [subwords, hidden], averaged where windows overlap."""
+    if layout.full:
+        return hidden.flatten(0, 1)
+    if layout.coverage is None:
+        return hidden[layout.mask]  # rows are in document order
+    merged = segment_sum(hidden[layout.kept], layout.rows[layout.kept], len(layout.coverage))
+    return merged / layout.coverage[:, None]
+
+
+class _Places(NamedTuple):
+    """Where the queries stand, once for each window that holds them: `query`, `windows`, `slots` [places] int64.
+
+    The places are in the order of their windows.
+    """
+
+    query: Tensor
+    windows: Tensor
+    slots: Tensor
+
+
+def _places(layout: WindowLayout, queries: Tensor) -> _Places:
+    windows, slots = layout.kept.nonzero(as_tuple=True)
+    subwords, order = layout.rows[windows, slots].sort(stable=True)
+    counts = torch.ones_like(subwords) if layout.coverage is None else layout.coverage
+    owner, number = positions_in_segments(counts[queries])
+    place = order[segment_starts(counts)[queries[owner]] + number]
+    sorting = windows[place].argsort(stable=True)
+    place, owner = place[sorting], owner[sorting]
+    return _Places(owner, windows[place], slots[place])
+
+
+def _merge_attention(
+    rows: Tensor, places: _Places, layout: WindowLayout, lengths: Sequence[int], queries: Tensor
+) -> Tensor:
+    """Attention [places, heads, longest] over windows as [queries, heads, longest document] over documents.
+
+    What several windows say is added, and each such row divided by its sum (ATLOP's release).
+    """
+    if layout.coverage is None:
+        return rows.new_empty(rows.shape).index_copy(0, places.query, rows)
+    sizes = torch.tensor(lengths, device=rows.device)
+    ends, longest = sizes.cumsum(0), max(lengths)
+    document = torch.searchsorted(ends, queries, right=True)  # [queries]
+    place, slot = layout.kept[places.windows].nonzero(as_tuple=True)
+    query = places.query[place]
+    inside = layout.rows[places.windows[place], slot] - (ends - sizes)[document[query]]
+    cell = query * longest + inside
+    merged = segment_sum(rows.transpose(1, 2)[place, slot], cell, len(queries) * longest)  # [cells, heads]
+    merged = merged.view(len(queries), longest, rows.shape[1]).transpose(1, 2)  # [queries, heads, longest document]
+    several = sizes[document] > layout.rows.shape[1]
+    return torch.where(several[:, None, None], merged / (merged.sum(2, keepdim=True) + 1e-10), merged)
 
 
 def extend_positions(model: PreTrainedModel, rows: int, std: float) -> None:

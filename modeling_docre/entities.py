@@ -1,4 +1,4 @@
-"""Stage (c) of JEREX: vectors and types of entities."""
+"""Vectors and types of entities: the pooling of all systems, and stage (c) of JEREX."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ from torch import Tensor
 
 from .candidates import Entities
 from .heads import TwoLayer
-from .ragged import segment_max
+from .ragged import segment_logsumexp, segment_max, segment_mean
+
+POOLS = {"max": segment_max, "mean": segment_mean, "logsumexp": segment_logsumexp}
 
 
-def pool_entities(span_vectors: Tensor, entities: Entities) -> Tensor:
-    """Entity vectors [entities, hidden]: elementwise maximum over the mentions' vectors [spans, hidden]."""
-    return segment_max(span_vectors[entities.members], entities.owners, len(entities.sizes))
+def pool_entities(span_vectors: Tensor, entities: Entities, pool: str = "max") -> Tensor:
+    """Entity vectors [entities, ...] from the mentions' vectors [spans, ...].
+
+    Args:
+        span_vectors: one vector per span.
+        entities: which spans belong together.
+        pool: `"max"` (JEREX), `"logsumexp"` (ATLOP equation 2) or `"mean"`, elementwise.
+    """
+    return POOLS[pool](span_vectors[entities.members], entities.owners, len(entities.sizes))
 
 
 class EntityClassifier(TwoLayer):

@@ -19,11 +19,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="folder or Hub name of a trained model")
     parser.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
     parser.add_argument("--file", type=Path, help="a text file")
+    parser.add_argument(
+        "--entities",
+        type=Path,
+        help='JSON file with the text\'s entities: [{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}]',
+    )
     parser.add_argument("--threshold", type=float, help="least score of a relation, instead of the model's own")
     parser.add_argument("--format", choices=("table", "json", "both"), default="table")
     options = parser.parse_args(arguments)
     text = options.text or (options.file.read_text(encoding="utf-8") if options.file else sys.stdin.read())
-    graph = pipeline("doc-relation-extraction", model=options.model)(text, threshold=options.threshold)
+    entities = json.loads(options.entities.read_text(encoding="utf-8")) if options.entities else None
+    extract = pipeline("doc-relation-extraction", model=options.model)
+    graph = extract(text, threshold=options.threshold, entities=entities)
     if options.format != "json":
         print(format_graph(graph))
     if options.format != "table":

@@ -1,4 +1,4 @@
-"""From documents to subwords: tokenisation word by word, and where each word lies in the encoder's input."""
+"""From documents to subwords: tokenisation word by word, markers, and where each word lies in the encoder's input."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import PreTrainedTokenizerBase
 
+from .candidates import entity_pairs
 from .configuration_docre import DocREConfig
 from .documents import Document, DocumentError, as_documents
+
+MARKER = "*"
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
@@ -52,40 +56,75 @@ def mention_table(document: Document) -> tuple[np.ndarray, np.ndarray]:
     return ranges, np.array([mention.sentence for mention in mentions], dtype=np.int64)
 
 
+def relation_pairs(document: Document) -> np.ndarray:
+    """The ordered entity pairs that are asked about, [pairs, 2] int64, for entities that are given.
+
+    They are the corpus' candidates but for those that its scorer leaves out, or where it names none all pairs,
+    row-major (head outer, tail inner).
+    """
+    if document.candidates is None:
+        return entity_pairs(torch.zeros(len(document.entities), dtype=torch.int64)).numpy()
+    pairs = dict.fromkeys((item.head, item.tail) for item in document.candidates if item.scored)
+    return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
+
+
 @dataclass(frozen=True)
 class Features:
     """A document with its subwords.
 
-    `input_ids` [subwords] int64; `word_starts` [words + 1] int64: word i has the subwords from `word_starts[i]` up to
-    `word_starts[i + 1]`, at least one.
+    `input_ids` [subwords] int64, with the tokenizer's start and end tokens and with markers where the configuration
+    asks for them. `word_ranges` [words, 2] int64: word i has the subwords from `word_ranges[i, 0]` up to
+    `word_ranges[i, 1]`, at least one. `sentence_starts` [sentences + 1] int64: where each sentence begins, with its
+    markers, and the last one ends. `markers` [words] int64: the first marker before word i, or -1; None where nothing
+    is marked. `special_lengths` are the numbers of start and end tokens.
     """
 
     document: Document
     input_ids: np.ndarray
-    word_starts: np.ndarray
+    word_ranges: np.ndarray
+    sentence_starts: np.ndarray
+    markers: np.ndarray | None = None
+    special_lengths: tuple[int, int] = (0, 0)
 
-    def subword_ranges(self, word_ranges: np.ndarray) -> np.ndarray:
-        """Half-open subword ranges [spans, 2] of half-open document word ranges [spans, 2]."""
-        return self.word_starts[word_ranges]
+    def subword_ranges(self, spans: np.ndarray) -> np.ndarray:
+        """What stands for spans in the encoder's input, half-open subword ranges [spans, 2].
 
-    def span_texts(self, word_ranges: np.ndarray) -> list[str]:
+        It is the span's subwords or, where mentions are marked, the marker that opens the mention.
+
+        Args:
+            spans: [spans, 2], half-open document word ranges; where mentions are marked, those of mentions.
+        """
+        if self.markers is not None:
+            return self.markers[spans[:, :1]] + np.array([0, 1])
+        return np.stack([self.word_ranges[spans[:, 0], 0], self.word_ranges[spans[:, 1] - 1, 1]], axis=1)
+
+    def span_texts(self, spans: np.ndarray) -> list[str]:
         """The words of each span joined by single spaces."""
         words = [word for sentence in self.document.sentences for word in sentence]
-        return [" ".join(words[start:end]).strip() for start, end in word_ranges.tolist()]
+        return [" ".join(words[start:end]).strip() for start, end in spans.tolist()]
+
+    @property
+    def subword_sentences(self) -> np.ndarray:
+        """The sentence of each subword, [subwords] int64; -1 for start and end tokens."""
+        before, after = self.special_lengths
+        sizes = np.diff(self.sentence_starts)
+        return np.pad(np.repeat(np.arange(len(sizes)), sizes), (before, after), constant_values=-1)
 
 
 class Featurizer:
-    """Turns documents into features: each word is tokenised on its own, without special tokens.
+    """Turns documents into features: each word is tokenised on its own.
 
     A word that the tokenizer maps to nothing (a blank, unmapped characters) becomes one unknown token, so that no
     word and no mention is lost.
 
     Args:
         tokenizer: the encoder's tokenizer.
-        config: the model's configuration; its `long_input` decides whether a long document is accepted.
+        config: the model's configuration: whether there are start and end tokens and markers, and by `long_input`
+            whether a long document is accepted.
 
     Raises:
         DocumentError: a document is longer than the configuration admits.
+        ValueError: the tokenizer has no piece for the marker.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: DocREConfig):
@@ -98,6 +137,8 @@ class Featurizer:
             ),
             0,
         )
+        self.marker = None if config.marked_mentions == "none" else _marker_id(tokenizer)
+        self.start, self.end = _special_ids(tokenizer) if config.special_tokens else ([], [])
 
     def __call__(self, documents: Iterable[Document | Mapping[str, Any]]) -> list[Features]:
         """Features of documents, in order."""
@@ -107,10 +148,38 @@ class Featurizer:
         words = [word for sentence in document.sentences for word in sentence]
         pieces = self._tokenize(words)
         lengths = np.fromiter((len(piece) for piece in pieces), dtype=np.int64, count=len(pieces))
-        word_starts = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
-        input_ids = np.fromiter((token for piece in pieces for token in piece), dtype=np.int64, count=word_starts[-1])
+        opening, closing = self._marks(document, len(words))
+        # A word with its markers is a block; the blocks lie end to end.
+        blocks = np.concatenate([[0], (opening + lengths + closing).cumsum()]).astype(np.int64) + len(self.start)
+        word_starts = blocks[:-1] + opening
+        input_ids = np.full(blocks[-1] + len(self.end), self.marker or 0, dtype=np.int64)
+        input_ids[: len(self.start)], input_ids[blocks[-1] :] = self.start, self.end
+        flat = np.fromiter((token for piece in pieces for token in piece), dtype=np.int64, count=lengths.sum())
+        input_ids[np.repeat(word_starts - (lengths.cumsum() - lengths), lengths) + np.arange(len(flat))] = flat
         self._check_length(document, len(input_ids))
-        return Features(document, input_ids, word_starts)
+        return Features(
+            document,
+            input_ids,
+            np.stack([word_starts, word_starts + lengths], axis=1),
+            blocks[list(document.sentence_starts)],
+            None if self.marker is None else np.where(opening > 0, blocks[:-1], -1),
+            (len(self.start), len(self.end)),
+        )
+
+    def _marks(self, document: Document, words: int) -> tuple[np.ndarray, np.ndarray]:
+        """Markers before and behind each word, [words] int64 each."""
+        opening, closing = np.zeros((2, words), dtype=np.int64)
+        if self.marker is None:
+            return opening, closing
+        mentions = {
+            (*document.span(mention), entity.type) for entity in document.entities for mention in entity.mentions
+        }
+        for start, end, _ in mentions:
+            opening[start] += 1
+            closing[end - 1] += 1
+        if self.config.marked_mentions == "star_per_token":
+            return opening.clip(max=1), closing.clip(max=1)
+        return opening, closing
 
     def _tokenize(self, words: Sequence[str]) -> list[list[int]]:
         if not words:
@@ -134,10 +203,29 @@ class Featurizer:
             fix = f"build the model with extended_positions >= {length}, {fix}"
         raise DocumentError(document.id, "length in subwords", length, f"the encoder has {limit} positions; {fix}")
 
-    def decoded_texts(self, features: Features, word_ranges: np.ndarray) -> list[str]:
-        """The string of each span as the tokenizer decodes its subwords, with unknown tokens visible."""
+    def decoded_texts(self, features: Features, spans: np.ndarray) -> list[str]:
+        """The string of each span [spans, 2] as the tokenizer decodes its subwords, with unknown tokens visible."""
         ids = features.input_ids
         return [
             self.tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=True)
-            for start, end in features.subword_ranges(word_ranges).tolist()
+            for start, end in features.subword_ranges(spans).tolist()
         ]
+
+
+def _marker_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The piece that marks mentions."""
+    for token in [tokenizer.convert_tokens_to_ids(MARKER), *tokenizer(MARKER, add_special_tokens=False)["input_ids"]]:
+        if token is not None and token != tokenizer.unk_token_id:
+            return token
+    raise ValueError(
+        f"the tokenizer of {tokenizer.name_or_path!r} has no piece for the marker {MARKER!r}; set "
+        '`entity_markers="none"`, or add the piece to tokenizer and encoder'
+    )
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """The tokens that the tokenizer puts before and behind a text."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    start = next(n for n in range(len(whole)) if whole[n : n + len(bare)] == bare)
+    return whole[:start], whole[start + len(bare) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -32,3 +33,26 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
         A scalar; zero (with a gradient of zero) where there are no samples.
     """
     return nn.functional.cross_entropy(logits.float(), labels, reduction="sum") / max(len(labels), 1)
+
+
+def adaptive_threshold_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Adaptive-threshold loss: gold types rank above the threshold class, all others below it (ATLOP section 4).
+
+    Per pair, `-sum over gold types r of log softmax(r)` among the gold types and the threshold class, plus
+    `-log softmax(threshold)` among the other types and the threshold class; mean over the pairs.
+
+    Args:
+        logits: [pairs, 1 + types], float, the threshold class first.
+        labels: [pairs, types], 0 or 1.
+
+    Returns:
+        A scalar; zero (with a gradient of zero) where there are no pairs.
+    """
+    logits, gold = logits.float(), labels.bool()
+    threshold, types = logits[:, :1], logits[:, 1:]
+    minus_infinity = float("-inf")
+    above = torch.cat([threshold, types.masked_fill(~gold, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
+    below = torch.cat([threshold, types.masked_fill(gold, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
+    first = gold.sum(1) * above - types.masked_fill(~gold, 0.0).sum(1)
+    second = below - threshold.squeeze(1)
+    return (first + second).sum() / max(len(logits), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from .resources import resource
 from .thresholds import thresholds_of
 
 LEVELS = ("mention", "cluster", "entity", "relation")
+LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter")
 
 
 def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
@@ -39,11 +40,12 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
         system=model.config.model_type.removeprefix("docre-"),
         language=model.config.language,
         description=(type(model).__doc__ or "").split("\n\n")[0],
+        entities_given=model.config.entities_given,
         entity_types=model.config.entity_types,
         relation_types=model.config.relation_types,
         thresholds=thresholds_of(model.config),
         documents=scores and scores["documents"],
-        scores=scores and _levels(scores),
+        scores=scores and _levels(scores, LEVELS_OF_GIVEN_ENTITIES if model.config.entities_given else LEVELS),
     )
 
 
@@ -52,6 +54,12 @@ def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) ->
     (Path(folder) / "README.md").write_text(render_card(model, **facts), encoding="utf-8")
 
 
-def _levels(scores: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    parts = ("precision", "recall", "f1")
-    return {level: {part: scores[f"{level}_{part}"] for part in parts} for level in LEVELS if f"{level}_f1" in scores}
+def _levels(scores: Mapping[str, float], levels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of the levels that were scored; Ign F1 takes its recall from all relations."""
+    return {
+        level: {
+            part: scores.get(f"{level}_{part}", scores["relation_recall"]) for part in ("precision", "recall", "f1")
+        }
+        for level in levels
+        if f"{level}_f1" in scores
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +31,12 @@ class DocREOutput(ModelOutput):
         entity_type_logits: [entities, entity types].
         entity_types: [entities] int64, gold or decided.
         pairs: [pairs, 2] int64 entity indices.
-        relation_logits: [pairs, relation types].
+        relation_logits: [pairs, relation types]; for an adaptive threshold what they exceed it by.
         mention_pair_owner, mention_pair_head, mention_pair_tail: [mention pairs] int64, the entity pair of each mention
             pair and the positions of its mentions inside their entities.
         mention_pair_share: [mention pairs], its share in the entity pair's vector.
+        evidence_pair, evidence_sentence: [items] int64, entity pairs, ascending, and sentences that carried them.
+        evidence_weight: [items], the sentence's share of what carried the pair.
     """
 
     loss: Tensor | None = None
@@ -53,13 +55,19 @@ class DocREOutput(ModelOutput):
     mention_pair_head: Tensor | None = None
     mention_pair_tail: Tensor | None = None
     mention_pair_share: Tensor | None = None
+    evidence_pair: Tensor | None = None
+    evidence_sentence: Tensor | None = None
+    evidence_weight: Tensor | None = None
 
 
 class DocREPreTrainedModel(PreTrainedModel):
     """Base class of all systems.
 
-    `from_encoder` starts a model from a pre-trained text encoder, `from_pretrained` loads a trained one.
+    `from_encoder` starts a model from a pre-trained text encoder, `from_pretrained` loads a trained one. A system's
+    `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`.
     """
+
+    training_defaults: ClassVar[dict[str, Any]] = {}
 
     config_class = DocREConfig
     base_model_prefix = "docre"
@@ -73,7 +81,7 @@ class DocREPreTrainedModel(PreTrainedModel):
 
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights."""
-        return DocumentEncoder(self.config)
+        return DocumentEncoder(self.config, gives_attention=self.config.needs_mention_attention)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

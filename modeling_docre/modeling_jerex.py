@@ -105,8 +105,8 @@ class JerexModel(DocREPreTrainedModel):
             coreference: `pairs` [pairs, 2] span indices, `distances` [pairs], `labels` [pairs]: training samples.
             entities: the fields of `Entities`; absent, the model decides.
             entity_types: [entities] int64; absent, the model decides.
-            relations: `pairs` [pairs, 2] entity indices and `labels` [pairs, types]: training samples; absent, all
-                ordered pairs are classified.
+            relations: `pairs` [pairs, 2] entity indices to classify and, for training samples, their `labels` [pairs,
+                types]; absent, all ordered pairs are classified.
 
         Returns:
             Logits and decisions of the stages, and the losses of those with labels.
@@ -150,7 +150,7 @@ class JerexModel(DocREPreTrainedModel):
             pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
             scene = Scene(hidden["relation"], listed, vectors["relation"], found, entity_vectors, entity_types, pairs)
             result |= self._relate(scene)
-            if relations is not None:
+            if relations is not None and "labels" in relations:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
         return DocREOutput(**self._weigh(losses), entity_types=entity_types, **result)
 
@@ -158,7 +158,7 @@ class JerexModel(DocREPreTrainedModel):
         self, input_ids: Tensor, document_lengths: Tensor, spans: Spans
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Hidden states and span vectors by stage; the stages of a joint model share theirs."""
-        hidden = [encoder(input_ids, document_lengths) for encoder in self.encoders]  # [subwords, hidden] each
+        hidden = [encoder(input_ids, document_lengths).hidden for encoder in self.encoders]  # [subwords, hidden] each
         vectors = [range_max(states, spans.subword_range) for states in hidden]  # [spans, hidden] each
         shared = len(self.encoders) == 1
         index = {stage: 0 if shared else number for number, stage in enumerate(self.config.stages)}

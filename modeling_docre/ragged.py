@@ -14,6 +14,11 @@ import torch
 from torch import Tensor
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """The values in float32, or as they are where they are more precise (for exponentials, sums and softmax)."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def segment_max(values: Tensor, owners: Tensor, count: int) -> Tensor:
     """Elementwise maximum of the rows of each owner.
 
@@ -27,6 +32,28 @@ def segment_max(values: Tensor, owners: Tensor, count: int) -> Tensor:
     """
     index = owners[:, None].expand_as(values)
     return values.new_zeros(count, values.shape[1]).scatter_reduce(0, index, values, "amax", include_self=False)
+
+
+def segment_sum(values: Tensor, owners: Tensor, count: int) -> Tensor:
+    """Sum of the rows of each owner: [count, ...] of values [rows, ...]; arguments as for `segment_max`."""
+    return values.new_zeros(count, *values.shape[1:]).index_add(0, owners, values)
+
+
+def segment_mean(values: Tensor, owners: Tensor, count: int) -> Tensor:
+    """Mean of the rows of each owner, zeros for an owner without rows; arguments and result as for `segment_sum`."""
+    rows = torch.bincount(owners, minlength=count).clamp(min=1)
+    return segment_sum(values, owners, count) / rows.view(-1, *[1] * (values.dim() - 1))
+
+
+def segment_logsumexp(values: Tensor, owners: Tensor, count: int) -> Tensor:
+    """Elementwise log of the sum of exponentials of the rows of each owner; arguments as for `segment_max`.
+
+    Returns:
+        [count, width]; zeros for an owner without rows.
+    """
+    highest = segment_max(values.detach(), owners, count)
+    total = segment_sum((values - highest.index_select(0, owners)).exp(), owners, count)  # at least 1 with rows
+    return highest + torch.where(total > 0, total, 1.0).log()
 
 
 def segment_starts(counts: Tensor) -> Tensor:

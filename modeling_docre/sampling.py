@@ -8,16 +8,16 @@ do not depend on the number of workers, on the order of visits or on an interrup
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .candidates import coreference_pairs, edit_distances, entity_pairs, span_candidates
+from .candidates import coreference_pairs, edit_distances, span_candidates
 from .configuration_docre import DocREConfig
 from .documents import Document
-from .features import Features, Featurizer, entity_type_ids, mention_table, relation_matrix
+from .features import Features, Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
 
 
 @dataclass
@@ -56,7 +56,8 @@ class Example:
     members: np.ndarray | None = None
     sizes: np.ndarray | None = None
     entity_types: np.ndarray | None = None
-    relations: tuple[np.ndarray, np.ndarray] | None = None
+    relations: tuple[np.ndarray, np.ndarray | None] | None = None
+    subword_sentences: np.ndarray | None = None
 
 
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
@@ -85,9 +86,17 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         labels = np.ones(len(word_ranges), dtype=np.float32)
         texts = _compared_texts(features, word_ranges, config, featurizer)
         return Example(features, word_ranges, sentences, span_texts=texts, span_labels=labels)
-    types = entity_type_ids(features.document, config.entity_types) if given == "entities" else None
-    members = np.arange(len(word_ranges))
-    return Example(features, word_ranges, sentences, members=members, sizes=_sizes(features), entity_types=types)
+    whole = given == "entities"
+    return Example(
+        features,
+        word_ranges,
+        sentences,
+        members=np.arange(len(word_ranges)),
+        sizes=_sizes(features),
+        entity_types=_entity_types(features.document, config) if whole else None,
+        relations=(relation_pairs(features.document), None) if whole and "relation" in config.stages else None,
+        subword_sentences=features.subword_sentences if config.needs_mention_attention else None,
+    )
 
 
 def training_example(
@@ -108,7 +117,7 @@ def training_example(
     if "coreference" in stages:
         coreference = _coreference_samples(features, word_ranges, arguments.negatives_coreference, generator)
     if "relation" in stages:
-        relations = _relation_samples(document, config.relation_types, arguments.negatives_relation, generator)
+        relations = _relation_samples(document, config, arguments.negatives_relation, generator)
     if "mention" in stages:
         negatives, negative_sentences = _negative_spans(
             document, word_ranges, config.max_span_size, arguments, generator
@@ -126,9 +135,22 @@ def training_example(
         coreference=coreference,
         members=np.arange(gold),
         sizes=_sizes(features),
-        entity_types=entity_type_ids(document, config.entity_types) if {"entity", "relation"} & set(stages) else None,
+        entity_types=_entity_types(document, config) if {"entity", "relation"} & set(stages) else None,
         relations=relations,
     )
+
+
+def _entity_types(document: Document, config: DocREConfig) -> np.ndarray | None:
+    """Class index of each entity's type, None for a model that does not read the types.
+
+    Raises:
+        DocumentError: a type is not among those that the configuration lists.
+    """
+    if config.reads_entity_types:
+        return entity_type_ids(document, config.entity_types)
+    if config.entity_types:
+        entity_type_ids(document, config.entity_types)
+    return None
 
 
 def _compared_texts(
@@ -185,11 +207,14 @@ def _coreference_samples(
 
 
 def _relation_samples(
-    document: Document, relation_types: Sequence[str], negatives: int, generator: np.random.Generator
+    document: Document, config: DocREConfig, negatives: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All related ordered entity pairs with their types, and sampled ordered pairs without a relation."""
-    labels = relation_matrix(document, relation_types)
-    pairs = entity_pairs(torch.zeros(len(document.entities), dtype=torch.int64)).numpy()
+    """All related ordered entity pairs with their types, and sampled ordered pairs without a relation.
+
+    The pairs are those of inference: between given entities the corpus' candidates, else all.
+    """
+    labels = relation_matrix(document, config.relation_types)
+    pairs = relation_pairs(document if config.entities_given else replace(document, candidates=None))
     related = labels[pairs[:, 0], pairs[:, 1]].any(axis=1)
     unrelated = pairs[~related]
     unrelated = unrelated[_draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]

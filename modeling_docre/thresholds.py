@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .configuration_docre import DocREConfig
 from .coreference import cluster_mentions, symmetric_scores
 from .decoding import decode
-from .documents import Document
+from .documents import Document, Relation
 from .inference import Predictor, to_device, token_batches
 from .mentions import select_mentions
 
@@ -24,7 +25,7 @@ Score = Callable[[Sequence[Document], Sequence[Document]], Mapping[str, float]]
 
 def tune_thresholds(
     predictor: Predictor, documents: Sequence[Document], score: Score, max_tokens: int = 2048
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Set the model's thresholds to the best values on a grid, and return them.
 
     The thresholds interact through the stages, so they are searched in the order of the stages, each with the earlier
@@ -38,7 +39,8 @@ def tune_thresholds(
         score: predictions and references to the scores of docre_f1.
         max_tokens: subwords per batch.
     """
-    config, chosen = predictor.config, {}
+    config = predictor.config
+    chosen: dict[str, Any] = {}
 
     def search(stage: str, target: str, predictions: Callable[[float], list[Document]]) -> None:
         found = {value: score(predictions(value), documents)[target] for value in GRID}
@@ -54,8 +56,92 @@ def tune_thresholds(
             "coreference", "cluster_f1", lambda value: _decide(coreference_runs, _clusters_at(value, config), config)
         )
     if "relation" in config.stages:
-        scored = predictor.predict(documents, max_tokens, relation_threshold=GRID[0])
-        search("relation", "relation_f1", lambda value: _at_least(scored, value))
+        scored = predictor.predict(documents, max_tokens, relation_threshold=relation_grid(config)[0])
+        if predictor.given == "entities":
+            fit_relation_thresholds(config, scored, documents)
+            chosen |= {name: value for name, value in thresholds_of(config).items() if name.startswith("relation")}
+        else:
+            search("relation", "relation_f1", lambda value: _at_least(scored, value))
+    return chosen
+
+
+def relation_grid(config: DocREConfig) -> tuple[float, ...]:
+    """Candidate values of a relation threshold, ascending: `GRID`, for ATLOP 0.1, 0.2, ..., 0.9 as in its paper."""
+    return GRID[1::2] if config.relation_cut.strict else GRID
+
+
+def fit_relation_thresholds(
+    config: DocREConfig, scored: Sequence[Document], references: Sequence[Document]
+) -> list[Document]:
+    """Set the relation thresholds between given entities to those with the best micro F1, of equals the lowest.
+
+    With `threshold="per_class"` each type has its own: starting from the best common value, one type after the other is
+    set to its best value while the others stand, until nothing improves (ATLOP section 6.4, cyclic optimization).
+
+    Args:
+        config: its thresholds are changed.
+        scored: predictions with all relations from the lowest value of `relation_grid` on.
+        references: the same documents with gold relations.
+
+    Returns:
+        The predictions with the relations that are kept.
+    """
+    grid = np.array(relation_grid(config), dtype=np.float32)
+    gold = sum(len(_facts(document)) for document in references)
+    predicted, hits = _counts(config, scored, references, grid)  # [types, values] each
+    best = int((hits.sum(0) / (predicted.sum(0) + gold)).argmax()) if gold else 0
+    chosen = np.full(len(config.relation_types), best)
+    if getattr(config, "threshold", None) == "per_class":
+        chosen = _cyclic_search(predicted, hits, gold, chosen)
+        config.relation_thresholds = [relation_grid(config)[value] for value in chosen]
+    else:
+        config.relation_threshold = relation_grid(config)[best]
+    limits = dict(zip(config.relation_types, grid[chosen], strict=True))
+    return [
+        replace(document, relations=tuple(item for item in document.relations if _exceeds(item, limits, config)))
+        for document in scored
+    ]
+
+
+def _exceeds(relation: Relation, limits: Mapping[str, np.float32], config: DocREConfig) -> bool:
+    score, limit = relation.score or 0.0, limits[relation.type]
+    return bool(score > limit or (score == limit and not config.relation_cut.strict))
+
+
+def _facts(document: Document) -> set[tuple[int, int, str]]:
+    return {(relation.head, relation.tail, relation.type) for relation in document.relations}
+
+
+def _counts(
+    config: DocREConfig, scored: Sequence[Document], references: Sequence[Document], grid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many relations each type keeps at each value, and how many of them are right, [types, values] int64."""
+    index = {name: number for number, name in enumerate(config.relation_types)}
+    predicted, hits = np.zeros((2, len(index), len(grid)), dtype=np.int64)
+    side: Literal["left", "right"] = "left" if config.relation_cut.strict else "right"
+    for document, reference in zip(scored, references, strict=True):
+        facts = _facts(reference)
+        for item in document.relations:
+            kept = int(np.searchsorted(grid, np.float32(item.score), side=side))  # the lowest values keep it
+            predicted[index[item.type], :kept] += 1
+            hits[index[item.type], :kept] += (item.head, item.tail, item.type) in facts
+    return predicted, hits
+
+
+def _cyclic_search(predicted: np.ndarray, hits: np.ndarray, gold: int, chosen: np.ndarray) -> np.ndarray:
+    """Positions in the grid [types], better one by one than those at the start."""
+    chosen, types = chosen.copy(), np.arange(len(chosen))
+    found, right = predicted[types, chosen].sum(), hits[types, chosen].sum()
+    improved = True
+    while improved:
+        improved = False
+        for kind in types:
+            now = chosen[kind]
+            others = found - predicted[kind, now] + predicted[kind], right - hits[kind, now] + hits[kind]
+            scores = others[1] / np.maximum(others[0] + gold, 1)  # half of F1, at each value for this type
+            best = int(scores.argmax())
+            if scores[best] > scores[now]:
+                chosen[kind], found, right, improved = best, others[0][best], others[1][best], True
     return chosen
 
 
@@ -110,7 +196,9 @@ def _at_least(documents: Sequence[Document], threshold: float) -> list[Document]
     return [replace(document, relations=relations) for document, relations in zip(documents, kept, strict=True)]
 
 
-def thresholds_of(config: Any) -> dict[str, float]:
-    """The thresholds in force, by option name."""
-    names = ("mention_threshold", "coreference_threshold", "relation_threshold")
+def thresholds_of(config: Any) -> dict[str, Any]:
+    """The thresholds in force, by option name; `relation_thresholds` is a list."""
+    names = ["mention_threshold", "coreference_threshold", "relation_threshold"]
+    if getattr(config, "threshold", None) == "per_class":
+        names[-1] = "relation_thresholds"
     return {name: getattr(config, name) for name in names if hasattr(config, name)}

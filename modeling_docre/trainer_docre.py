@@ -16,11 +16,14 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from .data_collator import DocRECollator
+from .docred_format import to_result_records
 from .documents import Document
+from .encoder import DocumentEncoder
 from .inference import Predictor
 from .modeling_docre import DocREPreTrainedModel
 from .sampling import SamplingArguments, TrainingExamples
 from .setup_metric import metric_folder
+from .thresholds import fit_relation_thresholds, relation_grid
 
 
 @dataclass
@@ -107,13 +110,15 @@ class DocRETrainer(Trainer):
         """AdamW over four groups: encoder or head, with or without weight decay (none on biases and norms)."""
         if self.optimizer is None:
             model = model or self.model
+            encoders = [module for module in model.modules() if isinstance(module, DocumentEncoder)]
+            encoded = {id(parameter) for encoder in encoders for parameter in encoder.parameters()}
             decayed = set(self.get_decay_parameter_names(model))
             rate, head_rate = self.args.learning_rate, self.args.head_learning_rate
             head_rate = rate if head_rate is None else head_rate
             groups: dict[tuple[bool, bool], dict[str, Any]] = {}
             for name, parameter in model.named_parameters():
                 if parameter.requires_grad:
-                    is_encoder, has_decay = "encoders." in name, name in decayed
+                    is_encoder, has_decay = id(parameter) in encoded, name in decayed
                     group = groups.setdefault((is_encoder, has_decay), {"params": []})
                     group["lr"] = rate if is_encoder else head_rate
                     group["weight_decay"] = self.args.weight_decay if has_decay else 0.0
@@ -171,6 +176,8 @@ class DocRETrainer(Trainer):
     ) -> dict[str, float]:
         """Predict the evaluation documents, score, log and return the scores, each with the prefix.
 
+        Thresholds that have to be fitted are fitted to these documents first.
+
         Raises:
             ValueError: there are no documents to evaluate.
         """
@@ -179,7 +186,13 @@ class DocRETrainer(Trainer):
             raise ValueError("there are no documents to evaluate; give the trainer an eval_dataset, or evaluate one")
         started = time.time()
         training = self.model.training
-        scores = self.score(self.predict_documents(references), references)
+        config = self.model.config
+        if config.fits_thresholds:
+            scored = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
+            predictions = fit_relation_thresholds(config, scored, references)
+        else:
+            predictions = self.predict_documents(references)
+        scores = self.score(predictions, references)
         self.model.train(training)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         metrics |= speed_metrics(metric_key_prefix, started, num_samples=len(references))
@@ -188,10 +201,15 @@ class DocRETrainer(Trainer):
         return metrics
 
     def save_predictions(self, predictions: Sequence[Document], scores: Mapping[str, Any], folder: str | Path) -> None:
-        """Write predicted documents and their scores to `predictions.json` and `scores.json`."""
+        """Write predicted documents and their scores to `predictions.json` and `scores.json`.
+
+        Relations between given entities are also written as `result.json`, the form of DocRED's CodaLab competition.
+        """
         if self.is_world_process_zero():
             folder = Path(folder)
             folder.mkdir(parents=True, exist_ok=True)
             documents = [document.to_dict() for document in predictions]
             (folder / "predictions.json").write_text(json.dumps(documents, ensure_ascii=False, indent=1))
             (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+            if self.model.config.entities_given:
+                (folder / "result.json").write_text(json.dumps(to_result_records(predictions)))

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import save_tiny, tiny_jerex, tiny_tokenizer
+from tiny import save_tiny, tiny_atlop, tiny_jerex, tiny_tokenizer
 
 from benchmarks import measure, speed
-from benchmarks.contenders import BARE, JEREX, JerexContender, Setup
+from benchmarks.contenders import ATLOP, BARE, BARE_MARKED, JEREX, JerexContender, Setup, SystemContender, reference_of
 from benchmarks.load import match_gold_load, mean_load, remembered_hidden_states, threshold_for_clusters
-from benchmarks.stage_clock import STAGES, stage_seconds
+from benchmarks.stage_clock import stage_seconds, stages
 from benchmarks.workload import SAMPLE, concatenate, corpus_workload, label_lists, read_documents
 from modeling_docre import Document, Predictor
 
@@ -58,7 +58,8 @@ def test_concatenated_documents_end_with_the_last_sentence_that_fits(words):
 def test_random_heads_find_as_much_as_gold_holds():
     contender = tiny_contender(mention_threshold=0.0)  # must not be searched under: every span would be a mention
     features = contender.predictor.featurizer(DOCUMENTS[:6])
-    batches = corpus_workload(features, 1, max_tokens=1000).inference
+    workload = corpus_workload(DOCUMENTS[:6], [len(item.input_ids) for item in features], 1, max_tokens=1000)
+    batches = contender.prepare(workload.inference)
     assert len(batches) > 1
     wide = []
     contender.model.coreference_scorer.register_forward_hook(lambda _, inputs, __: wide.append(len(inputs[0])))
@@ -125,7 +126,7 @@ def test_contenders_take_turns(monkeypatch):
             calls.append((name, batch))
             now[0] += costs[name] * batch
 
-        return SimpleNamespace(name=name, device=torch.device("cpu"), infer=infer)
+        return SimpleNamespace(name=name, device=torch.device("cpu"), infer=infer, prepare=lambda batches: batches)
 
     monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
     seconds = measure.interleaved_seconds([contender("a"), contender("b")], "inference", [1, 2], 2)
@@ -166,32 +167,40 @@ def test_stage_times_add_up_and_leave_the_model_as_it_was(task, head):
     started = time.perf_counter()
     seconds = stage_seconds(contender, task, [batch])
     elapsed = time.perf_counter() - started
-    assert tuple(seconds) == STAGES
+    assert list(seconds) == stages(contender)
     assert 0.1 <= seconds["relation classifier"] <= sum(seconds.values()) <= elapsed
-    assert all(seconds[stage] > 0 for stage in STAGES if stage not in ("decoding", "optimiser"))
+    assert all(seconds[stage] > 0 for stage in seconds if stage not in ("decoding", "optimiser"))
     assert (seconds["optimiser"] > 0, seconds["decoding"] > 0) == (task == "training", task == "inference")
     assert all(seconds[stage] < 0.1 for stage in ("span pooling", "entity classifier", "mention classifier"))
     assert before == (set(vars(contender.model)), set(vars(contender.predictor)), set(vars(contender)))
 
 
+@pytest.mark.parametrize("task", ["inference", "training"])
+def test_the_stages_of_atlop_are_told_apart(task):
+    model = tiny_atlop(**label_lists(DOCUMENTS))
+    contender = SystemContender(ATLOP, model, Predictor(model, tiny_tokenizer()))
+    assert contender.sampling.negatives_relation == -1
+    seconds = stage_seconds(contender, task, contender.prepare([DOCUMENTS[:2]]))
+    assert list(seconds) == stages(contender)
+    idle = {"inference": {"optimiser", "loss"}, "training": {"decoding"}}[task]
+    assert {stage for stage in seconds if not seconds[stage]} == idle
+
+
 def check_report(report: dict[str, Any], text: str) -> None:
     """Every figure follows from what was measured, and stands in the tables."""
-    bare = {
-        (row["encoder"], row["workload"], row["task"]): row
-        for row in report["measurements"]
-        if row["contender"] == BARE
-    }
+    rows = {(row["encoder"], row["workload"], row["task"], row["contender"]): row for row in report["measurements"]}
     assert {row["task"] for row in report["measurements"]} == {"inference", "training"}
     for row in report["measurements"]:
-        reference = bare[row["encoder"], row["workload"], row["task"]]
+        reference = rows[row["encoder"], row["workload"], row["task"], reference_of(row["contender"])]
         seconds = np.median(row["batch_seconds"], axis=0).sum()
         ratio = seconds / np.median(reference["batch_seconds"], axis=0).sum()
         assert seconds > 0
         assert row["documents_per_second"] == pytest.approx(row["documents"] / seconds)
         assert row["time_ratio"] == pytest.approx(ratio)
         assert row["memory_ratio"] is None or row["memory_ratio"] == row["peak_mib"] / reference["peak_mib"]
-        assert row["contender"] == BARE or f"| {row['time_ratio']:.2f} (" in text
-    assert {tuple(row["seconds"]) for row in report["stages"]} == {STAGES}
+        assert row is reference or f"| {row['time_ratio']:.2f} (" in text
+    for row in report["stages"]:
+        assert all(f"| {stage} |" in text for stage in row["seconds"])
     assert report["command"] in text
     assert report["machine"]["torch"] == torch.__version__
 
@@ -233,9 +242,10 @@ def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch)
     speed.main([*arguments.split(), "--lengths", "--out", str(out), "--json", str(file)])
     report, text = json.loads(file.read_text()), out.read_text()
     check_report(report, text)
-    assert [row["contender"] for row in report["measurements"][:3]] == [BARE, *JEREX.values()]
+    assert [row["contender"] for row in report["measurements"][:5]] == [BARE, *JEREX.values(), BARE_MARKED, ATLOP]
     gold, *found = report["loads"]
-    assert [row["mentions"] for row in found] == [gold["mentions"]] * 2
+    assert [row["mentions"] for row in found] == [gold["mentions"]] * 3
+    assert all(abs(row["relations"] - gold["relations"]) <= 1 for row in found)
     assert "not measured" in text and "Growth" not in text
 
 
@@ -246,6 +256,18 @@ def test_the_bare_encoder_has_the_weights_of_the_models_encoder(tmp_path):
         torch.equal(own, other)
         for own, other in zip(bare.module.parameters(), jerex.module.encoders[0].parameters(), strict=True)
     )
+
+
+def test_a_trained_atlop_is_measured_beside_the_encoder_of_marked_text(tmp_path):
+    tiny_atlop(**label_lists(DOCUMENTS)).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    setup = Setup("tiny", checkpoint=str(tmp_path))
+    bare, atlop = (setup.build(name) for name in setup.contenders)
+    assert (bare.name, atlop.name) == (BARE_MARKED, ATLOP)
+    [[features]], [[own]] = (contender.prepare([DOCUMENTS[:1]]) for contender in (bare, atlop))
+    assert np.array_equal(features.input_ids, own.input_ids) and features.markers is not None
+    assert bare.infer([features]).shape[0] == len(own.input_ids)
+    assert atlop.infer([own])[0].entities == DOCUMENTS[0].entities
 
 
 def test_wrong_input_is_named(tmp_path, capsys):

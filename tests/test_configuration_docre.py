@@ -8,7 +8,7 @@ import pytest
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from transformers import AutoConfig, BertConfig, RobertaConfig
 
-from modeling_docre.configuration_docre import DocREConfig, JerexConfig
+from modeling_docre.configuration_docre import AtlopConfig, DocREConfig, JerexConfig, RelationCut
 
 UNSORTED = ["zebra", "ant", "Mouse", "bee"]
 
@@ -38,7 +38,7 @@ def test_a_threshold_of_zero_is_a_threshold():
     assert JerexConfig(relation_threshold=0.0).relation_threshold == 0.0
 
 
-@pytest.mark.parametrize("config_class", [DocREConfig, JerexConfig])
+@pytest.mark.parametrize("config_class", [DocREConfig, JerexConfig, AtlopConfig])
 def test_a_configuration_without_arguments_survives_the_file(config_class, tmp_path):
     config_class().save_pretrained(tmp_path)
     loaded = config_class.from_pretrained(tmp_path).to_dict()
@@ -213,3 +213,142 @@ def test_bounds_of_whole_numbers():
         JerexConfig(window_overlap=-1)
     with pytest.raises(Exception, match="window_overlap"):
         JerexConfig(encoder_config=tiny_encoder_config(), window_overlap=64)
+
+
+# --- ATLOP --------------------------------------------------------------------------------------------------------
+
+
+def test_defaults_of_atlop_are_those_of_the_paper():
+    """ATLOP section 6.1 and its release for DocRED with BERT."""
+    config = AtlopConfig()
+    assert (config.entity_markers, config.mention_pool, config.localized_context) == (
+        "star_per_token",
+        "logsumexp",
+        True,
+    )
+    assert (config.pair_size, config.bilinear_groups, config.pair_size // config.bilinear_groups) == (768, 12, 64)
+    assert (config.loss, config.threshold, config.relation_threshold, config.top_k) == ("at", "adaptive", 0.5, 4)
+    assert (config.relation_thresholds, config.long_input, config.window_overlap) == ([], "windows", 0)
+    assert (config.stages, config.given, config.entities_given) == (("relation",), "entities", True)
+    assert not config.reads_entity_types and config.special_tokens and not config.fits_thresholds
+    assert config.needs_mention_attention and not AtlopConfig(localized_context=False).needs_mention_attention
+    for markers in ("star_per_token", "star_per_mention", "none"):
+        assert AtlopConfig(entity_markers=markers).marked_mentions == markers
+
+
+def bce(threshold: str, **options) -> AtlopConfig:
+    return AtlopConfig(loss="bce", threshold=threshold, relation_types=RELATION_TYPES, **options)
+
+
+def test_the_cut_follows_the_kind_of_threshold():
+    adaptive = AtlopConfig(relation_types=RELATION_TYPES, top_k=2, relation_threshold=0.7)
+    assert adaptive.relation_cut == RelationCut(0.7, strict=True, top_k=2)
+    # The number of types is limited only where the threshold class takes part.
+    assert bce("global", relation_threshold=0.3).relation_cut == RelationCut(0.3, strict=True, top_k=0)
+    chosen = bce("per_class", relation_thresholds=[0.2, 0.4, 0.9])
+    assert chosen.relation_cut == RelationCut([0.2, 0.4, 0.9], strict=True, top_k=0)
+    assert bce("per_class", relation_threshold=0.3).relation_cut.threshold == [0.3, 0.3, 0.3]
+    assert [bce(kind).fits_thresholds for kind in ("adaptive", "global", "per_class")] == [False, True, True]
+    # JEREX keeps a score that equals its threshold, and all types of a pair.
+    assert JerexConfig(relation_threshold=0.3).relation_cut == RelationCut(0.3, strict=False, top_k=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bilinear_groups": 7}, "bilinear_groups is 7; give a divisor of pair_size, which is 768"),
+        ({"bilinear_groups": 0}, "bilinear_groups is 0; give a divisor"),
+        ({"bilinear_groups": -12}, "bilinear_groups is -12; give a divisor"),
+        ({"pair_size": 100}, "bilinear_groups is 12; give a divisor of pair_size, which is 100"),
+        ({"pair_size": 0}, "pair_size, which is 0"),
+        ({"top_k": -1}, "top_k is -1; give a whole number from 1 on, or 0"),
+        ({"threshold": "global"}, 'threshold is "global", and the adaptive-threshold loss .* set `loss="bce"`'),
+        ({"threshold": "per_class"}, 'threshold is "per_class", and the adaptive-threshold loss'),
+        (
+            {"loss": "bce", "threshold": "per_class", "relation_thresholds": [0.5, 0.5]},
+            "relation_thresholds has 2 values for 3 relation types; give one per type",
+        ),
+        ({"relation_thresholds": [0.5] * 4}, "relation_thresholds has 4 values for 3 relation types"),
+        ({"relation_thresholds": [0.5, 1.5, 0.5]}, "relation thresholds have 1.5; give numbers from 0 to 1"),
+        ({"relation_thresholds": [0.5, float("nan"), 0.5]}, "relation thresholds have nan"),
+        ({"relation_threshold": -0.1}, "relation thresholds have -0.1; give numbers from 0 to 1"),
+        ({"window_overlap": 512}, "window_overlap is 512"),
+        ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+        ({"max_span_size": 10}, "AtlopConfig has no option 'max_span_size'.*top_k"),
+        ({"entity_marker": "none"}, "AtlopConfig has no option 'entity_marker'.*entity_markers"),
+    ],
+    ids=str,
+)
+def test_wrong_options_of_atlop_are_one_clear_error(options, message):
+    with pytest.raises(Exception, match=message) as caught:
+        AtlopConfig(**{"relation_types": RELATION_TYPES, **options})
+    assert len(str(caught.value).splitlines()) <= 2  # the check that found it, and what it found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("entity_markers", "star"),
+        ("mention_pool", "sum"),
+        ("loss", "ce"),
+        ("threshold", "fixed"),
+        ("top_k", 2.5),
+        ("top_k", None),
+        ("bilinear_groups", "12"),
+        ("localized_context", 1),
+        ("relation_threshold", "0.5"),
+        ("relation_thresholds", 0.5),
+        ("relation_thresholds", ["0.5"]),
+    ],
+)
+def test_values_of_the_wrong_type_are_refused_by_atlop(name, value):
+    with pytest.raises(Exception, match=name):
+        AtlopConfig(**{name: value})
+    config = AtlopConfig()
+    with pytest.raises(Exception, match=name):
+        setattr(config, name, value)
+
+
+def test_fitted_thresholds_survive_the_file_in_the_order_of_the_types(tmp_path):
+    config = bce(
+        "per_class",
+        encoder_config=tiny_encoder_config(),
+        relation_thresholds=[0.9, 0.1, 0.4],
+        entity_markers="star_per_mention",
+        mention_pool="mean",
+        localized_context=False,
+        bilinear_groups=1,
+        pair_size=5,
+        top_k=0,
+    )
+    config.save_pretrained(tmp_path)
+    assert type(AutoConfig.from_pretrained(tmp_path)) is AtlopConfig
+    loaded = AtlopConfig.from_pretrained(tmp_path)
+    assert loaded.to_dict() == config.to_dict()
+    assert (loaded.relation_types, loaded.relation_thresholds) == (RELATION_TYPES, [0.9, 0.1, 0.4])
+    assert loaded.relation_cut == config.relation_cut
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"negatives_relation": -1}))
+    with pytest.raises(ValueError, match="AtlopConfig has no option 'negatives_relation'"):
+        AtlopConfig.from_pretrained(tmp_path)
+
+
+def test_a_threshold_of_each_class_is_its_own_list():
+    first, second = bce("per_class"), bce("per_class")
+    first.relation_thresholds[0] = 0.9
+    assert second.relation_thresholds == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.xfail(strict=True, reason="options that replace those of a file are not checked")
+@pytest.mark.parametrize("options", [{"threshold": "global"}, {"top_k": -2}, {"bilinear_groups": 7}], ids=str)
+def test_options_that_replace_those_of_a_file_are_checked(options, tmp_path):
+    AtlopConfig(relation_types=RELATION_TYPES).save_pretrained(tmp_path)
+    with pytest.raises(Exception, match=next(iter(options))):
+        AtlopConfig.from_pretrained(tmp_path, **options)
+
+
+@pytest.mark.xfail(strict=True, reason="relation_thresholds stays empty where the file was of another threshold")
+def test_a_threshold_per_class_may_replace_that_of_a_file(tmp_path):
+    AtlopConfig(relation_types=RELATION_TYPES).save_pretrained(tmp_path)
+    loaded = AtlopConfig.from_pretrained(tmp_path, loss="bce", threshold="per_class")
+    assert loaded.relation_thresholds == [0.5, 0.5, 0.5]

@@ -10,7 +10,7 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, featurize
 from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 
-from modeling_docre.configuration_docre import JerexConfig
+from modeling_docre.configuration_docre import AtlopConfig, JerexConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.sampling import SamplingArguments, training_example
 
@@ -102,3 +102,49 @@ def test_texts_stand_beside_their_spans_also_next_to_empty_documents():
 def test_no_batch_key_is_named_like_a_field_that_the_trainer_gathers():
     made = batch([ANNA], CONFIG)
     assert not {"labels", "label", "label_ids"} & set(made)
+
+
+ATLOP = AtlopConfig(encoder_config=tiny_encoder_config(), entity_types=ENTITY_TYPES, relation_types=RELATION_TYPES)
+
+
+@given(
+    st.lists(documents(ENTITY_TYPES, RELATION_TYPES), min_size=1, max_size=4), st.sampled_from(["training", "entities"])
+)
+@settings(max_examples=40, deadline=None)
+def test_a_batch_of_given_entities_is_the_documents_end_to_end(corpus, kind):
+    made = batch(corpus, ATLOP, kind, negatives_relation=-1)
+    alone = [batch([document], ATLOP, kind, negatives_relation=-1) for document in corpus]
+    lengths = [len(part["input_ids"]) for part in alone]
+    assert made["document_lengths"].tolist() == lengths
+    assert made["special_lengths"].tolist() == [1, 1]
+    assert torch.equal(made["input_ids"], torch.cat([part["input_ids"] for part in alone]))
+    starts = np.cumsum([0, *lengths]).tolist()
+    ranges = [part["spans"]["subword_range"] + start for part, start in zip(alone, starts, strict=False)]
+    assert torch.equal(made["spans"]["subword_range"], torch.cat(ranges))
+    counts = np.cumsum([0, *(len(part["entities"]["sizes"]) for part in alone)]).tolist()
+    pairs = [part["relations"]["pairs"] + start for part, start in zip(alone, counts, strict=False)]
+    assert torch.equal(made["relations"]["pairs"], torch.cat(pairs))
+    assert ("labels" in made["relations"]) == (kind == "training")
+    assert ("subword_sentences" in made) == (kind == "entities")
+    if kind == "entities":
+        sentences = torch.cat([part["subword_sentences"] for part in alone])
+        assert torch.equal(made["subword_sentences"], sentences) and len(sentences) == len(made["input_ids"])
+    assert not {"span_labels", "span_texts", "coreference", "entity_types"} & set(made)
+
+
+def test_markers_stand_at_the_positions_of_the_mentions():
+    made = batch([OTTO, ODD_DOCUMENTS[0], ANNA], ATLOP, "entities")
+    start, end = made["spans"]["subword_range"].unbind(1)
+    assert torch.equal(end, start + 1)
+    assert len(set(made["input_ids"][start].tolist())) == 1
+    assert start[4:].min() > made["document_lengths"][:2].sum()
+
+
+def test_types_of_tensors_of_given_entities_are_the_same_whatever_is_empty():
+    kinds = {}
+    for corpus in ([ANNA, OTTO], ODD_DOCUMENTS[:1], ODD_DOCUMENTS[:3], ODD_DOCUMENTS[2:4], [*ODD_DOCUMENTS, ANNA]):
+        for kind in ("training", "entities"):
+            for name, value in flatten(batch(corpus, ATLOP, kind)):
+                assert kinds.setdefault(name, (value.dtype, value.shape[1:])) == (value.dtype, value.shape[1:]), name
+    assert kinds["relations.labels"] == (torch.float32, (3,)) and kinds["relations.pairs"] == (torch.int64, (2,))
+    assert kinds["subword_sentences"] == kinds["special_lengths"] == (torch.int64, ())

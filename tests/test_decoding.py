@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from samples import build
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 
-from modeling_docre.configuration_docre import JerexConfig
-from modeling_docre.decoding import decode
+from modeling_docre.configuration_docre import AtlopConfig, JerexConfig, RelationCut
+from modeling_docre.decoding import decode, keep_relations
 from modeling_docre.documents import Candidate, Document, Entity, Mention, MentionPair, Relation
 
 CONFIG = JerexConfig(
@@ -234,3 +239,155 @@ def test_the_output_is_left_as_it_was():
 def test_decoded_documents_survive_their_dict_form():
     for document in decode(output(), SPANS, [FIRST, SECOND], CONFIG):
         assert Document.from_dict(document.to_dict()) == document
+
+
+# --- the decision on relation logits ------------------------------------------------------------------------------
+
+
+def adaptive(top_k: int = 0, threshold: float = 0.5) -> RelationCut:
+    return AtlopConfig(top_k=top_k, relation_threshold=threshold).relation_cut
+
+
+def kept(margins: list[float], cut: RelationCut) -> set[int]:
+    """Class indices that hold for one pair, counted from 1 because 0 is the threshold class."""
+    return {number + 1 for number in np.flatnonzero(keep_relations(np.array([margins], dtype=np.float32), cut)[0])}
+
+
+@pytest.mark.parametrize(
+    ("logits", "top_k", "wanted"),
+    [
+        ([0, 1, -1, 2], 0, {1, 3}),
+        ([0, 1, -1, 2], 1, {3}),
+        ([0, 1, -1, 2], 2, {1, 3}),
+        ([3, 1, 1, 1], 0, set()),
+        ([0, 2, 2, 1], 1, {1, 2}),  # as good as the best one
+        ([0, 3, 2, 2], 2, {1, 2, 3}),
+        ([0, 3, 2, 1], 3, {1, 2, 3}),
+        ([1, 1, 1, 1], 2, set()),  # as good as the threshold class
+        ([0, 3, 2, 1], 4, {1, 2, 3}),  # as many as there are classes
+        ([0, 3, 2, 1], 99, {1, 2, 3}),
+    ],
+)
+def test_an_adaptive_threshold_and_the_best_classes(logits: list[float], top_k: int, wanted: set[int]):
+    """ATLOP section 4, with the limit and the ties of its release; the threshold class comes first."""
+    assert kept([value - logits[0] for value in logits[1:]], adaptive(top_k)) == wanted
+
+
+def test_the_threshold_class_takes_one_of_the_places():
+    for top_k, wanted in ((0, {1, 2, 3}), (1, set()), (2, {3}), (3, {2, 3}), (4, {1, 2, 3})):
+        assert kept([-1.0, -0.5, -0.2], adaptive(top_k, threshold=0.1)) == wanted
+    assert kept([-1.0, 0.5, -0.2], adaptive(2, threshold=0.1)) == {2}
+
+
+def kept_by_release(logits: np.ndarray, top_k: int) -> np.ndarray:
+    """Which of [pairs, 1 + types] hold: the decision of ATLOP's release, class by class."""
+    found = logits > logits[:, :1]
+    for row, values in enumerate(logits if top_k > 0 else ()):
+        limit = sorted(values.tolist(), reverse=True)[min(top_k, len(values)) - 1]
+        found[row] &= values >= limit
+    return found[:, 1:]
+
+
+@given(
+    st.lists(st.lists(st.integers(-3, 3), min_size=5, max_size=5), min_size=1, max_size=6).map(np.float32),
+    st.integers(0, 7),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_decision_is_that_of_the_release(logits: np.ndarray, top_k: int):
+    found = keep_relations(logits[:, 1:] - logits[:, :1], adaptive(top_k))
+    assert (found == kept_by_release(logits, top_k)).all()
+
+
+def test_margins_too_small_for_a_score_decide_all_the_same():
+    assert torch.sigmoid(torch.tensor(1e-9)).item() == 0.5
+    assert kept([1e-9, 0.0, -1e-9, 1e-38], adaptive()) == {1, 4}
+    # Scores of 1 alike, whose logits differ.
+    assert torch.sigmoid(torch.tensor([90.0, 95.0])).tolist() == [1.0, 1.0]
+    assert kept([90, 100, 95, 100], adaptive(1)) == {2, 4}
+    assert kept([90, 100, 95, 100], adaptive(3)) == {2, 3, 4}
+    assert kept([90, -200], adaptive(threshold=1.0)) == set()
+    assert kept([90, -200], adaptive(threshold=0.0)) == {1, 2}
+
+
+@pytest.mark.parametrize("top_k", [0, 1, 2, 5])
+def test_logits_that_are_no_numbers_keep_nothing(top_k: int):
+    nan, inf = math.nan, math.inf
+    assert kept([nan, nan, nan], adaptive(top_k)) == set()
+    assert kept([nan, -1, 2], adaptive(top_k)) == {3}
+    assert kept([nan, inf, -inf], adaptive(top_k)) == {2}
+    assert kept([inf, inf, 1], adaptive(top_k)) == ({1, 2} if top_k in (1, 2) else {1, 2, 3})
+    assert kept([-inf, -inf, -inf], adaptive(top_k)) == set()
+    assert kept([nan, 1, -1], JerexConfig(relation_threshold=0.5).relation_cut) == {2}
+    assert keep_relations(np.zeros((0, 3), dtype=np.float32), adaptive(top_k)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.25, 0.5, 0.75])
+def test_a_score_equal_to_the_threshold_is_kept_by_jerex_and_not_by_atlop(threshold: float):
+    border = torch.tensor(logit(threshold))
+    loose = RelationCut(torch.sigmoid(border).item())
+    assert kept([border.item(), border.item() - 1e-3], loose) == {1}
+    strict = RelationCut(torch.sigmoid(border.double()).item(), strict=True)
+    neighbours = [torch.nextafter(border, torch.tensor(side)).item() for side in (-9.0, 9.0)]
+    assert kept(neighbours, strict) == {2}
+    assert kept([0.0], adaptive()) == set() and kept([0.0], RelationCut(0.5)) == {1}
+
+
+def test_logits_are_compared_exactly():
+    exact = {step / 10: logit(step / 10) for step in range(1, 10)}
+    above = {value: float(np.float32(border)) > border for value, border in exact.items()}
+    assert any(above.values()) and not all(above.values())  # where the logit of single precision lies
+    assert {value: bool(kept([border], adaptive(threshold=value))) for value, border in exact.items()} == above
+
+
+def test_each_relation_type_may_have_its_own_threshold():
+    options = {"loss": "bce", "relation_types": RELATION_TYPES, "top_k": 1}
+    config = AtlopConfig(**options, threshold="per_class", relation_thresholds=[0.2, 0.5, 0.9])
+    logits = np.float32([[logit(p) for p in row] for row in ([0.3, 0.4, 0.95], [0.1, 0.6, 0.8], [0.21, 0.51, 0.91])])
+    wanted = [[True, False, True], [False, True, False], [True, True, True]]
+    assert keep_relations(logits, config.relation_cut).tolist() == wanted
+    common = AtlopConfig(**options, threshold="global", relation_threshold=0.5)
+    assert keep_relations(logits, common.relation_cut).sum(1).tolist() == [1, 2, 2]
+    made = without_mention_pairs(relation_logits=torch.tensor([*logits.tolist(), [9.0, 9, 9]]))
+    config = AtlopConfig(**config.to_dict() | {"encoder_config": tiny_encoder_config()})
+    for threshold, counts in ((None, [3, 6]), (0.85, [1, 4]), (0.0, [6, 6])):  # that of the call is for all types
+        decoded = decode(made, SPANS, GIVEN, config, "entities", threshold)
+        assert [len(document.relations) for document in decoded] == counts
+
+
+# --- evidence that the model tells --------------------------------------------------------------------------------
+
+GIVEN = [
+    Document("first", FIRST.sentences, (Entity("PER", (Mention(0, 0, 1),)), Entity("LOC", (Mention(1, 0, 2),)))),
+    Document("second", SECOND.sentences, (Entity("ORG", (Mention(0, 0, 2),)), Entity("PER", (Mention(0, 2, 3),)))),
+]
+
+
+def without_mention_pairs(**changes) -> dict:
+    absent = ("mention_pair", "mention_logits", "entity_type")
+    made = {name: value for name, value in output().items() if not name.startswith(absent)}
+    return {**made, **changes}
+
+
+def test_sentences_ascend_each_with_its_weight():
+    made = without_mention_pairs(
+        relation_logits=torch.tensor([[2.0, 1, -1], [-1, 1, -1], [-1, 3, -1], [-1, -1, 1]]),
+        evidence_pair=torch.tensor([0, 0, 1, 1, 2]),
+        evidence_sentence=torch.tensor([1, 0, 1, 0, 0]),
+        evidence_weight=torch.tensor([0.5, 0.25, 0.4, 0.3, 0.75]),
+    )
+    config = AtlopConfig(relation_types=RELATION_TYPES, encoder_config=tiny_encoder_config())
+    first, second = decode(made, SPANS, GIVEN, config, "entities")
+    assert [document.entities for document in (first, second)] == [document.entities for document in GIVEN]
+    found = [(r.head, r.tail, r.type, r.evidence, r.evidence_scores) for r in first.relations]
+    weights = (pytest.approx(0.25), pytest.approx(0.5))
+    assert found == [
+        (0, 1, "born", (0, 1), weights),
+        (0, 1, "works", (0, 1), weights),
+        (1, 0, "works", (0, 1), (pytest.approx(0.3), pytest.approx(0.4))),
+    ]
+    assert [(r.head, r.tail, r.type, r.evidence, r.evidence_scores) for r in second.relations] == [
+        (0, 1, "works", (0,), (0.75,)),
+        (1, 0, "seat", (), ()),  # a pair of which nothing is told
+    ]
+    assert [r.score for r in first.relations] == sorted((r.score for r in first.relations), reverse=True)
+    assert first.relations[0].score == pytest.approx(1 / (1 + math.exp(-2)))

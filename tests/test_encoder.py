@@ -7,52 +7,16 @@ import itertools
 
 import pytest
 import torch
+from encoder_configs import ENCODERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder, tiny_encoder_config
-from transformers import (
-    AlbertConfig,
-    AutoModel,
-    BertConfig,
-    DebertaV2Config,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    MPNetConfig,
-    RobertaConfig,
-    T5Config,
-    XLMRobertaConfig,
-)
+from transformers import AutoModel, T5Config
 
 from modeling_docre.configuration_docre import JerexConfig
 from modeling_docre.encoder import DocumentEncoder, extend_positions, window_layout, window_starts
 from modeling_docre.modeling_jerex import JerexModel
 
-_SMALL = {
-    "vocab_size": 50,
-    "num_hidden_layers": 2,
-    "hidden_size": 16,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-}
-_TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
-_RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
-ENCODERS = {
-    "bert": BertConfig(**_SMALL, max_position_embeddings=40),
-    "roberta": RobertaConfig(**_SMALL, max_position_embeddings=42, pad_token_id=1),
-    "xlm-roberta": XLMRobertaConfig(**_SMALL, max_position_embeddings=42, pad_token_id=1),
-    "mpnet": MPNetConfig(**_SMALL, max_position_embeddings=42, pad_token_id=1),
-    "electra": ElectraConfig(**_SMALL, max_position_embeddings=40, embedding_size=8),
-    "modernbert": ModernBertConfig(**_SMALL, **_TOKENS, max_position_embeddings=40, global_attn_every_n_layers=2),
-    "distilbert": DistilBertConfig(
-        vocab_size=50, dim=16, n_layers=2, n_heads=2, hidden_dim=24, max_position_embeddings=40
-    ),
-    "albert": AlbertConfig(**_SMALL, max_position_embeddings=40, embedding_size=8),
-    "deberta-v2": DebertaV2Config(**_SMALL, **_RELATIVE, max_position_embeddings=40),
-    "deberta-v2, relative only": DebertaV2Config(
-        **_SMALL, **_RELATIVE, max_position_embeddings=40, position_biased_input=False, position_buckets=8
-    ),
-}
 # T5 has relative positions without a limit.
 UNLIMITED = T5Config(vocab_size=50, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2, is_encoder_decoder=False)
 
@@ -145,7 +109,7 @@ def test_encoding_equals_each_window_on_its_own(lengths, overlap):
         lengths = [80]
     encoder = tiny_document_encoder(overlap)
     documents = [torch.randint(5, 90, (length,)) for length in lengths]
-    found = encoder(torch.cat(documents), torch.tensor(lengths))
+    found = encoder(torch.cat(documents), torch.tensor(lengths)).hidden
     expected = [merged_by_hand(encoder.model, ids, window_starts(len(ids), 64, overlap), 64) for ids in documents]
     assert torch.allclose(found, torch.cat(expected), atol=1e-5)
 
@@ -156,7 +120,7 @@ def test_gradients_flow_through_the_merge():
     ids = torch.randint(5, 90, (90,))
     embedding = encoder.model.embeddings.word_embeddings.weight
     gradients = []
-    for hidden in (encoder(ids, torch.tensor([90])), merged_by_hand(encoder.model, ids, [0, 26], 64)):
+    for hidden in (encoder(ids, torch.tensor([90])).hidden, merged_by_hand(encoder.model, ids, [0, 26], 64)):
         encoder.model.zero_grad()
         (hidden * torch.linspace(-1, 1, hidden.numel()).view_as(hidden)).sum().backward()
         gradients.append(embedding.grad.clone())
@@ -169,10 +133,10 @@ def test_gradients_flow_through_the_merge():
 def test_documents_without_subwords_take_no_room():
     encoder = tiny_document_encoder()
     ids = torch.randint(5, 90, (12,))
-    alone = encoder(ids, torch.tensor([7, 5]))
-    assert torch.allclose(encoder(ids, torch.tensor([0, 7, 0, 0, 5, 0])), alone, atol=1e-6)
-    assert encoder(ids[:0], torch.tensor([0, 0])).shape == (0, 32)
-    assert encoder(ids[:0], torch.zeros(0, dtype=torch.int64)).shape == (0, 32)
+    alone = encoder(ids, torch.tensor([7, 5])).hidden
+    assert torch.allclose(encoder(ids, torch.tensor([0, 7, 0, 0, 5, 0])).hidden, alone, atol=1e-6)
+    assert encoder(ids[:0], torch.tensor([0, 0])).hidden.shape == (0, 32)
+    assert encoder(ids[:0], torch.zeros(0, dtype=torch.int64)).hidden.shape == (0, 32)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -183,7 +147,7 @@ def test_every_encoder_reads_its_claimed_length_and_windows_beyond(name):
     encoder = JerexModel(config).eval().encoders[0]
     lengths = [40, 7, 90]
     documents = [torch.randint(3, 50, (length,)) for length in lengths]
-    found = encoder(torch.cat(documents), torch.tensor(lengths))
+    found = encoder(torch.cat(documents), torch.tensor(lengths)).hidden
     expected = [merged_by_hand(encoder.model, ids, window_starts(len(ids), 40, 8), 40) for ids in documents]
     assert torch.isfinite(found).all()
     assert torch.allclose(found, torch.cat(expected), atol=1e-5)
@@ -204,10 +168,12 @@ def test_an_encoder_without_a_limit_reads_documents_whole():
     assert config_of(UNLIMITED).encoder_positions is None
     encoder = DocumentEncoder.__new__(DocumentEncoder)
     torch.nn.Module.__init__(encoder)
-    encoder.window, encoder.overlap, encoder.pad_token_id = None, 128, 0
+    encoder.window, encoder.overlap, encoder.pad_token_id, encoder.gives_attention = None, 128, 0, False
     encoder.adopt(T5EncoderModel(UNLIMITED).eval())
     ids = torch.randint(3, 50, (700,))
-    assert torch.allclose(encoder(ids, torch.tensor([700])), encoder.model(ids[None]).last_hidden_state[0], atol=1e-5)
+    assert torch.allclose(
+        encoder(ids, torch.tensor([700])).hidden, encoder.model(ids[None]).last_hidden_state[0], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -237,9 +203,10 @@ def test_an_extended_table_reads_longer_documents(name):
     encoder = model.encoders[0]
     assert encoder.window == 70
     ids = torch.randint(3, 50, (70,))
-    long = encoder(ids, torch.tensor([70]))
+    long = encoder(ids, torch.tensor([70])).hidden
     assert torch.isfinite(long).all()
-    assert torch.allclose(encoder(ids[:40], torch.tensor([40])), source.eval()(ids[None, :40]).last_hidden_state[0])
+    short = encoder(ids[:40], torch.tensor([40])).hidden
+    assert torch.allclose(short, source.eval()(ids[None, :40]).last_hidden_state[0])
     table = {key: value for key, value in model.state_dict().items() if "position_embeddings" in key}
     (weight,) = table.values()
     old = next(value for key, value in source.state_dict().items() if "position_embeddings" in key)

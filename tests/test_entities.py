@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from modeling_docre.candidates import Entities
@@ -25,3 +26,34 @@ def test_types_are_a_network_on_the_vector():
     vectors = torch.randn(5, 4, dtype=torch.float64)
     hidden = (vectors @ classifier.hidden.weight.T + classifier.hidden.bias).clamp(min=0)
     assert torch.allclose(classifier(vectors), hidden @ classifier.output.weight.T + classifier.output.bias)
+
+
+MEMBERS = Entities(torch.tensor([5, 0, 3, 3, 1]), torch.tensor([2, 1, 2]), torch.tensor([0, 0, 1]))
+POOLED = {
+    "max": lambda rows: rows.amax(0),
+    "mean": lambda rows: rows.sum(0) / len(rows),
+    "logsumexp": lambda rows: rows.exp().sum(0).log(),
+}
+
+
+@pytest.mark.parametrize("pool", POOLED)
+def test_every_pool_is_its_formula(pool):
+    vectors = torch.randn(6, 4, dtype=torch.float64)
+    expected = torch.stack([POOLED[pool](vectors[rows]) for rows in ([5, 0], [3], [3, 1])])
+    assert torch.allclose(pool_entities(vectors, MEMBERS, pool), expected, atol=1e-12)
+
+
+def test_a_mention_that_stands_twice_counts_twice():
+    vectors = torch.randn(2, 4, dtype=torch.float64)
+    twice = Entities(torch.tensor([1, 1]), torch.tensor([2]), torch.tensor([0]))
+    assert torch.allclose(pool_entities(vectors, twice, "logsumexp")[0], vectors[1] + torch.tensor(2.0).log())
+    assert torch.allclose(pool_entities(vectors, twice, "mean")[0], vectors[1])
+
+
+def test_attention_of_several_heads_is_averaged_over_mentions():
+    attention = torch.rand(6, 2, 7, dtype=torch.float64)
+    found = pool_entities(attention, MEMBERS, "mean")
+    assert found.shape == (3, 2, 7)
+    assert torch.allclose(found[0], (attention[5] + attention[0]) / 2)
+    none = torch.zeros(0, dtype=torch.int64)
+    assert pool_entities(attention[:0], Entities(none, none, none), "mean").shape == (0, 2, 7)

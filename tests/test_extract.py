@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from tiny import save_tiny
+from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 
 from modeling_docre import Document
 from modeling_docre.extract import main
@@ -26,6 +26,20 @@ def test_json_is_the_document_of_the_text(model, capsys):
     document = Document.from_dict(json.loads(capsys.readouterr().out))
     assert document.text == TEXT
     assert all(relation.score >= 0.9 for relation in document.relations)
+
+
+def test_entities_come_from_a_file(tmp_path, capsys):
+    folder, file = tmp_path / "model", tmp_path / "entities.json"
+    tiny_atlop().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    mentions = [{"char_start": start, "char_end": end} for start, end in ((0, 3), (13, 19))]
+    file.write_text(
+        json.dumps([{"type": kind, "mentions": [m]} for kind, m in zip(("PER", "LOC"), mentions, strict=True)])
+    )
+    main([str(folder), TEXT, "--entities", str(file), "--format", "json", "--threshold", "0"])
+    document = Document.from_dict(json.loads(capsys.readouterr().out))
+    assert [document.mention_text(entity.mentions[0]) for entity in document.entities] == ["Ada", "London"]
+    assert document.relations and all(relation.evidence == (0,) for relation in document.relations)
 
 
 def test_text_comes_from_a_file_or_from_standard_input(model, capsys, monkeypatch, tmp_path):

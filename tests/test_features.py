@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +13,8 @@ from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
 
 from modeling_docre.configuration_docre import JerexConfig
-from modeling_docre.documents import DocumentError
-from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_matrix
+from modeling_docre.documents import Candidate, DocumentError
+from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
 
 
 def config(**options) -> JerexConfig:
@@ -24,13 +27,15 @@ def test_every_word_has_the_subwords_of_its_own_tokenization(document):
     (features,) = featurize([document], config())
     tokenizer = tiny_tokenizer()
     words = [word for sentence in document.sentences for word in sentence]
-    assert len(features.word_starts) == len(words) + 1
-    for number, word in enumerate(words):
+    assert features.word_ranges.shape == (len(words), 2)
+    position = 0
+    for word, (start, end) in zip(words, features.word_ranges.tolist(), strict=True):
         ids = tokenizer(word, add_special_tokens=False)["input_ids"] or [tokenizer.unk_token_id]
-        start, end = features.word_starts[number : number + 2]
-        assert features.input_ids[start:end].tolist() == ids
-    assert features.word_starts[-1] == len(features.input_ids)
-    assert features.input_ids.dtype == features.word_starts.dtype == np.int64
+        assert start == position and features.input_ids[start:end].tolist() == ids
+        position = end
+    assert position == len(features.input_ids)
+    assert features.input_ids.dtype == features.word_ranges.dtype == np.int64
+    assert features.markers is None and features.special_lengths == (0, 0)
 
 
 def test_no_special_tokens_and_one_unknown_token_per_blank_word():
@@ -38,7 +43,8 @@ def test_no_special_tokens_and_one_unknown_token_per_blank_word():
     assert len(features.input_ids) == 2
     unknown = tiny_tokenizer().unk_token_id
     (features,) = featurize([next(d for d in ODD_DOCUMENTS if d.id == "blank words")], config())
-    assert features.input_ids.tolist()[:2] == [unknown, unknown] and features.word_starts.tolist() == [0, 1, 2, 3, 4]
+    assert features.input_ids.tolist()[:2] == [unknown, unknown]
+    assert features.word_ranges.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
 
 
 def test_batches_of_documents_do_not_influence_each_other():
@@ -84,7 +90,9 @@ def test_the_filler_of_words_without_subwords(unknown, mask, pad, expected):
 
 def test_subword_ranges_and_texts_of_spans():
     (features,) = featurize([build("x", ["ab the", "xyz"])], config())
-    assert features.word_starts.tolist() == [0, 2, 3, 6]
+    assert features.word_ranges.tolist() == [[0, 2], [2, 3], [3, 6]]
+    assert features.sentence_starts.tolist() == [0, 3, 6]
+    assert features.subword_sentences.tolist() == [0, 0, 0, 1, 1, 1]
     spans = np.array([[0, 2], [2, 3], [1, 3]])
     assert features.subword_ranges(spans).tolist() == [[0, 3], [3, 6], [2, 6]]
     assert features.span_texts(spans) == ["ab the", "xyz", "the xyz"]
@@ -133,3 +141,21 @@ def test_a_long_document_is_refused_where_the_configuration_says_so():
         featurize([longer], config(long_input="error"))
     with pytest.raises(DocumentError, match=r"'the long one'.*extended_positions >= 65"):
         featurize([longer], config(long_input="extend"))
+
+
+def test_pairs_that_are_asked_about_are_all_in_row_major_order():
+    assert [tuple(pair) for pair in relation_pairs(ANNA).tolist()] == list(permutations(range(4), 2))
+    for document in ODD_DOCUMENTS[:4]:
+        assert relation_pairs(document).shape == (0, 2) and relation_pairs(document).dtype == np.int64
+
+
+def test_candidates_are_asked_about_once_each_in_their_order_but_for_those_that_are_not_scored():
+    pairs = [(3, 2, True), (0, 1, True), (2, 0, False), (3, 2, True), (1, 0, True), (0, 3, False), (0, 3, True)]
+    document = replace(ANNA, candidates=tuple(Candidate(head, tail, scored) for head, tail, scored in pairs))
+    assert relation_pairs(document).tolist() == [[3, 2], [0, 1], [1, 0], [0, 3]]
+
+
+@pytest.mark.parametrize("candidates", [(), (Candidate(0, 1, False),)])
+def test_without_a_candidate_that_is_scored_nothing_is_asked(candidates):
+    found = relation_pairs(replace(ANNA, candidates=candidates))
+    assert found.shape == (0, 2) and found.dtype == np.int64

@@ -17,10 +17,10 @@ PACKAGE = REPOSITORY / "modeling_docre"
 # A file imports only files of its own floor or of floors below.
 FLOORS = {
     0: "configuration_docre documents",
-    1: "ragged losses heads candidates encoder mentions coreference entities relations",
+    1: "ragged losses heads candidates attention encoder localized_context mentions coreference entities relations",
     2: "features sampling decoding docred_format read_report record_files text graph_text",
     3: "modeling_docre data_collator inference setup_metric resources offline_encoder",
-    4: "modeling_jerex",
+    4: "modeling_jerex modeling_atlop",
     5: "pipeline_docre trainer_docre reach thresholds model_card extract",
     6: "__init__",
 }

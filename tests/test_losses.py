@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from modeling_docre.losses import binary_loss, class_loss
+from modeling_docre.losses import adaptive_threshold_loss, binary_loss, class_loss
 
 
 def bce(logit: float, label: float) -> float:
@@ -52,3 +54,94 @@ def test_no_classes_to_tell_give_zero_with_a_gradient():
 def test_half_precision_logits_do_not_overflow():
     logits = torch.full((300, 96), 60.0, dtype=torch.float16)
     assert binary_loss(logits, torch.zeros(300, 96)).item() == pytest.approx(60 * 96, rel=1e-4)
+
+
+# --- the adaptive threshold ----------------------------------------------------------------------------------------
+
+
+def literal_threshold_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """ATLOP's release: 1e30 is subtracted outside of the set before the log-softmax; the threshold class first."""
+    zeros = torch.zeros(len(logits), 1, dtype=logits.dtype)
+    gold, threshold = torch.cat([zeros, labels], 1), torch.cat([zeros + 1, torch.zeros_like(labels)], 1)
+    above = (logits - (1 - (gold + threshold)) * 1e30).log_softmax(1)
+    below = (logits - gold * 1e30).log_softmax(1)
+    return (-(above * gold).sum(1) - (below * threshold).sum(1)).mean()
+
+
+@pytest.mark.parametrize(
+    ("logits", "gold", "expected"),
+    [
+        ([0.0, 1.0, -1.0, 2.0], {1, 3}, 1.815212 + 0.313262),
+        ([0.0, 1.0, -1.0, 2.0], {1, 3}, 2.128474),
+        ([0.0, 1.0, -1.0, 2.0], set(), 2.440190),
+        ([0.5, 1.0, -1.0, 2.0], {1, 2, 3}, 5.485546),
+    ],
+)
+def test_adaptive_threshold_loss_of_known_pairs(logits, gold, expected):
+    labels = torch.tensor([[float(number in gold) for number in (1, 2, 3)]])
+    assert adaptive_threshold_loss(torch.tensor([logits]), labels).item() == pytest.approx(expected, abs=2e-6)
+
+
+@given(st.integers(1, 8), st.integers(1, 6), st.floats(0, 1), st.floats(0.1, 30), st.integers(0, 10**6))
+@settings(max_examples=80, deadline=None)
+def test_adaptive_threshold_loss_is_the_masked_softmax(pairs, types, share, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(pairs, 1 + types, generator=generator) * scale
+    labels = (torch.rand(pairs, types, generator=generator) < share).float()
+    found = adaptive_threshold_loss(leaf := logits.clone().requires_grad_(), labels)
+    found.backward()
+    literal = literal_threshold_loss(exact := logits.double().requires_grad_(), labels.double())
+    literal.backward()
+    assert found.item() == pytest.approx(literal.item(), rel=1e-5, abs=1e-5)
+    assert torch.allclose(leaf.grad.double(), exact.grad, atol=1e-5)
+
+
+def test_pairs_of_several_documents_weigh_the_same():
+    logits, labels = torch.randn(5, 4), torch.randint(0, 2, (5, 3)).float()
+    alone = [adaptive_threshold_loss(logits[n : n + 1], labels[n : n + 1]).item() for n in range(5)]
+    assert adaptive_threshold_loss(logits, labels).item() == pytest.approx(sum(alone) / 5, rel=1e-5)
+
+
+def test_no_pairs_give_an_adaptive_threshold_loss_of_zero_with_a_gradient():
+    weight = torch.randn(3, 4, requires_grad=True)
+    loss = adaptive_threshold_loss(torch.zeros(0, 3) @ weight, torch.zeros(0, 3))
+    loss.backward()
+    assert loss.item() == 0 and weight.grad is not None and not weight.grad.any()
+
+
+@pytest.mark.parametrize("gold", [0.0, 1.0])
+def test_no_gold_types_and_all_types_gold(gold):
+    logits = torch.randn(6, 5, requires_grad=True)
+    loss = adaptive_threshold_loss(logits, torch.full((6, 4), gold))
+    loss.backward()
+    threshold, types = logits.detach()[:, :1], logits.detach()[:, 1:]
+    everything = torch.logsumexp(logits.detach(), 1, keepdim=True)
+    expected = (everything - types).sum(1) if gold else (everything - threshold).sum(1)
+    assert loss.item() == pytest.approx(expected.mean().item(), rel=1e-5)
+    assert torch.isfinite(logits.grad).all() and logits.grad.abs().min() > 0
+
+
+def test_the_loss_touches_neither_logits_nor_labels():
+    logits, labels = torch.randn(4, 4), torch.randint(0, 2, (4, 3)).float()
+    before = logits.clone(), labels.clone()
+    adaptive_threshold_loss(logits, labels)
+    assert torch.equal(logits, before[0]) and torch.equal(labels, before[1])
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_logits_give_a_finite_float32_loss(kind):
+    logits = (torch.randn(200, 97) * 200).to(kind).requires_grad_()
+    labels = (torch.rand(200, 96) < 0.1).to(kind)
+    loss = adaptive_threshold_loss(logits, labels)
+    loss.backward()
+    assert loss.dtype == torch.float32 and torch.isfinite(loss) and torch.isfinite(logits.grad).all()
+    exact = literal_threshold_loss(logits.detach().double(), labels.double())
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+def test_large_logits_lose_no_digits():
+    """With many gold types the loss is a small difference of large sums."""
+    logits = torch.full((1, 97), 5000.0) + torch.linspace(0, 1, 97)
+    labels = torch.ones(1, 96)
+    exact = literal_threshold_loss(logits.double(), labels.double()).item()
+    assert adaptive_threshold_loss(logits, labels).item() == pytest.approx(exact, rel=1e-4)

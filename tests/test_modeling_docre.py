@@ -155,7 +155,7 @@ def test_an_enlarged_position_table_survives_the_file(tmp_path, monkeypatch):
     assert loaded.config.encoder_positions == loaded.encoders[0].window == 90
     ids, lengths = torch.randint(5, 90, (90,)), torch.tensor([90])
     with torch.no_grad():
-        assert torch.equal(loaded.encoders[0](ids, lengths), model.encoders[0](ids, lengths))
+        assert torch.equal(loaded.encoders[0](ids, lengths).hidden, model.encoders[0](ids, lengths).hidden)
     for name, buffer in model.named_buffers():
         assert torch.equal(dict(loaded.named_buffers())[name], buffer), name
 
@@ -169,13 +169,15 @@ def test_an_enlarged_table_of_an_encoder_that_counts_from_the_padding_index(tmp_
     loaded = JerexModel.from_pretrained(tmp_path)
     ids = torch.randint(5, 90, (50,))
     with torch.no_grad():
-        assert torch.equal(loaded.encoders[0](ids, torch.tensor([50])), model.encoders[0](ids, torch.tensor([50])))
+        assert torch.equal(
+            loaded.encoders[0](ids, torch.tensor([50])).hidden, model.encoders[0](ids, torch.tensor([50])).hidden
+        )
 
 
 def test_training_an_extended_model_reaches_the_new_rows():
     model = tiny_jerex(long_input="extend", extended_positions=90, task="mention")
     ids = torch.randint(5, 90, (90,))
-    model.encoders[0](ids, torch.tensor([90])).square().sum().backward()
+    model.encoders[0](ids, torch.tensor([90])).hidden.square().sum().backward()
     gradient = model.encoders[0].model.embeddings.position_embeddings.weight.grad
     assert gradient[64:].abs().sum(1).min() > 0
 
@@ -188,11 +190,11 @@ def test_two_models_of_one_configuration_do_not_mix(tmp_path):
     assert config.encoder_config is not first.encoders[0].model.config
     ids = torch.randint(5, 90, (20,))
     first.eval(), second.eval()
-    before = second.encoders[0](ids, torch.tensor([20]))
+    before = second.encoders[0](ids, torch.tensor([20])).hidden
     with torch.no_grad():
         for parameter in first.parameters():
             parameter.zero_()
-    assert torch.equal(second.encoders[0](ids, torch.tensor([20])), before)
+    assert torch.equal(second.encoders[0](ids, torch.tensor([20])).hidden, before)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -207,7 +209,7 @@ def test_both_attention_implementations_give_the_same_hidden_states(tmp_path):
     tiny_jerex().save_pretrained(tmp_path)
     ids, lengths = torch.randint(5, 90, (130,)), torch.tensor([100, 30])
     states = [
-        JerexModel.from_pretrained(tmp_path, attn_implementation=attention).encoders[0](ids, lengths)
+        JerexModel.from_pretrained(tmp_path, attn_implementation=attention).encoders[0](ids, lengths).hidden
         for attention in ("eager", "sdpa")
     ]
     assert torch.allclose(*states, atol=1e-5)

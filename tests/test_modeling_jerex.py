@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -67,7 +68,7 @@ class Literal:
         self.words = [word for sentence in document.sentences for word in sentence]
 
     def vector(self, span, stage: str) -> torch.Tensor:
-        return pooled(self.hidden[stage], *self.features.word_starts[list(span)].tolist())
+        return pooled(self.hidden[stage], *self.features.subword_ranges(np.array([span]))[0].tolist())
 
     def entity_vector(self, cluster, stage: str) -> torch.Tensor:
         return torch.stack([self.vector(span, stage) for span in cluster]).amax(0)
@@ -100,11 +101,11 @@ class Literal:
         for a in head:
             for b in tail:
                 (_, end), (start, _) = sorted([a, b])
-                starts = self.features.word_starts
+                subwords = self.features.word_ranges
                 words = classifier.word_distance_embedding.weight[max(0, start - (end - 1))]
                 sentences = classifier.sentence_distance_embedding.weight[abs(self.sentence(a) - self.sentence(b))]
                 parts = [self.vector(a, "relation"), self.vector(b, "relation"), *vectors]
-                context = pooled(self.hidden["relation"], int(starts[end]), int(starts[start]))
+                context = pooled(self.hidden["relation"], int(subwords[end - 1, 1]), int(subwords[start, 0]))
                 parts += [context, words, sentences]
                 rows.append(classifier.mention_pair.weight @ torch.cat(parts) + classifier.mention_pair.bias)
         return network(classifier.classifier, torch.stack(rows).amax(0), *types)

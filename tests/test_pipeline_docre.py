@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pipelines import ENTITIES, PAIRS, TEXTS, build, close, decisive_jerex, run_without_package, spans
 from tiny import RELATION_TYPES, save_tiny, tiny_jerex, tiny_tokenizer
 from torch.utils.data import Dataset
 from transformers import pipeline
 
 from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor
 from modeling_docre.text import document_from_text
-
-TEXTS = [
-    "Anna Berg was born in Berlin. She works at the Institute.",
-    "Tom met Anna.",
-    "Berlin is the seat of the Institute. Tom and Anna work there. Anna was born in Berlin in 1980, Tom was not.",
-    "",
-    "The Institute is old.",
-]
-ENTITIES = [
-    {"type": "PER", "mentions": [{"char_start": 0, "char_end": 9}, {"char_start": 30, "char_end": 33}]},
-    {"type": "LOC", "mentions": [{"char_start": 22, "char_end": 28}]},
-    {"type": "ORG", "mentions": [{"char_start": 47, "char_end": 56}]},
-]
-PAIRS = 6  # ordered pairs of three entities
-
-
-def decisive_jerex(**options: Any) -> Any:
-    """A random model whose scores are spread out, so that it finds some mentions and not all."""
-    model = tiny_jerex(**{"seed": 2, **options})
-    heads = (model.mention_classifier, model.coreference_scorer, model.entity_classifier, model.relation_classifier)
-    with torch.no_grad():
-        for head in filter(None, heads):
-            for module in head.modules():
-                if isinstance(module, torch.nn.Linear):
-                    module.weight.mul_(20)
-    return model
-
-
-def build(model: Any, **options: Any) -> DocRelationExtractionPipeline:
-    return pipeline("doc-relation-extraction", model=model, tokenizer=tiny_tokenizer(), device="cpu", **options)
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +28,6 @@ def extract() -> DocRelationExtractionPipeline:
 def relate() -> DocRelationExtractionPipeline:
     """A model that finds relations between given entities."""
     return build(decisive_jerex(task="relation", relation_threshold=0.0))
-
-
-def close(first: Any, second: Any) -> bool:
-    """Whether two results agree up to rounding."""
-    if isinstance(first, float) and isinstance(second, float):
-        return abs(first - second) < 1e-5
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(close(first[key], second[key]) for key in first)
-    if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(close, first, second))
-    return first == second
-
-
-def spans(result: dict[str, Any]) -> list[list[str]]:
-    return [[mention["name"] for mention in entity["mentions"]] for entity in result["entities"]]
 
 
 def places(result: dict[str, Any]) -> list[list[tuple[int, ...]]]:
@@ -190,68 +143,6 @@ def test_wrong_inputs(extract: DocRelationExtractionPipeline, inputs: Any) -> No
         extract(inputs)
     with pytest.raises(DocumentError, match="sentences"):
         extract({"id": "a"})
-
-
-def test_own_entities_of_a_document(extract: DocRelationExtractionPipeline) -> None:
-    document = extract(TEXTS[0], entities=ENTITIES)
-    del document["relations"]
-    assert spans(extract(document)) != spans(document)
-    assert extract(document, entities=False) == extract(document)
-    kept = extract(document, entities=True, threshold=0)
-    assert kept["entities"] == document["entities"] and len(kept["relations"]) == PAIRS * len(RELATION_TYPES)
-    with pytest.raises(DocumentError, match=r"entities is True; .*give a list"):
-        extract(TEXTS[0], entities=True)
-
-
-def test_given_entities(extract: DocRelationExtractionPipeline, relate: DocRelationExtractionPipeline) -> None:
-    for pipe in (extract, relate):
-        result = pipe(TEXTS[0], entities=ENTITIES, threshold=0)
-        assert spans(result) == [["Anna Berg", "She"], ["Berlin"], ["Institute"]]
-        assert [entity["type"] for entity in result["entities"]] == ["PER", "LOC", "ORG"]
-        assert len(result["relations"]) == PAIRS * len(RELATION_TYPES)
-        assert close(pipe(TEXTS[0], entities=result["entities"], threshold=0), result)
-        assert close(pipe(Document.from_dict(result), entities=True, threshold=0), result)
-    assert pipe(TEXTS[0], entities=[])["entities"] == []
-
-
-def test_given_entities_of_several_texts(extract: DocRelationExtractionPipeline) -> None:
-    tom = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 3}]}]
-    results = extract([TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]], entities=[tom, None, ENTITIES, tom], batch_size=4)
-    assert [spans(result) for result in (results[0], results[3])] == [[["Tom"]]] * 2
-    assert close(results[1], {**extract(TEXTS[0]), "id": "text-1"})
-    assert close(results[2], {**extract(TEXTS[0], entities=ENTITIES), "id": "text-2"})
-    streamed = extract((text for text in TEXTS[:2]), entities=([], tom))
-    assert [spans(result) for result in streamed] == [[], [["Tom"]]]
-    with pytest.raises(ValueError, match="only 1 lists of entities"):
-        extract(TEXTS[:2], entities=[tom])
-    with pytest.raises(ValueError, match="only 2 inputs"):
-        extract(TEXTS[:2], entities=[tom, tom, tom])
-    with pytest.raises(DocumentError, match="give a list of entities"):
-        extract([TEXTS[0]], entities=tom)
-    with pytest.raises(ValueError, match="give a list of entities for each"):
-        extract([TEXTS[0]], entities=tom[0])
-
-
-def test_cut_words_and_merged_sentences(relate: DocRelationExtractionPipeline) -> None:
-    entities = [
-        {"type": "PER", "mentions": [{"char_start": 1, "char_end": 7}]},
-        {"type": "LOC", "mentions": [{"char_start": 24, "char_end": 33}]},
-    ]
-    result = relate(TEXTS[0], entities=entities)
-    assert spans(result) == [["nna Be"], ["rlin. She"]]
-    assert len(result["sentences"]) == 1 and result["sentences"][0][:4] == ["A", "nna", "Be", "rg"]
-
-
-def test_models_that_need_entities(relate: DocRelationExtractionPipeline) -> None:
-    document = document_from_text(TEXTS[0], "mine")
-    for text in (TEXTS[0], [["Anna", "works"]]):
-        with pytest.raises(DocumentError, match="relations between entities that you give: pass entities="):
-            relate(text)
-    assert relate(document)["entities"] == []
-    result = relate(TEXTS[0], entities=ENTITIES)
-    assert close(relate(result), result)
-    with pytest.raises(DocumentError, match=r"entities\[0\].type is 'CITY'"):
-        relate(TEXTS[0], entities=[{**ENTITIES[1], "type": "CITY"}])
 
 
 def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None:
@@ -374,47 +265,16 @@ def test_missing_tokenizer() -> None:
         DocRelationExtractionPipeline(model=tiny_jerex(), device="cpu")
 
 
-WITHOUT_PACKAGE = """
-import json, sys
-sys.modules["modeling_docre"] = None  # importing the package fails from here on
-from transformers import AutoModel, pipeline
-folder, text = sys.argv[1:]
-heads, results, copies = {}, {}, {}
-for head in ("global", "multi_instance"):
-    heads[head] = AutoModel.from_pretrained(f"{folder}/{head}/best", trust_remote_code=True).config.relation_head
-pipes = {
-    head: pipeline(task, model=f"{folder}/{head}/best", trust_remote_code=True, device="cpu")
-    for head, task in (("global", "doc-relation-extraction"), ("multi_instance", None))
-}
-for head, pipe in pipes.items():
-    results[head] = pipe(text)
-    pipe.save_pretrained(f"{folder}/{head}/copy")
-    copy = pipeline("doc-relation-extraction", model=f"{folder}/{head}/copy", trust_remote_code=True, device="cpu")
-    copies[head] = copy([text], batch_size=2)[0]
-loaded = sorted(name for name, module in sys.modules.items() if module and name.startswith("modeling_docre"))
-print(json.dumps({"heads": heads, "results": results, "copies": copies, "loaded": loaded}))
-"""
-
-
 def test_fresh_process_without_the_package(tmp_path: Path) -> None:
-    """Code and weights of two systems in folders of one name, loaded where the package cannot be imported."""
+    """Code and weights of two models in folders of one name, loaded where the package cannot be imported."""
     expected = {}
     for head in ("global", "multi_instance"):
         pipe = build(decisive_jerex(relation_head=head))
         pipe.save_pretrained(tmp_path / head / "best")
         expected[head] = pipe(TEXTS[0])
         assert expected[head]["relations"]
-    found = run_without_package(tmp_path, TEXTS[0])
-    assert found["heads"] == {"global": "global", "multi_instance": "multi_instance"}
+    found = run_without_package(tmp_path, dict.fromkeys(expected, (TEXTS[0], None)))
+    assert found["configs"] == {head: ["docre-jerex", head] for head in expected}
     assert found["loaded"] == []
     assert close(found["results"], expected) and close(found["copies"], expected)
     assert not close(expected["global"], expected["multi_instance"])
-
-
-def run_without_package(folder: Path, text: str) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"HF_HOME": str(folder / "hf"), "HF_MODULES_CACHE": str(folder / "modules"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-I", "-c", WITHOUT_PACKAGE, str(folder), text]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])

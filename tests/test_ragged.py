@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 
 from modeling_docre.ragged import (
     RangeMax,
+    at_least_float32,
     chunk_bounds,
     in_chunks,
     positions_in_segments,
     ragged_product,
     range_max,
+    segment_logsumexp,
     segment_max,
+    segment_mean,
     segment_starts,
+    segment_sum,
 )
 
 COUNTS = st.lists(st.integers(0, 5), max_size=8)
@@ -159,3 +163,71 @@ def test_in_chunks_equals_one_call(rows):
 
     assert torch.equal(in_chunks(double, rows, 3), values * 2)
     assert max(sizes) <= 3 and sum(sizes) == rows
+
+
+# --- sums, means and logsumexps of owners --------------------------------------------------------------------------
+
+OWNERS = st.lists(st.integers(0, 5), max_size=14)  # owner 6 has never any rows
+LOOPS = {
+    segment_sum: lambda rows: rows.sum(0),
+    segment_mean: lambda rows: rows.sum(0) / len(rows),
+    segment_logsumexp: lambda rows: torch.stack([value.exp().sum().log() for value in rows.unbind(1)]),
+}
+
+
+@pytest.mark.parametrize("reduce", LOOPS, ids=lambda reduce: reduce.__name__)
+@given(owners=OWNERS)
+@settings(max_examples=60, deadline=None)
+def test_segments_are_reduced_as_by_loops(reduce, owners):
+    values = torch.randn(len(owners), 3, dtype=torch.float64) * 5
+    leaf, twin = values.clone().requires_grad_(), values.clone().requires_grad_()
+    index = torch.tensor(owners, dtype=torch.int64)
+    found = reduce(leaf, index, 7)
+    empty = torch.zeros(3, dtype=torch.float64)
+    expected = torch.stack([LOOPS[reduce](twin[index == n]) if n in owners else empty for n in range(7)])
+    assert found.shape == (7, 3) and torch.allclose(found, expected, atol=1e-12)
+    assert not found[6].any()
+    if owners:
+        pull = torch.randn(7, 3, dtype=torch.float64)
+        (found * pull).sum().backward()
+        (expected * pull).sum().backward()
+        assert torch.allclose(leaf.grad, twin.grad, atol=1e-12)
+
+
+@pytest.mark.parametrize("reduce", LOOPS, ids=lambda reduce: reduce.__name__)
+def test_segment_reductions_pass_gradcheck(reduce):
+    values = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    owners = torch.tensor([2, 0, 0, 2, 3, 0])
+    assert torch.autograd.gradcheck(lambda rows: reduce(rows, owners, 5), values)
+
+
+@pytest.mark.parametrize("reduce", [segment_sum, segment_mean])
+def test_rows_may_have_any_shape(reduce):
+    values, owners = torch.randn(5, 2, 3, dtype=torch.float64), torch.tensor([1, 0, 1, 1, 3])
+    found = reduce(values, owners, 4)
+    flat = reduce(values.flatten(1), owners, 4)
+    assert found.shape == (4, 2, 3) and torch.equal(found.flatten(1), flat)
+    assert torch.allclose(found[1], values[[0, 2, 3]].sum(0) / (3 if reduce is segment_mean else 1))
+
+
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_logsumexp_of_large_values_does_not_overflow(scale):
+    values = torch.tensor([[scale], [scale], [scale - 50], [0.0], [scale]], requires_grad=True)
+    found = segment_logsumexp(values, torch.tensor([0, 0, 1, 2, 2]), 3)
+    expected = [scale + 0.6931472, scale - 50, max(scale, 0.0)]
+    assert found.squeeze(1).tolist() == pytest.approx(expected, rel=1e-6)
+    found.sum().backward()
+    assert torch.isfinite(values.grad).all()
+    assert values.grad[:3, 0].tolist() == pytest.approx([0.5, 0.5, 1.0], abs=1e-6)
+    assert values.grad[3:, 0].tolist() == ([0, 1] if scale > 0 else [1, 0])
+
+
+def test_logsumexp_of_one_row_is_the_row():
+    values = torch.tensor([[3.0, -7.5e3, 0.0]])
+    assert torch.equal(segment_logsumexp(values, torch.tensor([0]), 1), values)
+
+
+@pytest.mark.parametrize("given_kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_at_least_float32(given_kind):
+    values = torch.ones(2, dtype=given_kind)
+    assert at_least_float32(values).dtype == (torch.float64 if given_kind == torch.float64 else torch.float32)

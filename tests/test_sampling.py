@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build, featurize
 from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
 from torch.utils.data import DataLoader
 
-from modeling_docre.configuration_docre import JerexConfig
-from modeling_docre.documents import DocumentError
+from modeling_docre.configuration_docre import AtlopConfig, JerexConfig
+from modeling_docre.documents import Candidate, Document, DocumentError
 from modeling_docre.features import Featurizer
 from modeling_docre.sampling import (
     Example,
@@ -301,3 +303,78 @@ def test_given_entities_are_those_of_training(given_what):
     assert np.array_equal(example.word_ranges, training.word_ranges)
     assert np.array_equal(example.members, training.members) and np.array_equal(example.sizes, training.sizes)
     assert (example.entity_types is None) == (given_what == "clusters")
+
+
+# --- a model whose entities are given ------------------------------------------------------------------------------
+
+ATLOP = AtlopConfig(encoder_config=tiny_encoder_config(), entity_types=ENTITY_TYPES, relation_types=RELATION_TYPES)
+
+
+@st.composite
+def with_candidates(draw: st.DrawFn) -> Document:
+    """A document whose corpus asks about all pairs, or about some, also of no entity at all."""
+    document = draw(RANDOM_DOCUMENTS)
+    count = len(document.entities)
+    if count < 2 or draw(st.booleans()):
+        return document
+    pair = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda pair: pair[0] != pair[1])
+    pairs = draw(st.lists(st.tuples(pair, st.booleans()), max_size=8))
+    return replace(document, candidates=tuple(Candidate(*pair, scored) for pair, scored in pairs))
+
+
+def atlop_examples(document: Document, negatives: int = -1) -> tuple[Example, Example]:
+    """What training and what inference ask about a document with its gold entities."""
+    featurizer = Featurizer(tiny_tokenizer(), ATLOP)
+    (features,) = featurizer([document])
+    generator = np.random.default_rng(0)
+    training = training_example(features, ATLOP, SamplingArguments(negatives_relation=negatives), generator)
+    return training, given_example(features, ATLOP, featurizer)
+
+
+@given(with_candidates())
+@SETTINGS
+def test_training_and_inference_ask_about_the_same_pairs_of_given_entities(document):
+    training, inference = atlop_examples(document)
+    asked = [tuple(pair) for pair in inference.relations[0].tolist()]
+    trained = [tuple(pair) for pair in training.relations[0].tolist()]
+    assert len(set(asked)) == len(asked) and sorted(trained) == sorted(asked)
+    if document.candidates is not None:
+        assert set(asked) == {(item.head, item.tail) for item in document.candidates if item.scored}
+    gold = {(relation.head, relation.tail, relation.type) for relation in document.relations}
+    for pair, row in zip(trained, training.relations[1], strict=True):
+        assert [bool(label) for label in row] == [(*pair, name) in gold for name in RELATION_TYPES]
+    assert inference.relations[1] is None
+    for name in ("word_ranges", "members", "sizes"):
+        assert np.array_equal(getattr(training, name), getattr(inference, name))
+
+
+def test_negatives_come_from_the_candidates_only():
+    pairs = [(0, 1), (1, 0), (2, 3), (3, 2)]  # related are (0, 1) and (3, 2); (0, 2) is no candidate
+    document = replace(ANNA, candidates=tuple(Candidate(*pair) for pair in pairs))
+    training, _ = atlop_examples(document, negatives=1)
+    found = [tuple(pair) for pair in training.relations[0].tolist()]
+    assert set(found[:2]) == {(0, 1), (3, 2)} and found[2] in {(1, 0), (2, 3)} and len(found) == 3
+
+
+def test_a_model_that_finds_its_entities_does_not_read_candidates():
+    document = replace(ANNA, candidates=(Candidate(0, 1),))
+    assert len(sample(document, negatives_relation=-1).relations[0]) == 12
+
+
+def test_given_entities_draw_no_spans_and_no_coreference_and_tell_sentences_at_inference():
+    training, inference = atlop_examples(ANNA)
+    for example in (training, inference):
+        assert example.span_labels is None and example.coreference is None and example.span_texts is None
+        assert example.entity_types is None, "its types enter no score"
+        assert example.word_ranges.tolist() == [list(span) for span in gold_spans(ANNA)]
+    assert training.subword_sentences is None
+    assert inference.subword_sentences.tolist() == inference.features.subword_sentences.tolist()
+
+
+def test_types_that_enter_no_score_are_free_unless_listed():
+    free = AtlopConfig(encoder_config=tiny_encoder_config(), relation_types=RELATION_TYPES)
+    odd = build("odd", ["a b"], [("FOOD", [(0, 0, 1)]), ("PER", [(0, 1, 2)])])
+    (features,) = Featurizer(tiny_tokenizer(), free)([odd])
+    assert len(given_example(features, free, Featurizer(tiny_tokenizer(), free)).relations[0]) == 2
+    with pytest.raises(DocumentError, match=r"'odd'.*'FOOD'"):
+        atlop_examples(odd)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build
-from tiny import tiny_jerex, tiny_tokenizer
+from tiny import tiny_atlop, tiny_jerex, tiny_tokenizer
 from training import trainer
 
 from modeling_docre import Document, DocumentError, Predictor
@@ -44,8 +44,14 @@ ROWS = [
     System("jerex multi-instance", tiny_jerex),
     System("jerex global", tiny_jerex, {"relation_head": "global"}),
     System("jerex relation-only", tiny_jerex, {"task": "relation"}),
+    System("atlop", tiny_atlop),
+    System("atlop enhanced baseline", tiny_atlop, {"loss": "bce", "threshold": "global", "localized_context": False}),
+    System("atlop with markers per mention", tiny_atlop, {"entity_markers": "star_per_mention"}),
+    System("atlop without markers", tiny_atlop, {"entity_markers": "none", "loss": "bce", "threshold": "per_class"}),
 ]
 each_system = pytest.mark.parametrize("system", ROWS, ids=lambda system: system.name)
+GIVEN = [system for system in ROWS if system.model().config.entities_given]
+each_given = pytest.mark.parametrize("system", GIVEN, ids=lambda system: system.name)
 
 MANY = build(
     "every pair of many related",
@@ -248,6 +254,39 @@ def test_the_loss_of_a_batch_is_a_mean_over_its_samples(system: System) -> None:
         torch.testing.assert_close(one[stage], two[stage], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+@each_given
+def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
+    system: System, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = permissive(system)
+    if not model.config.needs_mention_attention:
+        pytest.skip("it pools no context and scores all pairs at once")
+    documents = [ANNA, *ODD_DOCUMENTS, MANY, OTTO]
+
+    def scores_and_gradients() -> tuple[Any, Any, int]:
+        calls = []
+        score = model._score_run
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "_score_run", lambda *given: calls.append(0) or score(*given))
+            found = Predictor(model, tiny_tokenizer()).predict(documents, 10_000)
+        batch = DocRECollator()(trainer(model, tmp_path, documents, negatives_relation=-1).train_dataset)
+        model.zero_grad()
+        model.eval()(**batch).loss.backward()
+        gradients = {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+        return [_sorted(item.to_dict()) for item in found], gradients, len(calls)
+
+    wanted, wanted_gradients, once = scores_and_gradients()
+    monkeypatch.setattr("modeling_docre.modeling_atlop.PAIR_CHUNK", chunk)
+    found, gradients, often = scores_and_gradients()
+    assert once == 1 < often
+    assert_alike(found, wanted)
+    assert any(document["relations"] for document in wanted)
+    assert gradients.keys() == wanted_gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, wanted_gradients[name], rtol=1e-3, atol=1e-6)
+
+
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +310,47 @@ def test_bad_input_is_one_clear_error(system: System, tmp_path: Path) -> None:
     strict = system.model(long_input="error")
     _fails(("'five thousand words'", "64 positions", "windows"), lambda: trainer(strict, tmp_path, [LONG]))
     _fails(("'five thousand words'", "64"), lambda: Predictor(strict, tiny_tokenizer()).predict([ANNA, LONG]))
+
+
+@each_given
+def test_wrong_given_entities_are_one_clear_error(system: System, tmp_path: Path) -> None:
+    model = system.model()
+    predictor = Predictor(model, tiny_tokenizer())
+
+    def document(*entities: Any, **more: Any) -> dict[str, Any]:
+        return {"id": "odd", "sentences": [["a", "b"], ["c"]], "entities": list(entities), "relations": [], **more}
+
+    def entity(kind: Any, *spans: tuple[int, int, int]) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "mentions": [dict(zip(("sentence", "start", "end"), span, strict=True)) for span in spans],
+        }
+
+    fine = entity("PER", (0, 0, 1))
+    for wrong, words in (
+        (document(fine, entity("LOC", (0, 1, 3))), ("entities[1].mentions[0]", "(1, 3)", "sentence 0")),
+        (document(fine, entity("LOC", (1, 0, 1), (2, 0, 1))), ("entities[1].mentions[1].sentence", "2", "0 to 1")),
+        (document(entity("LOC", (0, 1, 1))), ("entities[0].mentions[0]", "(1, 1)")),
+        (document(fine, entity("LOC")), ("entities[1].mentions", "[]", "at least one mention")),
+        (document(entity(None, (0, 0, 1))), ("entities[0].type", "None")),
+        (document(fine, entity("FOOD", (0, 1, 2))), ("entities[1].type", "'FOOD'", "3 entity types", "add it")),
+        (document(fine, candidates=[{"head": 0, "tail": 1}]), ("candidates[0]", "1")),
+    ):
+        _fails(("'odd'", *words), lambda wrong=wrong: predictor.predict([ANNA, wrong]))
+    related = document(fine, entity("LOC", (0, 1, 2)), relations=[{"head": 0, "tail": 1, "type": "eats"}])
+    learning = trainer(model, tmp_path, [Document.from_dict(related)])
+    _fails(("'odd'", "relations[0].type", "'eats'", "3 relation types", "add it"), learning.train)
+    assert predictor.predict([related])[0].id == "odd"  # what is to be found is not read
+
+    if not model.config.reads_entity_types:
+        free = system.model(entity_types=[], relation_threshold=0.0, top_k=0)
+        food = document(
+            entity("FOOD", (0, 0, 1)), entity("", (0, 1, 2)), relations=[{"head": 1, "tail": 0, "type": "seat"}]
+        )
+        found = trainer(free, tmp_path, [Document.from_dict(food)], max_steps=1)
+        assert found.train().training_loss > 0
+        [predicted] = found.predict_documents([Document.from_dict(food)])
+        assert [item.type for item in predicted.entities] == ["FOOD", ""] and len(predicted.relations) == 6
 
 
 @each_system

@@ -12,13 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO
-from tiny import tiny_jerex
+from tiny import tiny_atlop, tiny_jerex, tiny_tokenizer
 from training import trainer
 from transformers import EarlyStoppingCallback, TrainerCallback
 
-from modeling_docre import Document
+from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.sampling import TrainingExamples
+from modeling_docre.thresholds import fit_relation_thresholds, thresholds_of
 from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
 
 FIVE = [
@@ -57,6 +58,18 @@ def test_head_learning_rate_may_be_absent_or_zero(tmp_path: Path) -> None:
     for given, wanted in ((None, {1e-3}), (0.0, {1e-3, 0.0})):
         running = trainer(tiny_jerex(), tmp_path, [ANNA], learning_rate=1e-3, head_learning_rate=given)
         assert {group["lr"] for group in running.create_optimizer().param_groups} == wanted
+
+
+def test_atlop_trains_its_heads_faster_and_decays_nothing(tmp_path: Path) -> None:
+    """ATLOP section 6.1 and its release."""
+    model = tiny_atlop()
+    optimizer = trainer(model, tmp_path, [ANNA], **model.training_defaults).create_optimizer()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    rates = {names[id(value)]: group["lr"] for group in optimizer.param_groups for value in group["params"]}
+    assert rates == {name: 5e-5 if name.startswith("encoder.") else 1e-4 for name in names.values()}
+    heads = {name.partition(".")[0] for name, rate in rates.items() if rate == 1e-4}
+    assert heads == {"head_extractor", "tail_extractor", "bilinear"}
+    assert {(group["weight_decay"], group["eps"]) for group in optimizer.param_groups} == {(0.0, 1e-6)}
 
 
 # --- losses -------------------------------------------------------------------------------------------------------
@@ -159,6 +172,91 @@ def test_predictions_are_saved_as_documents(tmp_path: Path) -> None:
     assert [Document.from_dict(item) for item in saved] == predictions
     assert [document.id for document in predictions] == [document.id for document in FIVE]
     assert json.loads((tmp_path / "a" / "b" / "scores.json").read_text())["documents"] == 5
+
+
+@pytest.mark.parametrize(
+    "model", [tiny_jerex(), tiny_jerex(task="relation"), tiny_atlop()], ids=["joint", "re", "atlop"]
+)
+def test_relations_between_given_entities_are_saved_as_the_competition_wants_them(model: Any, tmp_path: Path) -> None:
+    model.config.relation_threshold = 0.4
+    running = trainer(model, tmp_path, FIVE)
+    predictions = running.predict_documents(FIVE)
+    running.save_predictions(predictions, {}, tmp_path)
+    assert (tmp_path / "result.json").exists() == model.config.entities_given
+    if model.config.entities_given:
+        records = json.loads((tmp_path / "result.json").read_text())
+        assert records == to_result_records(predictions) != []
+        assert {record["title"] for record in records} <= {document.id for document in FIVE}
+        assert all({"h_idx", "t_idx", "r"} <= record.keys() for record in records)
+
+
+def test_only_candidates_are_trained_predicted_and_scored(tmp_path: Path) -> None:
+    asked = (Candidate(0, 1), Candidate(0, 2), Candidate(3, 2, cross=True), Candidate(3, 1, scored=False))
+    document = replace(ANNA, candidates=asked)
+    model = tiny_atlop(relation_threshold=0.0, top_k=0)  # every type holds
+    running = trainer(model, tmp_path, [document, OTTO], num_train_epochs=1, negatives_relation=-1)
+    assert running.train_dataset[0].relations[0].tolist() == [[0, 1], [0, 2], [3, 2]]
+    running.train()
+    scores = running.evaluate([document])
+    assert scores["eval_relation_recall"] == 1.0 and scores["eval_relation_precision"] == 4 / 9
+    assert (scores["eval_intra_support"], scores["eval_inter_support"]) == (3, 1)
+    assert running.evaluate([ANNA])["eval_relation_precision"] == 4 / 36
+    nothing = replace(ANNA, id="nothing", candidates=(), relations=())
+    assert running.evaluate([nothing, document])["eval_relation_precision"] == 4 / 9
+    assert running.predict_documents([nothing])[0].relations == ()
+    # A gold relation that no candidate asks about is missed.
+    more = replace(document, relations=(*document.relations, Relation(1, 2, "born")))
+    assert running.evaluate([more])["eval_relation_recall"] == 4 / 5
+
+
+def _fitting(threshold: str) -> AtlopModel:
+    """A model whose scores reach over the grid."""
+    model = tiny_atlop(loss="bce", threshold=threshold)
+    with torch.no_grad():
+        model.bilinear.linear.weight.mul_(40)
+    return model
+
+
+def _facts(documents: list[Document]) -> set[tuple[str, int, int, str]]:
+    return {(document.id, fact.head, fact.tail, fact.type) for document in documents for fact in document.relations}
+
+
+@pytest.mark.parametrize("threshold", ["global", "per_class"])
+def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_path: Path) -> None:
+    every = {"eval_strategy": "epoch", "save_strategy": "epoch", "save_total_limit": None}
+    running = trainer(_fitting(threshold), tmp_path, FIVE[:3], num_train_epochs=4, learning_rate=5e-3, **every)
+    running.train()
+    logged = {log["step"]: log["eval_relation_f1"] for log in running.state.log_history if "eval_relation_f1" in log}
+    assert sorted(logged) == [3, 6, 9, 12]
+    seen = set()
+    for step, f1 in logged.items():
+        model = AtlopModel.from_pretrained(tmp_path / f"checkpoint-{step}")
+        predictor, kept = Predictor(model, tiny_tokenizer()), thresholds_of(model.config)
+        predictions = predictor.predict(FIVE[:3])
+        assert running.score(predictions, FIVE[:3])["relation_f1"] == f1
+        scored = predictor.predict(FIVE[:3], relation_threshold=0.1)
+        assert _facts(fit_relation_thresholds(model.config, scored, FIVE[:3])) == _facts(predictions)
+        assert thresholds_of(model.config) == kept
+        seen.add(str(kept))
+    assert len(seen) > 1
+
+
+@pytest.mark.xfail(strict=True, reason="the best weights are loaded, the thresholds stay those of the last evaluation")
+def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = iter([0.2, 0.8])
+
+    def fit(config: Any, scored: Any, references: Any) -> Any:
+        config.relation_threshold = next(fitted)
+        return scored
+
+    monkeypatch.setattr("modeling_docre.trainer_docre.fit_relation_thresholds", fit)
+    ScriptedTrainer.script = iter([0.5, 0.1])
+    every = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}
+    running = trainer(_fitting("global"), tmp_path, [OTTO], ScriptedTrainer, num_train_epochs=2, **every)
+    running.train()
+    best = Path(running.state.best_model_checkpoint)
+    assert (best.name, json.loads((best / "config.json").read_text())["relation_threshold"]) == ("checkpoint-1", 0.2)
+    assert running.model.config.relation_threshold == 0.2
 
 
 class ScriptedTrainer(DocRETrainer):

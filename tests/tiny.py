@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer, PreTrainedTokenizerBase
 
+from modeling_docre.modeling_atlop import AtlopModel
+from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.modeling_jerex import JerexModel
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -52,6 +54,14 @@ def tiny_encoder() -> BertModel:
         return BertModel(tiny_encoder_config()).eval()
 
 
+def _tiny(model_class: type[DocREPreTrainedModel], seed: int, options: dict[str, Any]) -> Any:
+    """A random model with the tiny encoder and tiny label lists."""
+    defaults = {"entity_types": ENTITY_TYPES, "relation_types": RELATION_TYPES}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return model_class.from_encoder(tiny_encoder(), **{**defaults, **options})
+
+
 def tiny_jerex(seed: int = 1, **options: Any) -> JerexModel:
     """A random JEREX with the tiny encoder.
 
@@ -59,10 +69,12 @@ def tiny_jerex(seed: int = 1, **options: Any) -> JerexModel:
         seed: seed of the heads' weights.
         **options: options of its configuration, instead of tiny defaults.
     """
-    defaults = {"entity_types": ENTITY_TYPES, "relation_types": RELATION_TYPES, "window_overlap": 16}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return JerexModel.from_encoder(tiny_encoder(), **{**defaults, **options})
+    return _tiny(JerexModel, seed, {"window_overlap": 16, **options})
+
+
+def tiny_atlop(seed: int = 1, **options: Any) -> AtlopModel:
+    """A random ATLOP with the tiny encoder; arguments as for `tiny_jerex`."""
+    return _tiny(AtlopModel, seed, {"pair_size": 24, "bilinear_groups": 3, **options})
 
 
 def save_tiny(folder: str | Path, **options: Any) -> Path:

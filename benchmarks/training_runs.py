@@ -1,0 +1,116 @@
+"""Training runs that are kept: one line per run, resumable, each result row written when the run ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: a recipe with options.
+
+    Args:
+        recipe: name of a file in `recipes/` without its ending.
+        options: further options of `train.py`, as on its command line.
+        corpus: folder of the corpus inside the data directory.
+    """
+
+    recipe: str
+    options: str
+    corpus: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs whose rows stand in one table.
+
+    Args:
+        name: name of the result file and of the output folder.
+        runs: the runs by name.
+        scores: the scores that a row keeps.
+        columns: heads of the table's score columns with the scores in each, in percent.
+    """
+
+    name: str
+    runs: dict[str, Run]
+    scores: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+
+    @property
+    def results(self) -> Path:
+        """The file of result rows, one JSON object per line."""
+        return HERE / "results" / f"{self.name}.jsonl"
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """The result rows kept so far, by run."""
+        lines = self.results.read_text().splitlines() if self.results.exists() else []
+        return {row["run"]: row for row in map(json.loads, lines)}
+
+    def train(self, name: str, data_dir: Path, outputs: Path) -> dict[str, Any]:
+        """Train one run in a process of its own and read its result row."""
+        run, folder = self.runs[name], outputs / name
+        resume = ["--resume_from_checkpoint", "last"] if any(folder.glob("checkpoint-*")) else []
+        recipe = HERE.parent / "recipes" / f"{run.recipe}.yaml"
+        options = [*run.options.split(), "--data_dir", str(data_dir / run.corpus), "--output_dir", str(folder), *resume]
+        started = time.time()
+        subprocess.run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options], check=True)
+        scores = json.loads((folder / "validation" / "scores.json").read_text())
+        trained = json.loads((folder / "train_results.json").read_text())
+        return {
+            "run": name,
+            "recipe": run.recipe,
+            "options": run.options,
+            "resumed": bool(resume),
+            **{key: scores[key] for key in (*self.scores, "thresholds")},
+            "wall_seconds": time.time() - started,
+            "train_seconds": trained["train_runtime"],
+            "predicted_documents_per_second": scores["predict_samples_per_second"],
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        }
+
+    def table(self) -> str:
+        """The rows as a Markdown table: scores in percent, minutes, documents per second, peak memory."""
+        head = ["run", *self.columns, "wall, min", "predicted doc/s", "peak memory, MiB"]
+        lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+        for name, row in self.finished().items():
+            cells = [_percent([row[key] for key in keys]) for keys in self.columns.values()]
+            cells += [f"{row['wall_seconds'] / 60:.1f}", f"{row['predicted_documents_per_second']:.1f}"]
+            lines.append(f"| {' | '.join([name, *cells, format(row['peak_memory_mib'], '.0f')])} |")
+        return "\n".join(lines)
+
+    def main(self, description: str, arguments: Sequence[str] | None = None) -> None:
+        """Do the runs that have no row yet, then print the table."""
+        parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--data_dir", type=Path, required=True)
+        parser.add_argument("--only", nargs="*", choices=self.runs, default=list(self.runs))
+        parser.add_argument("--outputs", type=Path, default=Path("outputs") / self.name)
+        options = parser.parse_args(arguments)
+        for name in options.only:
+            if name not in self.finished():
+                row = self.train(name, options.data_dir, options.outputs)
+                self.results.parent.mkdir(parents=True, exist_ok=True)
+                with self.results.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+        print(self.table())
+
+
+def _percent(values: Sequence[float]) -> str:
+    """The first value, and the others behind it in brackets."""
+    first, *others = (f"{100 * value:.1f}" for value in values)
+    return f"{first} ({' / '.join(others)})" if others else first
+
+
+def parts(level: str) -> tuple[str, str, str]:
+    """F1, precision and recall of a level."""
+    return f"{level}_f1", f"{level}_precision", f"{level}_recall"

@@ -1,0 +1,124 @@
+"""Attention that chosen positions pay in an encoder's last layer, without the attention matrices of whole sequences.
+
+Fused attention hands no weights back, and asking for them keeps a `[layers, heads, length, length]` stack. Here every
+layer runs fused attention; the last one's query and key are noted, and only the rows that are asked for are multiplied
+and soft-maxed. Encoders that take no attention function of ours run unfused, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+
+from .ragged import at_least_float32, positions_in_segments
+
+NOTING_SDPA = "sdpa_noting_query_and_key"
+
+
+def _sdpa_noting_query_and_key(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    attention_sink: dict[str, Any] | None = None,
+    **options: Any,
+) -> Any:
+    """Fused attention; leaves what it works on in `attention_sink`, where the last layer's stays."""
+    if attention_sink is not None:
+        scaling = options.get("scaling")
+        attention_sink["query"], attention_sink["key"], attention_sink["mask"] = query, key, attention_mask
+        attention_sink["scaling"] = query.shape[-1] ** -0.5 if scaling is None else scaling
+        attention_sink["dropout"] = options.get("dropout", 0.0)
+        # Without a mask, fused attention looks back only where the layer says so.
+        causal = options.get("is_causal")
+        attention_sink["causal"] = getattr(module, "is_causal", True) if causal is None else causal
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+
+
+AttentionInterface.register(NOTING_SDPA, _sdpa_noting_query_and_key)
+AttentionMaskInterface.register(NOTING_SDPA, sdpa_mask)
+
+
+def prepare_attention_rows(encoder: PreTrainedModel) -> None:
+    """Make an encoder able to give attention rows.
+
+    Args:
+        encoder: changed in place: fused attention (SDPA) gives way to fused attention that notes query and key, or to
+            unfused attention in an encoder that takes no attention function of ours.
+
+    Raises:
+        ValueError: the encoder was asked for an attention implementation that has no rows to give.
+    """
+    chosen = encoder.config._attn_implementation
+    if chosen == "sdpa":
+        encoder.set_attn_implementation(NOTING_SDPA if encoder._supports_attention_backend else "eager")
+    elif chosen not in ("eager", NOTING_SDPA):
+        raise ValueError(f'attn_implementation is "{chosen}", which gives no attention rows; use "sdpa" or "eager"')
+
+
+def run_with_rows(
+    encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None, windows: Tensor, positions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Hidden states, and the last layer's attention of some positions, as eager attention would give it.
+
+    In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
+
+    Args:
+        encoder: an encoder after `prepare_attention_rows`.
+        ids: [windows, length] int64.
+        mask: [windows, length], non-zero on real subwords, or None where all are.
+        windows, positions: [rows] int64, the positions whose attention is wanted; `windows` ascending.
+
+    Returns:
+        Hidden states [windows, length, hidden] and attention [rows, heads, length], at least float32; each row sums to
+        1 but for the dropout.
+
+    Raises:
+        ValueError: the encoder's attention is no matrix over the input, or its gradient would be lost.
+    """
+    if encoder.config._attn_implementation != NOTING_SDPA:
+        output = encoder(ids, attention_mask=mask, output_attentions=True)
+        weights = output.attentions[-1] if output.attentions else None
+        if weights is None or weights.dim() != 4 or weights.shape[2:] != (ids.shape[1], ids.shape[1]):
+            raise ValueError(
+                f"{type(encoder).__name__} gives no attention of each subword over the whole input; use another "
+                "encoder, or a model without localized context (`localized_context=False`)"
+            )
+        return output.last_hidden_state, at_least_float32(weights[windows, :, positions])
+    sink: dict[str, Any] = {}
+    hidden = encoder(ids, attention_mask=mask, attention_sink=sink).last_hidden_state
+    lost = hidden.requires_grad and not sink["query"].requires_grad
+    if lost and any(getattr(module, "gradient_checkpointing", False) for module in encoder.modules()):
+        raise ValueError("reentrant gradient checkpointing loses the attention's gradient; set `use_reentrant=False`")
+    return hidden, _rows(sink, windows, positions)
+
+
+def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
+    """Soft-maxed rows of query times key; the rows of one window share a product."""
+    query, key, mask = sink["query"], sink["key"], sink["mask"]  # [windows, heads, length, width]
+    key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)  # where several heads share a key
+    counts = torch.bincount(windows, minlength=len(query))
+    _, slots = positions_in_segments(counts)
+    table = positions.new_zeros(len(query), int(counts.max()) if len(windows) else 0)  # [windows, most rows]
+    table[windows, slots] = positions
+    chosen = query.gather(2, table[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3]))
+    with torch.autocast(query.device.type, enabled=False):
+        # In half precision the products would lose what the softmax then magnifies.
+        products = at_least_float32(chosen) @ at_least_float32(key).transpose(2, 3)
+        scores = products * sink["scaling"]  # [windows, heads, most rows, length]
+    if mask is not None:
+        if mask.shape[2] > 1:  # one row per query
+            mask = mask.gather(2, table[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3]))
+        scores = scores.masked_fill(~mask, float("-inf"))
+    elif sink["causal"]:
+        behind = torch.arange(key.shape[2], device=key.device) > table[:, :, None]  # [windows, most rows, length]
+        scores = scores.masked_fill(behind[:, None], float("-inf"))
+    weights = torch.nn.functional.dropout(scores.softmax(3), sink["dropout"], training=sink["dropout"] > 0)
+    return weights.transpose(1, 2)[windows, slots]  # [rows, heads, length]

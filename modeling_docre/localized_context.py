@@ -1,0 +1,140 @@
+"""Localized context pooling: the part of a document that both entities of a pair attend to (ATLOP section 5).
+
+For entities s and o with attention A_s and A_o over the document, the context is the mean of the hidden states under
+the weights `A_s * A_o`, averaged over heads and normalised. It is the same for both orders of a pair.
+
+The weights of all pairs of a block of entities are one batched product of the attention with itself, one small matrix
+per subword; no tensor of size [pairs, heads, subwords] or [pairs, subwords, hidden] exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .ragged import segment_sum
+
+EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
+# Weights that exist at once: bounds the memory of documents with hundreds of entities.
+BLOCK_WEIGHTS = 2**23
+# The evidence of a pair is the fewest sentences that hold more than this share of the weight that lies on sentences.
+EVIDENCE_SHARE = 0.5
+
+
+class AttendedText(NamedTuple):
+    """The text of a batch, and what its entities attend to.
+
+    `hidden` [subwords, hidden]; `attention` [entities, heads, longest document]; `document_lengths` [documents] int64;
+    `documents` [entities] int64, ascending; `sentences` [subwords] int64, -1 outside of sentences, or None where
+    nobody asks for evidence.
+    """
+
+    hidden: Tensor
+    attention: Tensor
+    document_lengths: Tensor
+    documents: Tensor
+    sentences: Tensor | None
+
+
+class Evidence(NamedTuple):
+    """Sentences that hold most of a pair's context: the `pair` [items], its `sentence` [items], its `weight` [items].
+
+    A weight is the sentence's share of the whole context, to which start and end tokens belong too.
+    """
+
+    pair: Tensor
+    sentence: Tensor
+    weight: Tensor
+
+
+class Block(NamedTuple):
+    """Pairs of one document whose first entity lies in a run of entities.
+
+    `subwords` are the document's, `firsts` the run of entities, `seconds` those that can be second; `rows` is where the
+    block's pairs stand in the list of pairs.
+    """
+
+    subwords: slice
+    firsts: slice
+    seconds: slice
+    rows: slice
+
+
+def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
+    """Each pair once, whatever its order.
+
+    Args:
+        pairs: [pairs, 2], int64 entity indices.
+        entities: number of entities.
+
+    Returns:
+        [unordered, 2] int64, smaller index first, ascending; and the position in it of each pair, [pairs] int64.
+    """
+    smaller, larger = pairs.amin(1), pairs.amax(1)
+    keys, index = torch.unique(smaller * entities + larger, return_inverse=True)
+    return torch.stack([torch.div(keys, max(entities, 1), rounding_mode="floor"), keys % max(entities, 1)], 1), index
+
+
+def blocks(text: AttendedText, pairs: Tensor) -> list[Block]:
+    """Cut pairs into blocks of bounded memory.
+
+    Args:
+        text: the batch.
+        pairs: [unordered, 2], as `unordered_pairs` lists them.
+    """
+    lengths = text.document_lengths.tolist()
+    counts = torch.bincount(text.documents, minlength=len(lengths)).tolist()
+    ends = torch.bincount(pairs[:, 0], minlength=sum(counts)).cumsum(0).tolist()  # pairs up to each first entity
+    found, subword, entity = [], 0, 0
+    for length, count in zip(lengths, counts, strict=True):
+        last = entity + count
+        step = max(1, BLOCK_WEIGHTS // max(length * count, 1))
+        for first in range(entity, last, step):
+            stop = min(first + step, last)
+            rows = slice(ends[first - 1] if first else 0, ends[stop - 1])
+            if rows.start < rows.stop:
+                found.append(Block(slice(subword, subword + length), slice(first, stop), slice(first, last), rows))
+        subword, entity = subword + length, last
+    return found
+
+
+def pool_block(text: AttendedText, pairs: Tensor, block: Block) -> tuple[Tensor, Tensor]:
+    """Contexts [block's pairs, hidden] of a block, and their weights [subwords of the document, block's pairs]."""
+    length, heads = block.subwords.stop - block.subwords.start, text.attention.shape[1]
+    firsts = text.attention[block.firsts, :, :length].permute(2, 0, 1)  # [subwords, firsts, heads]
+    seconds = text.attention[block.seconds, :, :length].permute(2, 1, 0)  # [subwords, heads, seconds]
+    with torch.autocast(firsts.device.type, enabled=False):
+        table = torch.bmm(firsts, seconds).flatten(1) / heads  # [subwords, firsts * seconds]
+        first, second = (pairs[block.rows] - block.firsts.start).unbind(1)
+        weights = table.index_select(1, first * seconds.shape[2] + second)  # [subwords, pairs]
+        weights = weights / (weights.sum(0) + EPSILON)
+        return weights.T @ text.hidden[block.subwords].to(weights.dtype), weights
+
+
+def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence:
+    """The sentences that hold most of the weight [subwords, pairs] of each pair of a block."""
+    assert text.sentences is not None
+    sentences = text.sentences[block.subwords]
+    inside = sentences >= 0
+    count = int(sentences.max()) + 1
+    shares = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
+    ranked, order = shares.sort(dim=1, descending=True, stable=True)
+    before = ranked.cumsum(1) - ranked
+    needed = (before <= EVIDENCE_SHARE * shares.sum(1, keepdim=True)) & (ranked > 0)
+    pair, rank = needed.nonzero(as_tuple=True)
+    return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank])
+
+
+def runs(found: Sequence[Block], limit: int) -> Iterator[list[Block]]:
+    """Consecutive blocks that hold at most `limit` pairs together (a larger single block stays whole)."""
+    run: list[Block] = []
+    for block in found:
+        if run and block.rows.stop - run[0].rows.start > limit:
+            yield run
+            run = []
+        run.append(block)
+    if run:
+        yield run

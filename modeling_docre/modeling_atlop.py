@@ -1,0 +1,205 @@
+"""ATLOP: document-level relation extraction with adaptive thresholding and localized context pooling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import initialization as init
+
+from .candidates import Entities, Spans
+from .configuration_docre import AtlopConfig
+from .entities import pool_entities
+from .heads import ConcatLinear, GroupedBilinear
+from .localized_context import AttendedText, Block, Evidence, blocks, find_evidence, pool_block, runs, unordered_pairs
+from .losses import adaptive_threshold_loss, binary_loss
+from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .ragged import at_least_float32, in_chunks, positions_in_segments, segment_mean, segment_starts
+
+# Pairs classified at once; with more, a training step computes each run of them again in its backward pass.
+PAIR_CHUNK = 16_384
+
+
+class AtlopModel(DocREPreTrainedModel):
+    """Relations between given entities of a document (Zhou et al., AAAI 2021).
+
+    Mentions stand between markers; a mention is the hidden state of its first marker, an entity the logsumexp of its
+    mentions (section 3.1). Each pair adds the localized context that both its entities attend to (section 5), and a
+    grouped bilinear layer scores its relation types and a threshold class (section 3.2). A type holds if it scores
+    above the threshold class (section 4).
+
+    Deviations from the paper and its release, exact rewrites apart:
+
+    - Documents of any length are read in as many windows as they need; the release cuts them after 1,024 pieces and
+      drops the mentions beyond. Where two windows suffice, hidden states and attention are merged as there. For
+      RoBERTa a window ends in one `</s>`, as the document does; the release appends two.
+    - Entities that no window holds together, in documents of three windows or more, have no context in common: it is
+      zero, and there is no evidence. A larger `window_overlap` brings more of them together.
+    - A word without pieces (blank or unmapped characters) becomes one unknown token; the release leaves it out.
+    - The context averages over the heads and has 1e-5 in its denominator, as the release; the paper sums.
+    - Of a duplicated gold relation nothing counts twice.
+    - With `loss="bce"` the threshold class is not trained; `threshold="adaptive"` then compares with it all the same
+      (Table 5, AT loss).
+    - Without markers and with localized context (no row of the paper), a mention's attention is the mean over its
+      subwords.
+    """
+
+    config_class = AtlopConfig
+    training_defaults: ClassVar[dict[str, Any]] = {
+        "head_learning_rate": 1e-4,
+        "weight_decay": 0.0,
+        "warmup_steps": 0.06,
+        "adam_epsilon": 1e-6,
+        "num_train_epochs": 30.0,
+        "per_device_train_batch_size": 4,
+        "negatives_relation": -1,
+    }
+
+    def __init__(self, config: AtlopConfig):
+        super().__init__(config)
+        if not config.relation_types:
+            raise ValueError("the configuration's relation_types is empty; give the list of labels to predict")
+        parts = [config.encoder_config.hidden_size] * (1 + config.localized_context)
+        self.encoder = self.new_encoder()
+        self.head_extractor = ConcatLinear(parts, config.pair_size)
+        self.tail_extractor = ConcatLinear(parts, config.pair_size)
+        self.bilinear = GroupedBilinear(config.pair_size, config.bilinear_groups, 1 + len(config.relation_types))
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """The layers start as torch's linear layers do, as in the release."""
+        if isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            init.uniform_(module.weight, -bound, bound)
+            init.uniform_(module.bias, -bound, bound)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        document_lengths: Tensor,
+        spans: dict[str, Tensor],
+        entities: dict[str, Tensor],
+        relations: dict[str, Tensor],
+        special_lengths: Tensor | None = None,
+        subword_sentences: Tensor | None = None,
+    ) -> DocREOutput:
+        """Score the entity pairs of a batch; all lists are flat over the batch.
+
+        Args:
+            input_ids: [subwords] int64, the documents end to end.
+            document_lengths: [documents] int64, subwords per document.
+            spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
+            entities: the fields of `Entities`.
+            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types].
+            special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
+            subword_sentences: [subwords] int64, the sentence of each subword, -1 outside of sentences; where given,
+                each pair's evidence is told.
+
+        Returns:
+            `relation_logits` [pairs, relation types]; with labels the loss, with sentences the evidence.
+        """
+        known, pairs = Entities(**entities), relations["pairs"]
+        hidden, mentions, attention = self._read(input_ids, document_lengths, special_lengths, Spans(**spans))
+        entity_vectors = pool_entities(at_least_float32(mentions), known, self.config.mention_pool).to(hidden.dtype)
+        if attention is None:
+            logits = in_chunks(lambda rows: self._score_pairs(entity_vectors, pairs[rows]), len(pairs), PAIR_CHUNK)
+            evidence = None
+        else:
+            entity_attention = pool_entities(attention, known, "mean")  # [entities, heads, longest document]
+            text = AttendedText(hidden, entity_attention, document_lengths, known.document, subword_sentences)
+            logits, evidence = self._score_pairs_in_context(entity_vectors, pairs, text)
+
+        result: dict[str, Any] = {"pairs": pairs, "relation_logits": logits[:, 1:]}
+        if self.config.threshold == "adaptive":
+            result["relation_logits"] = logits[:, 1:] - logits[:, :1]
+        result |= {"entity_members": known.members, "entity_sizes": known.sizes, "entity_documents": known.document}
+        if evidence is not None:
+            result |= {f"evidence_{name}": values for name, values in evidence._asdict().items()}
+        if "labels" in relations:
+            labels = relations["labels"]
+            at = self.config.loss == "at"
+            loss = adaptive_threshold_loss(logits, labels) if at else binary_loss(logits[:, 1:], labels)
+            result |= {"loss": loss, "losses": {"relation": loss}}
+        return DocREOutput(**result)
+
+    def _read(
+        self, input_ids: Tensor, document_lengths: Tensor, special_lengths: Tensor | None, spans: Spans
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Hidden states [subwords, hidden], mention vectors [mentions, hidden], and the mentions' attention rows."""
+        start, end = spans.subword_range.unbind(1)
+        owner, offset = positions_in_segments(end - start)
+        queries = start[owner] + offset  # one per marker, or all subwords of the mentions
+        asked = queries if self.config.localized_context else None
+        hidden, attention = self.encoder(input_ids, document_lengths, special_lengths, asked)
+        if attention is not None:
+            attention = segment_mean(attention, owner, len(start))
+        return hidden, segment_mean(hidden[queries], owner, len(start)), attention
+
+    def _score_pairs(
+        self, entity_vectors: Tensor, pairs: Tensor, contexts: Tensor | None = None, index: Tensor | None = None
+    ) -> Tensor:
+        """Logits [pairs, 1 + types], the threshold class first; contexts [contexts, hidden] by index [pairs]."""
+        head, tail = pairs.unbind(1)
+        context = [] if contexts is None or index is None else [(contexts, index)]
+        head_vectors = torch.tanh(self.head_extractor((entity_vectors, head), *context))  # [pairs, pair size]
+        tail_vectors = torch.tanh(self.tail_extractor((entity_vectors, tail), *context))
+        return self.bilinear(head_vectors, tail_vectors)
+
+    def _score_pairs_in_context(
+        self, entity_vectors: Tensor, pairs: Tensor, text: AttendedText
+    ) -> tuple[Tensor, Evidence | None]:
+        """Logits [pairs, 1 + types] and, where sentences are known, the evidence of each pair."""
+        unordered, index = unordered_pairs(pairs, len(entity_vectors))
+        index, order = index.sort(stable=True)  # both orders of a pair together
+        found = list(runs(blocks(text, unordered), PAIR_CHUNK // 2))
+        again = torch.is_grad_enabled() and len(found) > 1
+        logits: list[Tensor] = []
+        evidence: list[Evidence] = []
+        for run in found:
+            first, stop = run[0].rows.start, run[-1].rows.stop
+            rows = slice(*torch.searchsorted(index, torch.tensor([first, stop], device=index.device)).tolist())
+            here = pairs[order[rows]], index[rows] - first
+            arguments = (entity_vectors, *here, text, unordered, run)
+            told = (
+                checkpoint(self._score_run, *arguments, use_reentrant=False) if again else self._score_run(*arguments)
+            )
+            logits.append(told[0])
+            evidence += told[1]
+        if not logits:
+            return self._score_pairs(entity_vectors, pairs, text.hidden[:0], index), None
+        return torch.cat(logits)[order.argsort()], _spread(evidence, index, order, len(unordered))
+
+    def _score_run(
+        self,
+        entity_vectors: Tensor,
+        pairs: Tensor,
+        index: Tensor,
+        text: AttendedText,
+        unordered: Tensor,
+        run: Sequence[Block],
+    ) -> tuple[Tensor, list[Evidence]]:
+        """Logits of the pairs of some blocks, and the evidence of the unordered pairs."""
+        contexts, evidence = [], []
+        for block in run:
+            context, weights = pool_block(text, unordered, block)
+            contexts.append(context.to(entity_vectors.dtype))
+            if text.sentences is not None:
+                evidence.append(find_evidence(text, block, weights))
+        return self._score_pairs(entity_vectors, pairs, torch.cat(contexts), index), evidence
+
+
+def _spread(evidence: Sequence[Evidence], index: Tensor, order: Tensor, count: int) -> Evidence | None:
+    """The evidence of `count` unordered pairs as that of all pairs, ascending; both orders of a pair share it."""
+    if not evidence:
+        return None
+    pair, sentence, weight = (torch.cat(values) for values in zip(*evidence, strict=True))
+    counts = torch.bincount(pair, minlength=count)
+    place = index[order.argsort()]  # the unordered pair of each pair
+    owner, number = positions_in_segments(counts[place])
+    item = segment_starts(counts)[place[owner]] + number
+    return Evidence(owner, sentence[item], weight[item])

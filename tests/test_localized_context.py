@@ -1,0 +1,233 @@
+"""Localized context pooling against the formula of each pair, and evidence against all sets of sentences."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from modeling_docre import localized_context
+from modeling_docre.localized_context import AttendedText, blocks, find_evidence, pool_block, runs, unordered_pairs
+
+HEADS, HIDDEN = 3, 5
+DOCUMENTS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 5)), min_size=1, max_size=4)
+BLOCK_SIZES = st.sampled_from([1, 7, 20, 60, 2**23])
+
+
+def attended(documents: list[tuple[int, int]], seed: int = 0) -> AttendedText:
+    """Random text of documents from (subwords, entities); attention is zero beyond the end of a document."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor([length for length, _ in documents])
+    owners = torch.arange(len(documents)).repeat_interleave(torch.tensor([count for _, count in documents]))
+    attention = torch.rand(len(owners), HEADS, int(lengths.max()), generator=generator).double()
+    inside = torch.arange(int(lengths.max())) < lengths[owners][:, None]  # [entities, longest]
+    attention = attention * inside[:, None]
+    attention = attention / attention.sum(2, keepdim=True)
+    hidden = torch.randn(int(lengths.sum()), HIDDEN, generator=generator).double()
+    sentences = torch.cat([_sentences(length, generator) for length in lengths.tolist()])
+    return AttendedText(hidden, attention, lengths, owners, sentences)
+
+
+def _sentences(length: int, generator: torch.Generator) -> torch.Tensor:
+    """Ascending sentence numbers between two tokens that are in none (one or two of them in short documents)."""
+    steps = torch.randint(0, 2, (length,), generator=generator)
+    sentences = steps.cumsum(0) - steps[0]
+    sentences[0] = sentences[-1] = -1
+    return sentences
+
+
+def all_pairs(text: AttendedText, seed: int, share: float) -> torch.Tensor:
+    """Some of the ordered pairs within documents, in any order."""
+    owners = text.documents.tolist()
+    pairs = [pair for pair in permutations(range(len(owners)), 2) if owners[pair[0]] == owners[pair[1]]]
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(pairs), generator=generator)[: round(share * len(pairs))]
+    return torch.tensor(pairs, dtype=torch.int64).view(-1, 2)[order]
+
+
+def literal_weights(text: AttendedText, head: int, tail: int) -> tuple[torch.Tensor, int]:
+    """The weights of a pair over the subwords of its document, and where the document begins."""
+    document = int(text.documents[head])
+    length = int(text.document_lengths[document])
+    product = torch.stack([text.attention[head, n, :length] * text.attention[tail, n, :length] for n in range(HEADS)])
+    mean = product.sum(0) / HEADS
+    return mean / (mean.sum() + 1e-5), int(text.document_lengths[:document].sum())
+
+
+def contexts(text: AttendedText, pairs: torch.Tensor) -> torch.Tensor:
+    """The contexts of ordered pairs, block by block."""
+    unordered, index = unordered_pairs(pairs, len(text.documents))
+    parts = [pool_block(text, unordered, block)[0] for block in blocks(text, unordered)]
+    return torch.cat([*parts, text.hidden[:0]])[index]
+
+
+@given(DOCUMENTS, st.integers(0, 10**6), st.floats(0, 1), BLOCK_SIZES)
+@settings(max_examples=120, deadline=None)
+def test_contexts_are_those_of_each_pair_whatever_the_blocks(documents, seed, share, block_size):
+    text = attended(documents, seed)
+    pairs = all_pairs(text, seed, share)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
+        found = contexts(text, pairs)
+    assert found.shape == (len(pairs), HIDDEN)
+    for (head, tail), context in zip(pairs.tolist(), found, strict=True):
+        weights, start = literal_weights(text, head, tail)
+        assert torch.allclose(context, weights @ text.hidden[start : start + len(weights)], atol=1e-12)
+
+
+def test_both_orders_of_a_pair_share_the_context():
+    text = attended([(9, 4)])
+    pairs = torch.tensor([[0, 3], [3, 0], [1, 2], [2, 1]])
+    found = contexts(text, pairs)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[2], found[3])
+    assert not torch.allclose(found[0], found[2], atol=1e-3)
+
+
+@given(DOCUMENTS, st.integers(0, 10**6), st.floats(0, 1))
+@settings(max_examples=80, deadline=None)
+def test_unordered_pairs_are_each_pair_once(documents, seed, share):
+    text = attended(documents, seed)
+    pairs = all_pairs(text, seed, share)
+    pairs = torch.cat([pairs, pairs[:2]])  # some twice
+    unordered, index = unordered_pairs(pairs, len(text.documents))
+    expected = sorted({(min(pair), max(pair)) for pair in pairs.tolist()})
+    assert [tuple(pair) for pair in unordered.tolist()] == expected
+    assert unordered[index].tolist() == pairs.sort(1).values.tolist()
+
+
+@given(DOCUMENTS, st.integers(0, 10**6), BLOCK_SIZES)
+@settings(max_examples=80, deadline=None)
+def test_blocks_cut_all_pairs_within_their_bounds(documents, seed, block_size):
+    text = attended(documents, seed)
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7), len(text.documents))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
+        found = blocks(text, unordered)
+    rows = [row for block in found for row in range(block.rows.start, block.rows.stop)]
+    assert rows == list(range(len(unordered)))
+    for block in found:
+        pairs = unordered[block.rows]
+        assert ((pairs[:, 0] >= block.firsts.start) & (pairs[:, 0] < block.firsts.stop)).all()
+        assert ((pairs >= block.seconds.start) & (pairs < block.seconds.stop)).all()
+        size = (block.subwords.stop - block.subwords.start) * (block.seconds.stop - block.seconds.start)
+        firsts = block.firsts.stop - block.firsts.start
+        assert firsts == 1 or firsts * size <= block_size
+
+
+@given(DOCUMENTS, st.integers(0, 10**6), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_runs_hold_all_blocks_in_order(documents, seed, limit):
+    text = attended(documents, seed)
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 1.0), len(text.documents))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localized_context, "BLOCK_WEIGHTS", 1)
+        found = blocks(text, unordered)
+    parts = list(runs(found, limit))
+    assert [block for part in parts for block in part] == found
+    for part in parts:
+        assert len(part) == 1 or part[-1].rows.stop - part[0].rows.start <= limit
+
+
+def test_nobody_attends_to_a_common_place():
+    """Without common attention the denominator keeps the context at zero."""
+    text = attended([(4, 2)])
+    attention = torch.zeros(2, HEADS, 4).double()
+    attention[0, :, 0] = attention[1, :, 3] = 1
+    assert not contexts(text._replace(attention=attention), torch.tensor([[0, 1]])).any()
+
+
+def test_gradients_reach_hidden_states_and_attention():
+    text = attended([(6, 3), (4, 2)])
+    pairs, pull = torch.tensor([[0, 1], [2, 0], [1, 0], [4, 3]]), torch.randn(4, HIDDEN).double()
+    leaves = [value.clone().requires_grad_() for value in (text.hidden, text.attention) * 2]
+    (contexts(text._replace(hidden=leaves[0], attention=leaves[1]), pairs) * pull).sum().backward()
+    twin, expected = text._replace(hidden=leaves[2], attention=leaves[3]), []
+    for head, tail in pairs.tolist():
+        weights, start = literal_weights(twin, head, tail)
+        expected.append(weights @ twin.hidden[start : start + len(weights)])
+    (torch.stack(expected) * pull).sum().backward()
+    assert torch.allclose(leaves[0].grad, leaves[2].grad, atol=1e-12)
+    assert torch.allclose(leaves[1].grad, leaves[3].grad, atol=1e-12)
+
+
+class Watch(TorchDispatchMode):
+    """Notes the largest tensor that any operation makes."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(value, torch.Tensor):
+                self.largest = max(self.largest, value.numel())
+        return result
+
+
+def test_no_tensor_of_pairs_by_heads_or_by_width_over_the_subwords_is_made():
+    entities, heads, length, width = 20, 12, 100, 64
+    attention = torch.rand(entities, heads, length)
+    text = AttendedText(
+        torch.randn(length, width), attention, torch.tensor([length]), torch.zeros(entities, dtype=torch.int64), None
+    )
+    pairs = torch.tensor(list(combinations(range(entities), 2)))
+    with Watch() as watch:
+        contexts(text, pairs)
+    assert watch.largest <= entities**2 * length < len(pairs) * heads * length < len(pairs) * width * length
+
+
+# --- evidence ------------------------------------------------------------------------------------------------------
+
+
+@given(DOCUMENTS, st.integers(0, 10**6), BLOCK_SIZES)
+@settings(max_examples=120, deadline=None)
+def test_evidence_is_the_fewest_sentences_with_more_than_half_of_the_weight(documents, seed, block_size):
+    text = attended(documents, seed)
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 1.0), len(text.documents))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
+        parts = [find_evidence(text, block, pool_block(text, unordered, block)[1]) for block in blocks(text, unordered)]
+    pair, sentence, weight = (torch.cat(values).tolist() for values in zip(*parts, strict=True)) if parts else [[]] * 3
+    assert pair == sorted(pair)
+    for number, (head, tail) in enumerate(unordered.tolist()):
+        found = [(s, w) for p, s, w in zip(pair, sentence, weight, strict=True) if p == number]
+        weights, start = literal_weights(text, head, tail)
+        shares: dict[int, float] = {}
+        for place, value in enumerate(weights.tolist()):
+            if (owner := int(text.sentences[start + place])) >= 0:
+                shares[owner] = shares.get(owner, 0.0) + value
+        assert {s for s, _ in found} == fewest(shares)
+        assert [w for _, w in found] == sorted((w for _, w in found), reverse=True)
+        for owner, value in found:
+            assert value == pytest.approx(shares[owner], abs=1e-12)
+
+
+def fewest(shares: dict[int, float]) -> set[int]:
+    """The smallest set of sentences with more than half of the weight; of equally small ones the heaviest."""
+    for size in range(1, len(shares) + 1):
+        best = max(combinations(shares, size), key=lambda chosen: sum(shares[owner] for owner in chosen))
+        if sum(shares[owner] for owner in best) > sum(shares.values()) / 2:
+            return set(best)
+    return set()
+
+
+def test_a_pair_that_attends_to_start_and_end_tokens_only_has_no_evidence():
+    text = attended([(4, 2)])._replace(sentences=torch.tensor([-1, 0, 0, -1]))
+    attention = torch.zeros(2, HEADS, 4).double()
+    attention[:, :, 0] = 1
+    text = text._replace(attention=attention)
+    [block] = blocks(text, torch.tensor([[0, 1]]))
+    evidence = find_evidence(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1])
+    assert [len(values) for values in evidence] == [0, 0, 0]
+
+
+def test_a_half_is_not_more_than_half():
+    text = attended([(4, 2)])._replace(sentences=torch.tensor([-1, 0, 1, -1]))
+    attention = torch.full((2, HEADS, 4), 0.25).double()
+    text = text._replace(attention=attention)
+    [block] = blocks(text, torch.tensor([[0, 1]]))
+    evidence = find_evidence(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1])
+    assert evidence.sentence.tolist() == [0, 1] and evidence.pair.tolist() == [0, 0]
