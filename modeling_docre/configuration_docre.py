@@ -112,6 +112,16 @@ class DocREConfig(PreTrainedConfig):
             kwargs.pop("custom_pipelines", None)
         super().__post_init__(**kwargs)
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """A configuration from its dict form; options among `kwargs` replace those of the dict before all are checked.
+
+        An `encoder_config` among them only replaces what it names, as in other nested configurations.
+        """
+        own = set(cls.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__) - {"encoder_config"}
+        given = {name: kwargs.pop(name) for name in own & set(kwargs)}
+        return super().from_dict({**config_dict, **given}, **kwargs)
+
     def to_dict(self) -> dict[str, Any]:
         """The options as they are saved: the name of the encoder stays only where others can follow it."""
         output = super().to_dict()

@@ -109,7 +109,18 @@ def _exceeds(relation: Relation, limits: Mapping[str, np.float32], config: DocRE
 
 
 def _facts(document: Document) -> set[tuple[int, int, str]]:
-    return {(relation.head, relation.tail, relation.type) for relation in document.relations}
+    """The relations that count, in the order of their candidates where a corpus names candidates (as docre_f1 does)."""
+    facts = {(relation.head, relation.tail, relation.type) for relation in document.relations}
+    if document.candidates is None:
+        return facts
+    scored: dict[tuple[int, int], bool] = {}
+    for item in document.candidates:
+        scored.setdefault((item.head, item.tail), item.scored)
+    turned = {
+        (tail, head, kind) if (tail, head) in scored and (head, tail) not in scored else (head, tail, kind)
+        for head, tail, kind in facts
+    }
+    return {fact for fact in turned if scored.get(fact[:2], True)}
 
 
 def _counts(

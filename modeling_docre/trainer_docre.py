@@ -23,7 +23,7 @@ from .inference import Predictor
 from .modeling_docre import DocREPreTrainedModel
 from .sampling import SamplingArguments, TrainingExamples
 from .setup_metric import metric_folder
-from .thresholds import fit_relation_thresholds, relation_grid
+from .thresholds import fit_relation_thresholds, relation_grid, thresholds_of
 
 
 @dataclass
@@ -199,6 +199,14 @@ class DocRETrainer(Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _load_best_model(self) -> None:
+        """Go back to the best checkpoint: its weights and the thresholds that were fitted for them."""
+        super()._load_best_model()
+        config = self.model.config
+        saved = type(config).from_pretrained(self.state.best_model_checkpoint)
+        for name, value in thresholds_of(saved).items():
+            setattr(config, name, value)
 
     def save_predictions(self, predictions: Sequence[Document], scores: Mapping[str, Any], folder: str | Path) -> None:
         """Write predicted documents and their scores to `predictions.json` and `scores.json`.

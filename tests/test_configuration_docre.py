@@ -339,7 +339,6 @@ def test_a_threshold_of_each_class_is_its_own_list():
     assert second.relation_thresholds == [0.5, 0.5, 0.5]
 
 
-@pytest.mark.xfail(strict=True, reason="options that replace those of a file are not checked")
 @pytest.mark.parametrize("options", [{"threshold": "global"}, {"top_k": -2}, {"bilinear_groups": 7}], ids=str)
 def test_options_that_replace_those_of_a_file_are_checked(options, tmp_path):
     AtlopConfig(relation_types=RELATION_TYPES).save_pretrained(tmp_path)
@@ -347,7 +346,6 @@ def test_options_that_replace_those_of_a_file_are_checked(options, tmp_path):
         AtlopConfig.from_pretrained(tmp_path, **options)
 
 
-@pytest.mark.xfail(strict=True, reason="relation_thresholds stays empty where the file was of another threshold")
 def test_a_threshold_per_class_may_replace_that_of_a_file(tmp_path):
     AtlopConfig(relation_types=RELATION_TYPES).save_pretrained(tmp_path)
     loaded = AtlopConfig.from_pretrained(tmp_path, loss="bce", threshold="per_class")

@@ -241,7 +241,6 @@ def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_p
     assert len(seen) > 1
 
 
-@pytest.mark.xfail(strict=True, reason="the best weights are loaded, the thresholds stay those of the last evaluation")
 def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = iter([0.2, 0.8])
 
