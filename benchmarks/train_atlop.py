@@ -35,7 +35,7 @@ SERIES = Series(
         "10": _run(f"--num_train_epochs 10 {COMMON} 1"),
         "6-no-localized-context": _run(f"--num_train_epochs 6 {COMMON} 1 --localized_context false"),
         "6-no-adaptive-threshold": _run(f"--num_train_epochs 6 {COMMON} 1 --loss bce --threshold global"),
-        "cdr-10": Run("atlop_cdr_minilm", f"--num_train_epochs 10 {COMMON} 1", "cdr"),
+        "cdr-6": Run("atlop_cdr_minilm", f"--num_train_epochs 6 {COMMON} 1", "cdr"),
     },
     (*(score for scores in LEVELS.values() for score in scores), "ign_precision", "intra_support", "inter_support"),
     LEVELS,
