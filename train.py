@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gzip
 import json
 import logging
 import sys
@@ -68,8 +69,8 @@ class DataArguments(CorpusArguments):
     """Which documents are read, and what is done with them beside training.
 
     Args:
-        train_facts: JSON file of (head name, tail name, relation type) triples, for Ign F1; absent, the facts of the
-            training documents count.
+        train_facts: JSON file (plain or `.gz`) of (head name, tail name, relation type) triples, for Ign F1; absent,
+            the facts of the training documents count.
         early_stopping_patience: stop after this many evaluations without improvement.
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
@@ -124,6 +125,8 @@ def parse_arguments(
     groups = (ModelArguments, DataArguments, DocRETrainingArguments, options)
     parser = HfArgumentParser(groups, allow_abbrev=False, description=__doc__)
     parser.set_defaults(**SYSTEMS[system].training_defaults)
+    if SYSTEMS[system].mixed_precision and not any(text.startswith("--use_cpu") for text in arguments):
+        parser.set_defaults(**precision_of_the_device())
     for action in parser._actions:  # argparse shows the default of an option only beside a text
         action.help = action.help or "(default: %(default)s)"
     known = [item.name for group in groups for item in dataclasses.fields(group) if item.init]
@@ -138,6 +141,13 @@ def parse_arguments(
     flags = [text.partition("=")[0].replace("-", "_") for text in arguments if text.startswith("--")]
     given = {flag[2:].removeprefix("no_") for flag in flags}
     return (*parsed, {name: value for name, value in vars(chosen).items() if name in given})
+
+
+def precision_of_the_device() -> dict[str, bool]:
+    """The training argument for mixed precision on this machine's GPU; none where there is no GPU."""
+    if not torch.cuda.is_available():
+        return {}
+    return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
 
 
 def _read_recipe(file: str) -> dict[str, Any]:
@@ -244,7 +254,7 @@ def build_trainer(
             "there are no validation documents; give some, or train without evaluation by --eval_strategy no "
             "--load_best_model_at_end false"
         )
-    facts = json.loads(Path(data.train_facts).read_text()) if data.train_facts else documents or None
+    facts = _read_facts(data.train_facts) if data.train_facts else documents or None
     return DocRETrainer(
         model,
         training,
@@ -254,6 +264,12 @@ def build_trainer(
         processing_class=tokenizer,
         callbacks=[EarlyStoppingCallback(data.early_stopping_patience)] if data.early_stopping_patience else [],
     )
+
+
+def _read_facts(file: str) -> Any:
+    """The facts of a JSON file, plain or `.gz`."""
+    content = Path(file).read_bytes()
+    return json.loads(gzip.decompress(content) if file.endswith(".gz") else content)
 
 
 def last_checkpoint(folder: str) -> str | None:

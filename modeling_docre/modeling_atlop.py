@@ -59,6 +59,8 @@ class AtlopModel(DocREPreTrainedModel):
         "negatives_relation": -1,
     }
 
+    mixed_precision = True
+
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
         if not config.relation_types:

@@ -64,10 +64,12 @@ class DocREPreTrainedModel(PreTrainedModel):
     """Base class of all systems.
 
     `from_encoder` starts a model from a pre-trained text encoder, `from_pretrained` loads a trained one. A system's
-    `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`.
+    `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`;
+    `mixed_precision` tells whether the paper trains in half precision where the device has it.
     """
 
     training_defaults: ClassVar[dict[str, Any]] = {}
+    mixed_precision: ClassVar[bool] = False
 
     config_class = DocREConfig
     base_model_prefix = "docre"
