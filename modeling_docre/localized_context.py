@@ -42,7 +42,8 @@ class AttendedText(NamedTuple):
 class Evidence(NamedTuple):
     """Sentences that hold most of a pair's context: the `pair` [items], its `sentence` [items], its `weight` [items].
 
-    A weight is the sentence's share of the whole context, to which start and end tokens belong too.
+    A weight is the sentence's share of the context's weight that lies on sentences: start and end tokens take most of
+    the attention of many encoders, and say nothing.
     """
 
     pair: Tensor
@@ -121,11 +122,11 @@ def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence
     inside = sentences >= 0
     count = int(sentences.max()) + 1
     shares = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
+    total = shares.sum(1, keepdim=True)
     ranked, order = shares.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
-    needed = (before <= EVIDENCE_SHARE * shares.sum(1, keepdim=True)) & (ranked > 0)
-    pair, rank = needed.nonzero(as_tuple=True)
-    return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank])
+    pair, rank = ((before <= EVIDENCE_SHARE * total) & (ranked > 0)).nonzero(as_tuple=True)
+    return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 
 def runs(found: Sequence[Block], limit: int) -> Iterator[list[Block]]:

@@ -36,7 +36,7 @@ class DocREOutput(ModelOutput):
             pair and the positions of its mentions inside their entities.
         mention_pair_share: [mention pairs], its share in the entity pair's vector.
         evidence_pair, evidence_sentence: [items] int64, entity pairs, ascending, and sentences that carried them.
-        evidence_weight: [items], the sentence's share of what carried the pair.
+        evidence_weight: [items], the sentence's share of what carried the pair in all sentences.
     """
 
     loss: Tensor | None = None

@@ -70,7 +70,7 @@ def assert_evidence(output: Any, shares: list[dict[int, float]]) -> None:
         sizes = [n for n in range(1, len(share) + 1) if sum(sorted(share.values())[-n:]) > half]
         assert len(found) == min(sizes, default=0)
         assert not found if half == 0 else sum(share[s] for s in found) > half
-    weights = [shares[p][s] for p, s in zip(pair, sentence, strict=True)]
+    weights = [shares[p][s] / sum(shares[p].values()) for p, s in zip(pair, sentence, strict=True)]
     assert output.evidence_weight.tolist() == pytest.approx(weights, abs=1e-9)
 
 
