@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from transformers import AutoConfig, AutoModel
 
-from .configuration_docre import AtlopConfig, DocREConfig, JerexConfig
+from .configuration_atlop import AtlopConfig
+from .configuration_docre import DocREConfig
+from .configuration_jerex import JerexConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor

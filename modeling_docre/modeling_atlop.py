@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import initialization as init
 
 from .candidates import Entities, Spans
-from .configuration_docre import AtlopConfig
+from .configuration_atlop import AtlopConfig
 from .entities import pool_entities
 from .heads import ConcatLinear, GroupedBilinear
 from .localized_context import AttendedText, Block, Evidence, blocks, find_evidence, pool_block, runs, unordered_pairs

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
-from .configuration_docre import JerexConfig
+from .configuration_jerex import JerexConfig
 from .coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
 from .entities import EntityClassifier, pool_entities
 from .losses import binary_loss, class_loss

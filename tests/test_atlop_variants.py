@@ -14,7 +14,7 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, build
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_atlop, tiny_encoder, tiny_encoder_config
 from transformers import AutoModel, BertConfig
 
-from modeling_docre.configuration_docre import AtlopConfig
+from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.modeling_atlop import AtlopModel
 
 DOCUMENTS = [ANNA, *ODD_DOCUMENTS, OTTO]

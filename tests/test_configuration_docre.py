@@ -8,7 +8,9 @@ import pytest
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from transformers import AutoConfig, BertConfig, RobertaConfig
 
-from modeling_docre.configuration_docre import AtlopConfig, DocREConfig, JerexConfig, RelationCut
+from modeling_docre.configuration_atlop import AtlopConfig
+from modeling_docre.configuration_docre import DocREConfig, RelationCut
+from modeling_docre.configuration_jerex import JerexConfig
 
 UNSORTED = ["zebra", "ant", "Mouse", "bee"]
 
@@ -42,7 +44,9 @@ def test_a_threshold_of_zero_is_a_threshold():
 def test_a_configuration_without_arguments_survives_the_file(config_class, tmp_path):
     config_class().save_pretrained(tmp_path)
     loaded = config_class.from_pretrained(tmp_path).to_dict()
-    assert loaded.pop("auto_map") == {"AutoConfig": f"configuration_docre.{config_class.__name__}"}
+    assert loaded.pop("auto_map") == {
+        "AutoConfig": f"{config_class.__module__.rpartition('.')[2]}.{config_class.__name__}"
+    }
     assert loaded == config_class().to_dict()
 
 

@@ -10,7 +10,8 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, featurize
 from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 
-from modeling_docre.configuration_docre import AtlopConfig, JerexConfig
+from modeling_docre.configuration_atlop import AtlopConfig
+from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.sampling import SamplingArguments, training_example
 

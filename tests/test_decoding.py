@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from samples import build
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 
-from modeling_docre.configuration_docre import AtlopConfig, JerexConfig, RelationCut
+from modeling_docre.configuration_atlop import AtlopConfig
+from modeling_docre.configuration_docre import RelationCut
+from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.decoding import decode, keep_relations
 from modeling_docre.documents import Candidate, Document, Entity, Mention, MentionPair, Relation
 

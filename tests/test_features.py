@@ -12,7 +12,7 @@ from samples import ANNA, ODD_DOCUMENTS, build, featurize
 from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
 
-from modeling_docre.configuration_docre import JerexConfig
+from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.documents import Candidate, DocumentError
 from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
 

@@ -16,7 +16,7 @@ PACKAGE = REPOSITORY / "modeling_docre"
 
 # A file imports only files of its own floor or of floors below.
 FLOORS = {
-    0: "configuration_docre documents",
+    0: "configuration_docre configuration_jerex configuration_atlop documents",
     1: "ragged losses heads candidates attention encoder localized_context mentions coreference entities relations",
     2: "features sampling decoding docred_format read_report record_files text graph_text",
     3: "modeling_docre data_collator inference setup_metric resources offline_encoder",

@@ -14,7 +14,7 @@ from tiny import RELATION_TYPES, tiny_encoder_config, tiny_tokenizer, vocabulary
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaTokenizer
 
-from modeling_docre.configuration_docre import AtlopConfig
+from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.documents import Document
 from modeling_docre.features import Features, Featurizer, mention_table
 

@@ -10,7 +10,7 @@ from samples import ANNA, OTTO, batch
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder, tiny_encoder_config, tiny_jerex
 from transformers import AutoModel, BertForMaskedLM, RobertaConfig, RobertaModel
 
-from modeling_docre.configuration_docre import JerexConfig
+from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.modeling_jerex import JerexModel
 

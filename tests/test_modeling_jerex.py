@@ -16,7 +16,7 @@ from transformers import BertConfig
 import modeling_docre.coreference as coreference
 import modeling_docre.relations as relations
 from modeling_docre.candidates import Entities, Spans, contexts, mention_pairs, span_candidates
-from modeling_docre.configuration_docre import JerexConfig
+from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.coreference import complete_linkage
 from modeling_docre.decoding import decode
 from modeling_docre.modeling_jerex import JerexModel

@@ -14,7 +14,8 @@ from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
 from torch.utils.data import DataLoader
 
-from modeling_docre.configuration_docre import AtlopConfig, JerexConfig
+from modeling_docre.configuration_atlop import AtlopConfig
+from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.documents import Candidate, Document, DocumentError
 from modeling_docre.features import Featurizer
 from modeling_docre.sampling import (

@@ -13,7 +13,7 @@ from literal_encoding import Window, eager_twin, encode_literally, literal_windo
 from tiny import RELATION_TYPES, tiny_encoder
 from transformers import AutoModel, BertConfig, BertModel
 
-from modeling_docre.configuration_docre import AtlopConfig
+from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.encoder import DocumentEncoder, window_layout
 
 LIMIT = 64
