@@ -30,7 +30,7 @@ class AtlopConfig(DocREConfig):
         relation_threshold: the score that a relation must exceed. With the adaptive threshold a score is
             sigmoid(logit of the type - logit of the threshold class), and 0.5 is its decision.
         relation_thresholds: for `"per_class"`, one threshold per relation type.
-        top_k: most classes that a pair may have, the threshold class included; 0 for no limit.
+        top_k: most relation types that a pair may have; 0 for no limit.
     """
 
     model_type = "docre-atlop"

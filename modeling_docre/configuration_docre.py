@@ -56,7 +56,7 @@ class RelationCut(NamedTuple):
     """Which relation types of an entity pair are kept.
 
     `threshold` is the least score, one number or one per relation type; with `strict` the score must be greater.
-    `top_k` keeps only the best types of a pair, where the score 0.5 takes a place too; 0 for no limit.
+    `top_k` keeps only the best types of a pair; 0 for no limit.
     """
 
     threshold: float | Sequence[float]

@@ -50,7 +50,8 @@ def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
 
     Args:
         logits: [pairs, types] float32; with an adaptive threshold what they exceed it by.
-        cut: the decision. Types as good as the last one that `top_k` admits are kept, too (ATLOP's release).
+        cut: the decision. Types as good as the last one that `top_k` admits are kept, too. In ATLOP's release the
+            threshold class takes one of these places; a type that exceeds it ranks before it, so that is the same.
 
     Returns:
         [pairs, types] bool.
@@ -59,9 +60,8 @@ def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
         kept = logits > torch.logit(torch.tensor(cut.threshold, dtype=torch.float64)).numpy()
     else:
         kept = _sigmoid(logits) >= np.asarray(cut.threshold, dtype=logits.dtype)
-    if 0 < cut.top_k <= logits.shape[1]:
-        ranked = np.concatenate([logits, np.zeros_like(logits[:, :1])], axis=1)
-        kept &= logits >= -np.partition(-ranked, cut.top_k - 1, axis=1)[:, cut.top_k - 1 : cut.top_k]
+    if 0 < cut.top_k < logits.shape[1]:
+        kept &= logits >= -np.partition(-logits, cut.top_k - 1, axis=1)[:, cut.top_k - 1 : cut.top_k]
     return kept
 
 
