@@ -86,6 +86,11 @@ class StageClock:
         @wraps(function)
         def run(*arguments: Any, **options: Any) -> Any:
             previous = self.switch(stage)
+            if previous not in (
+                REST,
+                stage,
+            ):  # inside another stage, whose backward computation goes on after this one's
+                arguments = tuple(self._mark(argument, previous) for argument in arguments)
             try:
                 return self._mark(function(*arguments, **options), stage)
             finally:
@@ -96,8 +101,11 @@ class StageClock:
     def _mark(self, value: Any, stage: str) -> Any:
         if isinstance(value, torch.Tensor) and value.requires_grad:
             return _BackwardMark.apply(value, self, stage)
-        if type(value) is tuple:
-            return tuple(self._mark(item, stage) for item in value)
+        if isinstance(value, dict):
+            return {name: self._mark(item, stage) for name, item in value.items()}
+        if isinstance(value, tuple):
+            items = [self._mark(item, stage) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         return value
 
 

@@ -186,6 +186,19 @@ def test_the_stages_of_atlop_are_told_apart(task):
     assert {stage for stage in seconds if not seconds[stage]} == idle
 
 
+@pytest.mark.parametrize(("place", "stage"), [("encoder", "encoder"), ("bilinear", "bilinear")])
+def test_a_backward_pass_is_charged_to_its_stage(place, stage):
+    model = tiny_atlop(**label_lists(DOCUMENTS))
+    contender = SystemContender(ATLOP, model, Predictor(model, tiny_tokenizer()))
+    slow = model.encoder.model.encoder.layer[0] if place == "encoder" else model.bilinear.linear.weight
+    if place == "encoder":
+        slow.register_full_backward_hook(lambda *_: time.sleep(0.2))
+    else:
+        slow.register_hook(lambda *_: time.sleep(0.2))
+    seconds = stage_seconds(contender, "training", contender.prepare([DOCUMENTS[:2]]))
+    assert max(seconds, key=seconds.__getitem__) == stage and seconds[stage] > 0.2
+
+
 def check_report(report: dict[str, Any], text: str) -> None:
     """Every figure follows from what was measured, and stands in the tables."""
     rows = {(row["encoder"], row["workload"], row["task"], row["contender"]): row for row in report["measurements"]}
