@@ -36,7 +36,7 @@ from transformers.trainer_utils import speed_metrics
 from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
 from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.features import Features, Featurizer
-from modeling_docre.model_card import write_card
+from modeling_docre.model_card import scored_levels, write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.sampling import Example, TrainingExamples
@@ -301,12 +301,10 @@ def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) ->
 
 def score_table(scores: Mapping[str, Any]) -> str:
     """Precision, recall and F1 of the levels that were scored, as an aligned table in percent."""
+    levels = ("mention", "cluster", "entity", "relation", "relation_untyped", "ign", "intra", "inter")
     lines = [f"{'':18}{'precision':>10}{'recall':>10}{'F1':>10}"]
-    for level in ("mention", "cluster", "entity", "relation", "relation_untyped", "ign", "intra", "inter"):
-        if f"{level}_f1" in scores:
-            # Ign F1 takes its recall from all relations.
-            named = [scores.get(f"{level}_{part}", scores["relation_recall"]) for part in ("precision", "recall", "f1")]
-            lines.append(f"{level.replace('_', ' '):18}{''.join(f'{100 * value:10.2f}' for value in named)}")
+    for level, values in scored_levels(scores, levels).items():
+        lines.append(f"{level.replace('_', ' '):18}{''.join(f'{100 * value:10.2f}' for value in values.values())}")
     return "\n".join(lines)
 
 

@@ -99,11 +99,6 @@ class AtlopConfig(DocREConfig):
         return True
 
     @property
-    def marked_mentions(self) -> str:
-        """As `entity_markers` says."""
-        return self.entity_markers
-
-    @property
     def needs_mention_attention(self) -> bool:
         """The localized context is pooled by it."""
         return self.localized_context

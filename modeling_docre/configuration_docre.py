@@ -178,7 +178,7 @@ class DocREConfig(PreTrainedConfig):
         return False
 
     @property
-    def marked_mentions(self) -> str:
+    def entity_markers(self) -> str:
         """How mentions are marked in the encoder's input: `"none"`, `"star_per_token"` or `"star_per_mention"`."""
         return "none"
 

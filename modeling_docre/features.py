@@ -137,7 +137,7 @@ class Featurizer:
             ),
             0,
         )
-        self.marker = None if config.marked_mentions == "none" else _marker_id(tokenizer)
+        self.marker = None if config.entity_markers == "none" else _marker_id(tokenizer)
         self.start, self.end = _special_ids(tokenizer) if config.special_tokens else ([], [])
 
     def __call__(self, documents: Iterable[Document | Mapping[str, Any]]) -> list[Features]:
@@ -177,7 +177,7 @@ class Featurizer:
         for start, end, _ in mentions:
             opening[start] += 1
             closing[end - 1] += 1
-        if self.config.marked_mentions == "star_per_token":
+        if self.config.entity_markers == "star_per_token":
             return opening.clip(max=1), closing.clip(max=1)
         return opening, closing
 

@@ -45,7 +45,7 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
         relation_types=model.config.relation_types,
         thresholds=thresholds_of(model.config),
         documents=scores and scores["documents"],
-        scores=scores and _levels(scores, LEVELS_OF_GIVEN_ENTITIES if model.config.entities_given else LEVELS),
+        scores=scores and scored_levels(scores, LEVELS_OF_GIVEN_ENTITIES if model.config.entities_given else LEVELS),
     )
 
 
@@ -54,7 +54,7 @@ def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) ->
     (Path(folder) / "README.md").write_text(render_card(model, **facts), encoding="utf-8")
 
 
-def _levels(scores: Mapping[str, float], levels: Sequence[str]) -> dict[str, dict[str, float]]:
+def scored_levels(scores: Mapping[str, float], levels: Sequence[str]) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 of the levels that were scored; Ign F1 takes its recall from all relations."""
     return {
         level: {

@@ -61,7 +61,11 @@ def tune_thresholds(
             fit_relation_thresholds(config, scored, documents)
             chosen |= {name: value for name, value in thresholds_of(config).items() if name.startswith("relation")}
         else:
-            search("relation", "relation_f1", lambda value: _at_least(scored, value))
+            search(
+                "relation",
+                "relation_f1",
+                lambda value: _cut(scored, dict.fromkeys(config.relation_types, np.float32(value)), strict=False),
+            )
     return chosen
 
 
@@ -96,16 +100,17 @@ def fit_relation_thresholds(
         config.relation_thresholds = [relation_grid(config)[value] for value in chosen]
     else:
         config.relation_threshold = relation_grid(config)[best]
-    limits = dict(zip(config.relation_types, grid[chosen], strict=True))
-    return [
-        replace(document, relations=tuple(item for item in document.relations if _exceeds(item, limits, config)))
-        for document in scored
-    ]
+    return _cut(scored, dict(zip(config.relation_types, grid[chosen], strict=True)), config.relation_cut.strict)
 
 
-def _exceeds(relation: Relation, limits: Mapping[str, np.float32], config: DocREConfig) -> bool:
-    score, limit = relation.score or 0.0, limits[relation.type]
-    return bool(score > limit or (score == limit and not config.relation_cut.strict))
+def _cut(documents: Sequence[Document], limits: Mapping[str, np.float32], strict: bool) -> list[Document]:
+    """Documents with only the relations that reach the limit of their type, or with `strict` exceed it."""
+
+    def kept(relation: Relation) -> bool:
+        score, limit = relation.score or 0.0, limits[relation.type]
+        return bool(score > limit or (score == limit and not strict))
+
+    return [replace(document, relations=tuple(filter(kept, document.relations))) for document in documents]
 
 
 def _facts(document: Document) -> set[tuple[int, int, str]]:
@@ -198,13 +203,6 @@ def _clusters_at(threshold: float, config: Any) -> Callable[[_Run], dict[str, Te
         return {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
 
     return clusters
-
-
-def _at_least(documents: Sequence[Document], threshold: float) -> list[Document]:
-    """Documents with only the relations that reach a threshold."""
-    limit = np.float32(threshold)
-    kept = [tuple(item for item in document.relations if (item.score or 0.0) >= limit) for document in documents]
-    return [replace(document, relations=relations) for document, relations in zip(documents, kept, strict=True)]
 
 
 def thresholds_of(config: Any) -> dict[str, Any]:

@@ -237,7 +237,7 @@ def test_defaults_of_atlop_are_those_of_the_paper():
     assert not config.reads_entity_types and config.special_tokens and not config.fits_thresholds
     assert config.needs_mention_attention and not AtlopConfig(localized_context=False).needs_mention_attention
     for markers in ("star_per_token", "star_per_mention", "none"):
-        assert AtlopConfig(entity_markers=markers).marked_mentions == markers
+        assert AtlopConfig(entity_markers=markers).entity_markers == markers
 
 
 def bce(threshold: str, **options) -> AtlopConfig:
