@@ -39,9 +39,11 @@ class Entry:
 
 
 JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
-ATLOP = "ATLOP"
+ATLOP, KMGRE = "ATLOP", "KMGRE"
 ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
 ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
+# As far in its training that key mention pairs are selected.
+ENTRIES[KMGRE] = Entry("kmgre", {"expectation_updates": 1000}, BARE_MARKED)
 
 
 def reference_of(name: str) -> str:
@@ -92,8 +94,8 @@ class Setup:
 
     def _checkpoint_name(self, folder: str) -> str:
         config: Any = AutoConfig.from_pretrained(folder)
-        if config.model_type == "docre-atlop":
-            return ATLOP
+        if given := {"docre-atlop": ATLOP, "docre-kmgre": KMGRE}.get(config.model_type):
+            return given
         if len(config.stages) < len(("mention", "coreference", "entity", "relation")):
             raise ValueError(f'{folder} has task="{config.task}"; give a checkpoint with all four stages')
         return JEREX[config.relation_head]
@@ -124,7 +126,8 @@ class Setup:
         if name not in ENTRIES:
             encoder = next(module for module in model.modules() if isinstance(module, DocumentEncoder))
             return Contender(name, encoder, predictor.featurizer)
-        return (JerexContender if name in JEREX.values() else SystemContender)(name, model, predictor)
+        kind = JerexContender if name in JEREX.values() else KmgreContender if name == KMGRE else SystemContender
+        return kind(name, model, predictor)
 
 
 class Contender:
@@ -212,6 +215,16 @@ class SystemContender(Contender):
         generator = np.random.default_rng(0)
         examples = [training_example(item, self.config, self.sampling, generator) for item in batch]
         return self.predictor.collator(examples)
+
+
+class KmgreContender(SystemContender):
+    """KMGRE, whose training step is a round: an E-step and an M-step."""
+
+    def train(self, batch: Sequence[Features]) -> None:
+        """One update of each of the two networks."""
+        for phase in ("expectation", "maximization"):
+            self.model.phase = phase
+            super().train(batch)
 
 
 class JerexContender(SystemContender):

@@ -14,10 +14,12 @@ import torch
 
 from benchmarks.contenders import SystemContender
 from benchmarks.measure import TASKS, synchronize
-from modeling_docre import attention, inference, modeling_atlop, modeling_jerex
+from modeling_docre import attention, inference, marked_mentions, modeling_atlop, modeling_jerex, modeling_kmgre
 
 COLLATE = "candidates, samples, collation"
 REST = "rest"
+# A pass of the network that is not trained, as a whole: its stages are not told apart.
+FROZEN = "frozen network"
 
 
 def jerex_places(model: Any) -> list[tuple[Any, str, str]]:
@@ -39,7 +41,7 @@ def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
     """The functions of ATLOP's stages: owner, name, stage."""
     return [
         (attention, "_rows", "attention rows"),
-        (modeling_atlop, "segment_mean", "mentions and entities"),
+        (marked_mentions, "segment_mean", "mentions and entities"),
         (modeling_atlop, "pool_entities", "mentions and entities"),
         (modeling_atlop, "unordered_pairs", "localized context"),
         (modeling_atlop, "blocks", "localized context"),
@@ -53,7 +55,27 @@ def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
     ]
 
 
-PLACES = {"docre-jerex": jerex_places, "docre-atlop": atlop_places}
+def kmgre_places(model: Any) -> list[tuple[Any, str, str]]:
+    """The functions of KMGRE's stages: owner, name, stage."""
+    return [
+        (model, "_judge", FROZEN),
+        (model, "_assign", FROZEN),
+        (attention, "_rows", "attention rows"),
+        (marked_mentions, "segment_mean", "mentions"),
+        (modeling_kmgre, "mention_pairs", "mention pairs"),
+        (modeling_kmgre, "unordered_pairs", "localized context"),
+        (modeling_kmgre, "pool_pairs", "localized context"),
+        (model.relation_extractor, "forward", "mention pair layers"),
+        (model.key_classifier, "forward", "mention pair layers"),
+        (model, "_select", "key mention pairs"),
+        (model, "_decide", "fusion"),
+        (model, "_explain", "evidence"),
+        (modeling_kmgre, "adaptive_threshold_loss", "loss"),
+        (modeling_kmgre, "focal_loss", "loss"),
+    ]
+
+
+PLACES = {"docre-jerex": jerex_places, "docre-atlop": atlop_places, "docre-kmgre": kmgre_places}
 
 
 class StageClock:
@@ -85,6 +107,8 @@ class StageClock:
 
         @wraps(function)
         def run(*arguments: Any, **options: Any) -> Any:
+            if self._running == FROZEN:
+                return function(*arguments, **options)
             previous = self.switch(stage)
             if previous not in (
                 REST,

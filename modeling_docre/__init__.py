@@ -11,18 +11,20 @@ from transformers import AutoConfig, AutoModel
 from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
+from .configuration_kmgre import KmgreConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
+from .modeling_kmgre import KmgreModel
 from .pipeline_docre import DocRelationExtractionPipeline
 from .setup_metric import install_metric, metric_folder
 
 __version__ = "0.1.0"
 
-SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {"jerex": JerexModel, "atlop": AtlopModel}
+SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {"jerex": JerexModel, "atlop": AtlopModel, "kmgre": KmgreModel}
 """Model class by the name that recipes use."""
 
 for _model in SYSTEMS.values():
@@ -44,6 +46,8 @@ __all__ = [
     "Entity",
     "JerexConfig",
     "JerexModel",
+    "KmgreConfig",
+    "KmgreModel",
     "Mention",
     "MentionPair",
     "Predictor",

@@ -6,20 +6,19 @@ from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import DocREConfig, RelationCut
+from .configuration_docre import RelationCut
+from .configuration_given_entities import GivenEntitiesConfig
 
 
 @strict
-class AtlopConfig(DocREConfig):
+class AtlopConfig(GivenEntitiesConfig):
     """ATLOP: relations between given entities, with localized context pooling and an adaptive threshold.
 
     The defaults are the values of the paper and its release for DocRED with BERT; for CDR and GDA the release marks
     mentions by `"star_per_mention"` and has `top_k` 1.
 
     Args:
-        entity_markers: `"star_per_token"` puts one `*` before each word that begins a mention and one behind each that
-            ends one, `"star_per_mention"` a pair around each distinct mention, `"none"` leaves the text as it is and
-            represents a mention by the mean of its subwords (Table 5, entity marker).
+        entity_markers: as in `GivenEntitiesConfig` (Table 5, entity marker).
         mention_pool: how the mentions of an entity become its vector (Table 5, logsumexp).
         localized_context: whether a pair sees the context that both entities attend to (Table 5, LOP).
         bilinear_groups: number of groups of the bilinear layer; 1 is the full one (Table 5, group bilinear).
@@ -27,26 +26,20 @@ class AtlopConfig(DocREConfig):
         loss: `"at"`, the adaptive-threshold loss, or `"bce"`, binary cross-entropy of each class.
         threshold: `"adaptive"` compares each type with the threshold class, `"global"` with `relation_threshold`,
             `"per_class"` with its own of `relation_thresholds`; the latter two are tuned on validation documents.
-        relation_threshold: the score that a relation must exceed. With the adaptive threshold a score is
-            sigmoid(logit of the type - logit of the threshold class), and 0.5 is its decision.
         relation_thresholds: for `"per_class"`, one threshold per relation type.
         top_k: most relation types that a pair may have; 0 for no limit.
     """
 
     model_type = "docre-atlop"
 
-    entity_markers: Literal["star_per_token", "star_per_mention", "none"] = "star_per_token"
     mention_pool: Literal["logsumexp", "mean", "max"] = "logsumexp"
     localized_context: bool = True
     bilinear_groups: int = 12
     pair_size: int = 768
     loss: Literal["at", "bce"] = "at"
     threshold: Literal["adaptive", "global", "per_class"] = "adaptive"
-    relation_threshold: float | int = 0.5
     relation_thresholds: list[float] = field(default_factory=list)
     top_k: int = 4
-    # Two windows then suffice for twice the encoder's positions, as in the release.
-    window_overlap: int = 0
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.threshold == "per_class" and not self.relation_thresholds:
@@ -55,7 +48,7 @@ class AtlopConfig(DocREConfig):
 
     def validate_thresholds(self) -> None:
         """Refuse thresholds that are no probabilities, and a number of them that does not fit the relation types."""
-        for value in (self.relation_threshold, *self.relation_thresholds):
+        for value in self.relation_thresholds:
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"relation thresholds have {value}; give numbers from 0 to 1")
         if self.relation_thresholds and len(self.relation_thresholds) != len(self.relation_types):
@@ -70,33 +63,11 @@ class AtlopConfig(DocREConfig):
             )
 
     def validate_sizes(self) -> None:
-        """Refuse groups that do not divide the width of a pair, and a negative limit."""
+        """Refuse groups that do not divide the width of a pair."""
         if self.bilinear_groups < 1 or self.pair_size < 1 or self.pair_size % self.bilinear_groups:
             raise ValueError(
                 f"bilinear_groups is {self.bilinear_groups}; give a divisor of pair_size, which is {self.pair_size}"
             )
-        if self.top_k < 0:
-            raise ValueError(f"top_k is {self.top_k}; give a whole number from 1 on, or 0 for no limit")
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The one stage that the model has."""
-        return ("relation",)
-
-    @property
-    def given(self) -> str | None:
-        """The documents bring their entities along."""
-        return "entities"
-
-    @property
-    def reads_entity_types(self) -> bool:
-        """The types of the entities enter no score."""
-        return False
-
-    @property
-    def special_tokens(self) -> bool:
-        """The encoder reads `[CLS]` and `[SEP]`, to which attention is paid."""
-        return True
 
     @property
     def needs_mention_attention(self) -> bool:

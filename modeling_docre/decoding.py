@@ -149,8 +149,9 @@ class _Decoder:
     def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
         pair = self.kept_pairs[row]
         head, tail = (self.output["pairs"][pair] - first).tolist()
-        name = self.config.relation_types[self.kept_types[row]]
-        evidence = self._evidence(pair, members[head], members[tail])
+        kind = self.kept_types[row]
+        name = self.config.relation_types[kind]
+        evidence = self._evidence(pair, kind, members[head], members[tail])
         return Relation(
             head,
             tail,
@@ -166,8 +167,8 @@ class _Decoder:
         order = np.argsort(sentences)
         return {"evidence": tuple(sentences[order].tolist()), "evidence_scores": tuple(weights[order].tolist())}
 
-    def _evidence(self, pair: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
-        """What carried an entity pair: mention pairs, and sentences with the share that each holds."""
+    def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
+        """What carried a type of an entity pair: mention pairs, and sentences with the share that each holds."""
         if "evidence_pair" in self.output:
             rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
             return self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
@@ -176,6 +177,9 @@ class _Decoder:
         rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
         heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
         shares = self.output["mention_pair_share"][rows]
+        shares = shares if shares.ndim == 1 else shares[:, kind]
+        by_key = self._scores_of("mention_pair_key_logits", rows)
+        by_relation = self._scores_of("mention_pair_logits", (rows, kind))
         order = [number for number in np.argsort(-shares, kind="stable") if shares[number] > 0]
         carried: dict[int, float] = {}
         for number in order:
@@ -187,8 +191,19 @@ class _Decoder:
         evidence = sorted(carried)
         return {
             "mention_pairs": tuple(
-                MentionPair(int(heads[number]), int(tails[number]), float(shares[number])) for number in order
+                MentionPair(
+                    int(heads[number]),
+                    int(tails[number]),
+                    float(shares[number]),
+                    key_score=None if by_key is None else float(by_key[number]),
+                    relation_score=None if by_relation is None else float(by_relation[number]),
+                )
+                for number in order
             ),
             "evidence": tuple(evidence),
             "evidence_scores": tuple(carried[sentence] for sentence in evidence),
         }
+
+    def _scores_of(self, name: str, index: Any) -> np.ndarray | None:
+        """The probabilities of some logits of the output, None where the model gives none."""
+        return _sigmoid(self.output[name][index]) if name in self.output else None

@@ -60,11 +60,20 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class MentionPair:
-    """A pair of mentions that carried a relation: positions in the head's and in the tail's `mentions`."""
+    """A pair of mentions that carried a relation: positions in the head's and in the tail's `mentions`.
+
+    `score` is its share in the decision, `key_score` the probability that the pair is key, and `relation_score` that of
+    the relation by this pair alone, from models that tell. `head_offsets` and `tail_offsets` are the half-open
+    character ranges of both mentions in the document's `text`.
+    """
 
     head_mention: int
     tail_mention: int
     score: float | None = None
+    key_score: float | None = None
+    relation_score: float | None = None
+    head_offsets: tuple[int, int] | None = None
+    tail_offsets: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,23 @@ the weights `A_s * A_o`, averaged over heads and normalised. It is the same for 
 
 The weights of all pairs of a block of entities are one batched product of the attention with itself, one small matrix
 per subword; no tensor of size [pairs, heads, subwords] or [pairs, subwords, hidden] exists.
+
+KMGRE pools between mentions instead of entities, and normalises each head by itself (section 3.1, equation 4). The
+products of a block of pairs then exist head by head, and blocks are smaller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from .ragged import segment_sum
+
+HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
 
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
@@ -25,7 +31,7 @@ EVIDENCE_SHARE = 0.5
 
 
 class AttendedText(NamedTuple):
-    """The text of a batch, and what its entities attend to.
+    """The text of a batch, and what its entities (for KMGRE its mentions) attend to.
 
     `hidden` [subwords, hidden]; `attention` [entities, heads, longest document]; `document_lengths` [documents] int64;
     `documents` [entities] int64, ascending; `sentences` [subwords] int64, -1 outside of sentences, or None where
@@ -36,7 +42,7 @@ class AttendedText(NamedTuple):
     attention: Tensor
     document_lengths: Tensor
     documents: Tensor
-    sentences: Tensor | None
+    sentences: Tensor | None = None
 
 
 class Evidence(NamedTuple):
@@ -79,20 +85,22 @@ def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
     return torch.stack([torch.div(keys, max(entities, 1), rounding_mode="floor"), keys % max(entities, 1)], 1), index
 
 
-def blocks(text: AttendedText, pairs: Tensor) -> list[Block]:
+def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> list[Block]:
     """Cut pairs into blocks of bounded memory.
 
     Args:
         text: the batch.
         pairs: [unordered, 2], as `unordered_pairs` lists them.
+        head_norm: as for `pool_block`.
     """
+    depth = 1 if head_norm == "sum_then_norm" else text.attention.shape[1]  # weights per pair and subword
     lengths = text.document_lengths.tolist()
     counts = torch.bincount(text.documents, minlength=len(lengths)).tolist()
     ends = torch.bincount(pairs[:, 0], minlength=sum(counts)).cumsum(0).tolist()  # pairs up to each first entity
     found, subword, entity = [], 0, 0
     for length, count in zip(lengths, counts, strict=True):
         last = entity + count
-        step = max(1, BLOCK_WEIGHTS // max(length * count, 1))
+        step = max(1, BLOCK_WEIGHTS // max(length * count * depth, 1))
         for first in range(entity, last, step):
             stop = min(first + step, last)
             rows = slice(ends[first - 1] if first else 0, ends[stop - 1])
@@ -102,17 +110,63 @@ def blocks(text: AttendedText, pairs: Tensor) -> list[Block]:
     return found
 
 
-def pool_block(text: AttendedText, pairs: Tensor, block: Block) -> tuple[Tensor, Tensor]:
-    """Contexts [block's pairs, hidden] of a block, and their weights [subwords of the document, block's pairs]."""
+def pool_block(
+    text: AttendedText, pairs: Tensor, block: Block, head_norm: HeadNorm = "sum_then_norm"
+) -> tuple[Tensor, Tensor]:
+    """The contexts of a block's pairs.
+
+    Args:
+        text: the batch.
+        pairs: [unordered, 2], as `unordered_pairs` lists them.
+        block: which of them.
+        head_norm: `"sum_then_norm"` normalises the sum of the heads (ATLOP), `"norm_then_sum"` and `"norm_then_mean"`
+            normalise each head before (KMGRE).
+
+    Returns:
+        Contexts [block's pairs, hidden], and their weights [subwords of the document, block's pairs].
+    """
+    with torch.autocast(text.attention.device.type, enabled=False):
+        if head_norm == "sum_then_norm":
+            weights = _weights_of_joined_heads(text, pairs, block)
+        else:
+            weights = _weights_of_single_heads(text, pairs, block, head_norm)
+        return weights.T @ text.hidden[block.subwords].to(weights.dtype), weights
+
+
+def pool_pairs(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> Tensor:
+    """The contexts [unordered, hidden] of all pairs, block by block.
+
+    A training step with several blocks computes each of them again in its backward pass, so that the memory of their
+    weights is that of one. Arguments as for `pool_block`.
+    """
+    found = blocks(text, pairs, head_norm)
+    again = torch.is_grad_enabled() and len(found) > 1
+
+    def pool(block: Block) -> Tensor:
+        return pool_block(text, pairs, block, head_norm)[0]
+
+    contexts = [checkpoint(pool, block, use_reentrant=False) if again else pool(block) for block in found]
+    return torch.cat(contexts) if contexts else text.attention.new_zeros(0, text.hidden.shape[1])
+
+
+def _weights_of_joined_heads(text: AttendedText, pairs: Tensor, block: Block) -> Tensor:
     length, heads = block.subwords.stop - block.subwords.start, text.attention.shape[1]
     firsts = text.attention[block.firsts, :, :length].permute(2, 0, 1)  # [subwords, firsts, heads]
     seconds = text.attention[block.seconds, :, :length].permute(2, 1, 0)  # [subwords, heads, seconds]
-    with torch.autocast(firsts.device.type, enabled=False):
-        table = torch.bmm(firsts, seconds).flatten(1) / heads  # [subwords, firsts * seconds]
-        first, second = (pairs[block.rows] - block.firsts.start).unbind(1)
-        weights = table.index_select(1, first * seconds.shape[2] + second)  # [subwords, pairs]
-        weights = weights / (weights.sum(0) + EPSILON)
-        return weights.T @ text.hidden[block.subwords].to(weights.dtype), weights
+    table = torch.bmm(firsts, seconds).flatten(1) / heads  # [subwords, firsts * seconds]
+    first, second = (pairs[block.rows] - block.firsts.start).unbind(1)
+    weights = table.index_select(1, first * seconds.shape[2] + second)  # [subwords, pairs]
+    return weights / (weights.sum(0) + EPSILON)
+
+
+def _weights_of_single_heads(text: AttendedText, pairs: Tensor, block: Block, head_norm: HeadNorm) -> Tensor:
+    attention = text.attention[block.seconds, :, : block.subwords.stop - block.subwords.start]
+    first, second = (pairs[block.rows] - block.seconds.start).unbind(1)
+    products = attention.index_select(0, first) * attention.index_select(0, second)  # [pairs, heads, subwords]
+    scale = 1.0 / (products.sum(2) + EPSILON)  # [pairs, heads]
+    if head_norm == "norm_then_mean":
+        scale = scale / products.shape[1]
+    return torch.bmm(scale[:, None], products).squeeze(1).T
 
 
 def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence:

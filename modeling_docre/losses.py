@@ -56,3 +56,24 @@ def adaptive_threshold_loss(logits: Tensor, labels: Tensor) -> Tensor:
     first = gold.sum(1) * above - types.masked_fill(~gold, 0.0).sum(1)
     second = below - threshold.squeeze(1)
     return (first + second).sum() / max(len(logits), 1)
+
+
+def focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: float, balanced: bool = False) -> Tensor:
+    """Focal loss of binary decisions, mean over the samples (KMGRE equations 10 and 11).
+
+    Per sample `-alpha * (1 - p)^gamma * log p`, where p is the probability of its label.
+
+    Args:
+        logits: [samples], float.
+        labels: [samples], bool.
+        gamma: how much less a sample counts that is decided well.
+        alpha: weight of the samples.
+        balanced: negative samples have the weight `1 - alpha` instead.
+
+    Returns:
+        A scalar; zero (with a gradient of zero) where there are no samples.
+    """
+    of_label = torch.where(labels, logits.float(), -logits.float())  # the logit of the label
+    weights = torch.where(labels, alpha, 1.0 - alpha) if balanced else alpha
+    focus = torch.exp(gamma * nn.functional.logsigmoid(-of_label))
+    return -(weights * focus * nn.functional.logsigmoid(of_label)).sum() / max(len(logits), 1)

@@ -17,8 +17,9 @@ from .entities import pool_entities
 from .heads import ConcatLinear, GroupedBilinear
 from .localized_context import AttendedText, Block, Evidence, blocks, find_evidence, pool_block, runs, unordered_pairs
 from .losses import adaptive_threshold_loss, binary_loss
+from .marked_mentions import MarkedText, read
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .ragged import at_least_float32, in_chunks, positions_in_segments, segment_mean, segment_starts
+from .ragged import at_least_float32, in_chunks, positions_in_segments, segment_starts
 
 # Pairs classified at once; with more, a training step computes each run of them again in its backward pass.
 PAIR_CHUNK = 16_384
@@ -106,7 +107,8 @@ class AtlopModel(DocREPreTrainedModel):
             `relation_logits` [pairs, relation types]; with labels the loss, with sentences the evidence.
         """
         known, pairs = Entities(**entities), relations["pairs"]
-        hidden, mentions, attention = self._read(input_ids, document_lengths, special_lengths, Spans(**spans))
+        marked = MarkedText(input_ids, document_lengths, special_lengths, Spans(**spans))
+        hidden, mentions, attention = read(self.encoder, marked, self.config.localized_context)
         entity_vectors = pool_entities(at_least_float32(mentions), known, self.config.mention_pool).to(hidden.dtype)
         if attention is None:
             logits = in_chunks(lambda rows: self._score_pairs(entity_vectors, pairs[rows]), len(pairs), PAIR_CHUNK)
@@ -128,19 +130,6 @@ class AtlopModel(DocREPreTrainedModel):
             loss = adaptive_threshold_loss(logits, labels) if at else binary_loss(logits[:, 1:], labels)
             result |= {"loss": loss, "losses": {"relation": loss}}
         return DocREOutput(**result)
-
-    def _read(
-        self, input_ids: Tensor, document_lengths: Tensor, special_lengths: Tensor | None, spans: Spans
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Hidden states [subwords, hidden], mention vectors [mentions, hidden], and the mentions' attention rows."""
-        start, end = spans.subword_range.unbind(1)
-        owner, offset = positions_in_segments(end - start)
-        queries = start[owner] + offset  # one per marker, or all subwords of the mentions
-        asked = queries if self.config.localized_context else None
-        hidden, attention = self.encoder(input_ids, document_lengths, special_lengths, asked)
-        if attention is not None:
-            attention = segment_mean(attention, owner, len(start))
-        return hidden, segment_mean(hidden[queries], owner, len(start)), attention
 
     def _score_pairs(
         self, entity_vectors: Tensor, pairs: Tensor, contexts: Tensor | None = None, index: Tensor | None = None

@@ -23,6 +23,7 @@ class DocREOutput(ModelOutput):
     Args:
         loss: weighted sum of the stages' losses, where labels were given.
         losses: the stages' own losses by name.
+        statistics: further figures of a training step by name, scalars that the trainer logs as means.
         mention_logits: [spans].
         mentions: [mentions] int64, the spans that coreference worked on.
         coreference_logits: [mention pairs]; at inference the pairs (earlier, later), and the reversed ones after them
@@ -34,13 +35,17 @@ class DocREOutput(ModelOutput):
         relation_logits: [pairs, relation types]; for an adaptive threshold what they exceed it by.
         mention_pair_owner, mention_pair_head, mention_pair_tail: [mention pairs] int64, the entity pair of each mention
             pair and the positions of its mentions inside their entities.
-        mention_pair_share: [mention pairs], its share in the entity pair's vector.
+        mention_pair_share: [mention pairs], its share in the entity pair's vector, or [mention pairs, relation types],
+            its share in the logit of each type.
+        mention_pair_logits: [mention pairs, relation types]; for an adaptive threshold what they exceed it by.
+        mention_pair_key_logits: [mention pairs], of being key.
         evidence_pair, evidence_sentence: [items] int64, entity pairs, ascending, and sentences that carried them.
         evidence_weight: [items], the sentence's share of what carried the pair in all sentences.
     """
 
     loss: Tensor | None = None
     losses: dict[str, Tensor] | None = None
+    statistics: dict[str, Tensor] | None = None
     mention_logits: Tensor | None = None
     mentions: Tensor | None = None
     coreference_logits: Tensor | None = None
@@ -55,6 +60,8 @@ class DocREOutput(ModelOutput):
     mention_pair_head: Tensor | None = None
     mention_pair_tail: Tensor | None = None
     mention_pair_share: Tensor | None = None
+    mention_pair_logits: Tensor | None = None
+    mention_pair_key_logits: Tensor | None = None
     evidence_pair: Tensor | None = None
     evidence_sentence: Tensor | None = None
     evidence_weight: Tensor | None = None
@@ -66,10 +73,16 @@ class DocREPreTrainedModel(PreTrainedModel):
     `from_encoder` starts a model from a pre-trained text encoder, `from_pretrained` loads a trained one. A system's
     `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`;
     `mixed_precision` tells whether the paper trains in half precision where the device has it.
+
+    A system whose parts are trained in turns names the phase that trains each of its modules in `phase_of_module`;
+    `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
     """
 
     training_defaults: ClassVar[dict[str, Any]] = {}
     mixed_precision: ClassVar[bool] = False
+    phase_of_module: ClassVar[dict[str, str]] = {}
+    phases: tuple[str, ...] = ("joint",)
+    phase = "joint"
 
     config_class = DocREConfig
     base_model_prefix = "docre"

@@ -13,7 +13,7 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
-from .documents import Document, DocumentError, Entity, Mention
+from .documents import Document, DocumentError, Entity, Mention, Relation
 from .inference import Predictor
 from .text import document_from_text, place_entities
 
@@ -44,8 +44,9 @@ class DocRelationExtractionPipeline(Pipeline):
     Each input gives one dict in the format of `Document.to_dict`: `entities` with type, score and mentions (word and
     character offsets, the mention's text as `name`, score), and `relations` with head, tail, type, readable label,
     score and, from models that classify mention pairs, the mention pairs that carried the relation (`mention_pairs`
-    with their share) and their sentences (`evidence`, `evidence_scores`). Character offsets need a text; documents
-    in words have none.
+    with their share and their character ranges, from KMGRE with the probability that the pair is key and that of the
+    relation by this pair alone) and their sentences (`evidence`, `evidence_scores`). Character offsets need a text;
+    documents in words have none.
 
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
@@ -194,7 +195,11 @@ class DocRelationExtractionPipeline(Pipeline):
 
     def postprocess(self, model_outputs: Document, relations: frozenset[str] | None = None) -> dict[str, Any]:
         """A predicted document as a dict, with the text of each mention and only the relation types to keep."""
-        kept = tuple(item for item in model_outputs.relations if relations is None or item.type in relations)
+        kept = tuple(
+            _placed(model_outputs, item)
+            for item in model_outputs.relations
+            if relations is None or item.type in relations
+        )
         entities = tuple(_named(model_outputs, entity) for entity in model_outputs.entities)
         return replace(model_outputs, entities=entities, relations=kept).to_dict()
 
@@ -206,6 +211,28 @@ def _named(document: Document, entity: Entity) -> Entity:
         return mention if mention.name is not None else replace(mention, name=document.mention_text(mention))
 
     return replace(entity, mentions=tuple(map(name, entity.mentions)))
+
+
+def _placed(document: Document, relation: Relation) -> Relation:
+    """The relation with the character ranges of its mention pairs, where the mentions have them."""
+    if not relation.mention_pairs:
+        return relation
+
+    def offsets(entity: int, number: int) -> tuple[int, int] | None:
+        mention = document.entities[entity].mentions[number]
+        if mention.char_start is None or mention.char_end is None:
+            return None
+        return mention.char_start, mention.char_end
+
+    pairs = (
+        replace(
+            pair,
+            head_offsets=offsets(relation.head, pair.head_mention),
+            tail_offsets=offsets(relation.tail, pair.tail_mention),
+        )
+        for pair in relation.mention_pairs
+    )
+    return replace(relation, mention_pairs=tuple(pairs))
 
 
 def _is_number(value: Any) -> bool:

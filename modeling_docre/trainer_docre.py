@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import evaluate
 import torch
 from accelerate.utils import gather_object
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedConfig, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from .data_collator import DocRECollator
@@ -21,13 +21,14 @@ from .documents import Document
 from .encoder import DocumentEncoder
 from .inference import Predictor
 from .modeling_docre import DocREPreTrainedModel
+from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import SamplingArguments, TrainingExamples
 from .setup_metric import metric_folder
-from .thresholds import fit_relation_thresholds, relation_grid, thresholds_of
+from .thresholds import fit_relation_thresholds, relation_grid
 
 
 @dataclass
-class DocRETrainingArguments(SamplingArguments, TrainingArguments):
+class DocRETrainingArguments(SamplingArguments, PhaseArguments, TrainingArguments):
     """The Trainer's arguments with the papers' defaults, the numbers of negatives, and a learning rate for the heads.
 
     Args:
@@ -84,6 +85,7 @@ class DocRETrainer(Trainer):
 
     # The Trainer's own state.
     optimizer: Any
+    lr_scheduler: Any
     control: Any
 
     def __init__(
@@ -103,23 +105,24 @@ class DocRETrainer(Trainer):
         self.add_callback(EpochCallback())
         self.train_facts = train_facts
         self.metric = evaluate.load(str(metric_folder()))
-        self.stage_losses: dict[str, torch.Tensor] = {}
-        self.losses_kept = 0
+        self.figures: dict[str, list[torch.Tensor]] = {}  # of the training steps since the last log
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW over four groups: encoder or head, with or without weight decay (none on biases and norms)."""
+        """AdamW over groups: encoder or head, with or without weight decay (none on biases and norms), by phase."""
         if self.optimizer is None:
             model = model or self.model
             encoders = [module for module in model.modules() if isinstance(module, DocumentEncoder)]
             encoded = {id(parameter) for encoder in encoders for parameter in encoder.parameters()}
             decayed = set(self.get_decay_parameter_names(model))
+            phases = self.model.phase_of_module
             rate, head_rate = self.args.learning_rate, self.args.head_learning_rate
             head_rate = rate if head_rate is None else head_rate
-            groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+            groups: dict[tuple[str, bool, bool], dict[str, Any]] = {}
             for name, parameter in model.named_parameters():
                 if parameter.requires_grad:
                     is_encoder, has_decay = id(parameter) in encoded, name in decayed
-                    group = groups.setdefault((is_encoder, has_decay), {"params": []})
+                    phase = phases.get(name.split(".")[0], "joint")
+                    group = groups.setdefault((phase, is_encoder, has_decay), {"params": [], "phase": phase})
                     group["lr"] = rate if is_encoder else head_rate
                     group["weight_decay"] = self.args.weight_decay if has_decay else 0.0
                     group["params"].append(parameter)
@@ -127,20 +130,44 @@ class DocRETrainer(Trainer):
             self.optimizer = optimizer_class([groups[key] for key in sorted(groups)], **options)
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        """The learning rates; of a model that is trained in turns each part's follows its own updates.
+
+        Raises:
+            ValueError: the kind of schedule cannot follow a part's own updates.
+        """
+        if len(self.model.phase_of_module.keys() & dict(self.model.named_children()).keys()) < 2:
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            schedule = PhaseSchedule.of(self.args, len(self.get_train_dataloader()), num_training_steps)
+            self.lr_scheduler = schedule.learning_rates(self.args, optimizer or self.optimizer)
+            self._created_lr_scheduler = True
+            self.pop_callback(PhaseCallback)  # that of an earlier training
+            self.add_callback(PhaseCallback(schedule))
+        return self.lr_scheduler
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """A backward pass for each phase of this update: one but for a warm-up that trains several parts."""
+        inner, losses = self.accelerator.unwrap_model(model), []
+        for phase in inner.phases:
+            inner.phase = phase
+            losses.append(super().training_step(model, inputs, num_items_in_batch))
+        return torch.stack(losses).sum()
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The model's loss; the stages' own losses are kept for the log."""
+        """The model's loss; the stages' own losses and other figures of the step are kept for the log."""
         output = model(**inputs)
-        for stage, loss in (output.losses or {}).items():
-            self.stage_losses[stage] = self.stage_losses.get(stage, 0.0) + loss.detach()
-        self.losses_kept += 1
+        losses = {f"loss_{stage}": loss for stage, loss in (output.losses or {}).items()}
+        for name, value in {**losses, **(output.statistics or {})}.items():
+            self.figures.setdefault(name, []).append(value.detach())
         return (output.loss, output) if return_outputs else output.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, with the mean loss of each stage since the last time: over micro-batches, and over all processes."""
+        """Log, with the mean loss of each stage since the last time: over its micro-batches, and over all processes."""
         if "loss" in logs:
-            for stage, total in self.stage_losses.items():
-                logs[f"loss_{stage}"] = self.accelerator.reduce(total / self.losses_kept, "mean").item()
-            self.stage_losses, self.losses_kept = {}, 0
+            for name, values in self.figures.items():
+                logs[name] = self.accelerator.reduce(torch.stack(values).mean(), "mean").item()
+            self.figures = {}
         super().log(logs, start_time)
 
     def predict_documents(self, documents: Sequence[Document], **options: Any) -> list[Document]:
@@ -201,12 +228,13 @@ class DocRETrainer(Trainer):
         return metrics
 
     def _load_best_model(self) -> None:
-        """Go back to the best checkpoint: its weights and the thresholds that were fitted for them."""
+        """Go back to the best checkpoint: its weights, and what training had set in the configuration by then."""
         super()._load_best_model()
         config = self.model.config
         saved = type(config).from_pretrained(self.state.best_model_checkpoint)
-        for name, value in thresholds_of(saved).items():
-            setattr(config, name, value)
+        own = {item.name for item in fields(config)} - {item.name for item in fields(PreTrainedConfig)}
+        for name in own - {"encoder_config"}:
+            setattr(config, name, getattr(saved, name))
 
     def save_predictions(self, predictions: Sequence[Document], scores: Mapping[str, Any], folder: str | Path) -> None:
         """Write predicted documents and their scores to `predictions.json` and `scores.json`.

@@ -275,7 +275,7 @@ def test_the_cut_follows_the_kind_of_threshold():
         ({"relation_thresholds": [0.5] * 4}, "relation_thresholds has 4 values for 3 relation types"),
         ({"relation_thresholds": [0.5, 1.5, 0.5]}, "relation thresholds have 1.5; give numbers from 0 to 1"),
         ({"relation_thresholds": [0.5, float("nan"), 0.5]}, "relation thresholds have nan"),
-        ({"relation_threshold": -0.1}, "relation thresholds have -0.1; give numbers from 0 to 1"),
+        ({"relation_threshold": -0.1}, "relation_threshold is -0.1; give a number from 0 to 1"),
         ({"window_overlap": 512}, "window_overlap is 512"),
         ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
         ({"max_span_size": 10}, "AtlopConfig has no option 'max_span_size'.*top_k"),

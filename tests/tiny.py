@@ -13,6 +13,7 @@ from transformers import BertConfig, BertModel, BertTokenizer, PreTrainedTokeniz
 from modeling_docre.modeling_atlop import AtlopModel
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.modeling_jerex import JerexModel
+from modeling_docre.modeling_kmgre import KmgreModel
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHARACTERS = string.ascii_lowercase + string.digits
@@ -75,6 +76,11 @@ def tiny_jerex(seed: int = 1, **options: Any) -> JerexModel:
 def tiny_atlop(seed: int = 1, **options: Any) -> AtlopModel:
     """A random ATLOP with the tiny encoder; arguments as for `tiny_jerex`."""
     return _tiny(AtlopModel, seed, {"pair_size": 24, "bilinear_groups": 3, **options})
+
+
+def tiny_kmgre(seed: int = 1, **options: Any) -> KmgreModel:
+    """A random KMGRE with the tiny encoder; arguments as for `tiny_jerex`."""
+    return _tiny(KmgreModel, seed, options)
 
 
 def save_tiny(folder: str | Path, **options: Any) -> Path:

@@ -1,0 +1,65 @@
+"""What the configurations of systems share that relate given entities with marked mentions."""
+
+# No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+
+from .configuration_docre import DocREConfig, RelationCut
+
+
+@strict
+class GivenEntitiesConfig(DocREConfig):
+    """Relations between given entities: marked mentions, attention at them, and an adaptive threshold.
+
+    Args:
+        entity_markers: `"star_per_token"` puts one `*` before each word that begins a mention and one behind each that
+            ends one, `"star_per_mention"` a pair around each distinct mention, `"none"` leaves the text as it is and
+            represents a mention by the mean of its subwords.
+        relation_threshold: the score that a relation must exceed. With the adaptive threshold a score is
+            sigmoid(logit of the type - logit of the threshold class), and 0.5 is its decision.
+        top_k: most relation types that a pair may have; 0 for no limit.
+    """
+
+    entity_markers: Literal["star_per_token", "star_per_mention", "none"] = "star_per_token"
+    relation_threshold: float | int = 0.5
+    top_k: int = 0
+    # Two windows then suffice for twice the encoder's positions, as in ATLOP's release.
+    window_overlap: int = 0
+
+    def validate_relation_cut(self) -> None:
+        """Refuse a threshold that is no probability, and a negative limit."""
+        if not 0.0 <= self.relation_threshold <= 1.0:
+            raise ValueError(f"relation_threshold is {self.relation_threshold}; give a number from 0 to 1")
+        if self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k}; give a whole number from 1 on, or 0 for no limit")
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The one stage that the model has."""
+        return ("relation",)
+
+    @property
+    def given(self) -> str | None:
+        """The documents bring their entities along."""
+        return "entities"
+
+    @property
+    def reads_entity_types(self) -> bool:
+        """The types of the entities enter no score."""
+        return False
+
+    @property
+    def special_tokens(self) -> bool:
+        """The encoder reads `[CLS]` and `[SEP]`, to which attention is paid."""
+        return True
+
+    @property
+    def needs_mention_attention(self) -> bool:
+        """The context of a pair is pooled by it."""
+        return True
+
+    @property
+    def relation_cut(self) -> RelationCut:
+        """A type is kept if its score is greater than the threshold and it is among the best of its pair."""
+        return RelationCut(self.relation_threshold, strict=True, top_k=self.top_k)

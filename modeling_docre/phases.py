@@ -1,0 +1,114 @@
+"""Training in turns, as expectation-maximization does: which part of a model each optimiser update trains.
+
+Everything here is a function of the number of updates done, so that a resumed run needs no state of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import TrainerCallback, TrainingArguments, get_scheduler
+
+ORDER = ("expectation", "maximization")
+
+
+@dataclass
+class PhaseArguments:
+    """How the parts of a model take turns (KMGRE section 3.2).
+
+    Args:
+        warmup_epochs: first epochs, in which each update trains all parts.
+        alternate: after the warm-up each part is trained for one epoch (`epoch`) or for one update (`batch`) in turn.
+    """
+
+    warmup_epochs: int = 3
+    alternate: str = field(default="epoch", metadata={"choices": ["epoch", "batch"]})
+
+
+@dataclass(frozen=True)
+class PhaseSchedule:
+    """The phases of a training run.
+
+    Args:
+        updates: updates of the whole run.
+        warmup: first updates, which train all parts.
+        turn: updates of a turn.
+    """
+
+    updates: int
+    warmup: int
+    turn: int
+
+    @classmethod
+    def of(cls, arguments: Any, batches: int, updates: int) -> PhaseSchedule:
+        """The schedule for the training arguments, batches per epoch and updates of the run.
+
+        Raises:
+            ValueError: a setting has no such value.
+        """
+        if arguments.warmup_epochs < 0:
+            raise ValueError(f"warmup_epochs is {arguments.warmup_epochs}; give a whole number from 0 on")
+        if arguments.alternate not in ("epoch", "batch"):
+            raise ValueError(f'alternate is {arguments.alternate!r}; give "epoch" or "batch"')
+        per_epoch = max(1, -(-batches // arguments.gradient_accumulation_steps))
+        warmup = min(arguments.warmup_epochs * per_epoch, updates)
+        return cls(updates, warmup, per_epoch if arguments.alternate == "epoch" else 1)
+
+    def phases(self, done: int) -> tuple[str, ...]:
+        """What the update after `done` updates trains."""
+        if done < self.warmup:
+            return ORDER
+        return (ORDER[(done - self.warmup) // self.turn % 2],)
+
+    def updates_of(self, phase: str, done: int, warmup: bool = True) -> int:
+        """How many of the first `done` updates trained a phase's part, with or without those of the warm-up."""
+        first = min(done, self.warmup)
+        rounds, rest = divmod(done - first, 2 * self.turn)
+        last = min(rest, self.turn) if phase == ORDER[0] else max(rest - self.turn, 0)
+        return first * warmup + rounds * self.turn + last
+
+    def learning_rates(self, arguments: TrainingArguments, optimizer: torch.optim.Optimizer) -> LambdaLR:
+        """A scheduler by which the learning rate of each parameter group follows the updates of its `phase`.
+
+        Raises:
+            ValueError: the training arguments ask for a schedule that is no function of the number of updates.
+        """
+        functions = []
+        for group in optimizer.param_groups:
+            phase = group["phase"]
+            total = self.updates_of(phase, self.updates)
+            alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+            warmup = arguments.get_warmup_steps(total)
+            options = arguments.lr_scheduler_kwargs
+            found = get_scheduler(arguments.lr_scheduler_type, alone, warmup, total, scheduler_specific_kwargs=options)
+            if not isinstance(found, LambdaLR):
+                raise ValueError(
+                    f"lr_scheduler_type is {str(arguments.lr_scheduler_type)!r}, which cannot follow the updates of a "
+                    'part of the model; give "linear", "cosine" or another function of the number of updates'
+                )
+            functions.append(partial(self._factor, found.lr_lambdas[0], phase))
+        return LambdaLR(optimizer, functions)
+
+    def _factor(self, function: Any, phase: str, done: int) -> float:
+        return function(self.updates_of(phase, done))
+
+
+class PhaseCallback(TrainerCallback):
+    """Tells the model which part the next update trains, and its configuration how far the E-step has come."""
+
+    def __init__(self, schedule: PhaseSchedule):
+        self.schedule = schedule
+
+    def on_step_begin(self, args, state, control, model=None, **kwargs):
+        model.phases = self.schedule.phases(state.global_step)
+        self._count(model, state.global_step)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        self._count(model, state.global_step)
+
+    def _count(self, model: Any, done: int) -> None:
+        model.config.expectation_updates = self.schedule.updates_of(ORDER[0], done, warmup=False)
