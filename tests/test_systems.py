@@ -133,7 +133,9 @@ def test_trains_saves_reloads_and_predicts_the_same(tmp_path: Path) -> None:
         wanted[str(folder)] = running.predict_documents([ANNA, OTTO])
         assert any(document.relations for document in wanted[str(folder)])
         reloaded = type(model).from_pretrained(folder)
-        assert plain(Predictor(reloaded, tiny_tokenizer()).predict([ANNA, OTTO])) == plain(wanted[str(folder)])
+        found = Predictor(reloaded, tiny_tokenizer()).predict([ANNA, OTTO])
+        # The last digit hangs on where in memory a weight lies.
+        assert_alike(json.loads(plain(found)), json.loads(plain(wanted[str(folder)])), 1e-6)
 
     command = [sys.executable, "-c", RELOAD, plain([ANNA, OTTO]), *wanted]
     fresh = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
