@@ -369,7 +369,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name in corpus.splits:
             scored = evaluate_split(trainer, name, corpus.splits[name], data.single_stages)
             split, scores = (split, scores) if scored is None else (name, scored)
-    save(trainer, data.corpus or "own documents", scores, split)
+    scored_on = data.test_corpus if split == "test" and data.test_corpus else data.corpus
+    save(trainer, scored_on or "own documents", scores, split)
 
 
 if __name__ == "__main__":

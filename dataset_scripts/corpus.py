@@ -29,6 +29,10 @@ class CorpusArguments:
         corpus_config: the builder's configuration.
         data_dir: folder with the corpus' files; absent, they are downloaded.
         train_split, validation_split, test_split: names of the corpus' splits; a test split is optional.
+        test_corpus: a corpus to test on in place of the first one's own test split, e.g. `revisit_docred`. Documents of
+            the training and validation data that it holds too (by title) are left out.
+        test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
+            default `test`.
         train_file, validation_file, test_file: files in DocRED's JSON, or `.jsonl` files of Document dicts; read if
             no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
@@ -40,6 +44,9 @@ class CorpusArguments:
     train_split: str = "train"
     validation_split: str = "validation"
     test_split: str | None = None
+    test_corpus: str | None = None
+    test_corpus_config: str | None = None
+    test_data_dir: str | None = None
     train_file: str | None = None
     validation_file: str | None = None
     test_file: str | None = None
@@ -60,12 +67,16 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
     The label lists of files are those that their documents use, over all splits.
 
     Raises:
-        ValueError: no data is named, or the corpus is unknown.
+        ValueError: no data is named, a corpus is unknown, or the one to test on has labels that the other lacks.
         FileNotFoundError: a file is not there.
         DocumentError: a document is not valid.
     """
+    if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
+        raise ValueError("--test_corpus_config and --test_data_dir belong to a --test_corpus; name that, too")
     if arguments.corpus is not None:
         return _from_builder(arguments)
+    if arguments.test_corpus is not None:
+        raise ValueError("--test_corpus is the test data of a --corpus; with files of your own, give a --test_file")
     labels = json.loads(Path(arguments.relation_labels).read_text()) if arguments.relation_labels else {}
     splits = {}
     for split in ("train", "validation", "test"):
@@ -88,21 +99,60 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
 
 
 def _from_builder(arguments: CorpusArguments) -> Corpus:
-    known = dict(builders())
-    if arguments.corpus not in known:
-        raise ValueError(f"there is no corpus {arguments.corpus!r}; --corpus takes one of {', '.join(sorted(known))}")
-    builder_class = known[arguments.corpus]
-    options = {"config_name": arguments.corpus_config} if arguments.corpus_config else {}
-    builder = builder_class(data_dir=arguments.data_dir, **options)
-    builder.download_and_prepare()
+    builder = _prepared("corpus", arguments.corpus, arguments.corpus_config, arguments.data_dir)
     names = {split: getattr(arguments, f"{split}_split") for split in ("train", "validation", "test")}
-    splits = {
-        split: [Document.from_dict(row) for row in builder.as_dataset(split=name)]
-        for split, name in names.items()
-        if name is not None
+    if arguments.test_corpus is not None:
+        names["test"] = None
+    splits = {split: _read_split(builder, name) for split, name in names.items() if name is not None}
+    corpus = Corpus(splits, _labels(builder))
+    return corpus if arguments.test_corpus is None else _with_test_corpus(corpus, arguments)
+
+
+def _with_test_corpus(corpus: Corpus, arguments: CorpusArguments) -> Corpus:
+    """The corpus with the test documents of another one, and without these among its own."""
+    builder = _prepared("test_corpus", arguments.test_corpus, arguments.test_corpus_config, arguments.test_data_dir)
+    labels = _labels(builder)
+    for kind in ("entity_types", "relation_types"):
+        if unknown := sorted(set(labels[kind]) - set(corpus.labels[kind])):
+            raise ValueError(
+                f"--test_corpus {arguments.test_corpus} has {unknown[0]!r} among its {kind}, --corpus "
+                f"{arguments.corpus} has not; test on a corpus with the same labels"
+            )
+    test = _read_split(builder, arguments.test_split or "test")
+    held_out = {document.id for document in test}
+    splits = {}
+    for split, documents in corpus.splits.items():
+        splits[split] = [document for document in documents if document.id not in held_out]
+        if left_out := len(documents) - len(splits[split]):
+            logger.info(
+                "%d of %d documents of %s are test documents of %s and are left out of %s",
+                *(left_out, len(documents), arguments.corpus, arguments.test_corpus, split),
+            )
+    return Corpus({**splits, "test": test}, corpus.labels)
+
+
+def _prepared(option: str, name: str | None, config: str | None, data_dir: str | None) -> DocumentBuilder:
+    """The builder of a corpus, after preparation."""
+    known = dict(builders())
+    if name not in known:
+        raise ValueError(f"there is no corpus {name!r}; --{option} takes one of {', '.join(sorted(known))}")
+    builder = known[name](data_dir=data_dir, **({"config_name": config} if config else {}))
+    builder.download_and_prepare()
+    return builder
+
+
+def _read_split(builder: DocumentBuilder, name: str) -> list[Document]:
+    return [Document.from_dict(row) for row in builder.as_dataset(split=name)]
+
+
+def _labels(builder: DocumentBuilder) -> dict[str, Any]:
+    """The label lists of a corpus, for a new model."""
+    relation_types, labels = builder.relation_types(), builder.relation_labels()
+    return {
+        "entity_types": builder.entity_types(),
+        "relation_types": relation_types,
+        "relation_labels": {name: labels[name] for name in relation_types if name in labels},
     }
-    labels = {name: list(getattr(builder_class, name.upper())) for name in ("entity_types", "relation_types")}
-    return Corpus(splits, {**labels, "relation_labels": dict(builder_class.RELATION_LABELS)})
 
 
 def builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:

@@ -16,6 +16,7 @@ def corpus_statistics(documents: Iterable[Document | Mapping[str, Any]]) -> dict
     Relations count once per (head, tail, type) of a document; the distance of a relation is the smallest difference of
     sentence numbers between a head and a tail mention (Re-DocRED's evaluation script): 0 is within a sentence. Entities
     share a span if a mention of each covers the same words, as CDR's concepts do where one mention has several ids.
+    Entity pairs are ordered, and mention pairs those of all of them, mentions counted as listed (KMGRE section 4.1).
     """
     sizes: Counter[str] = Counter()
     oddities: Counter[str] = Counter()
@@ -25,6 +26,7 @@ def corpus_statistics(documents: Iterable[Document | Mapping[str, Any]]) -> dict
         [document] = as_documents([item])
         tally(document, oddities)
         _add_sizes(document, sizes)
+        _add_pairs(document, sizes)
         _add_candidates(document, sizes)
         _add_shared_spans(document, sizes)
         for entity in document.entities:
@@ -65,6 +67,11 @@ _SIZES = (
     "relations",
     "relation types",
     "related entity pairs",
+    "related entity pairs of several relation types",
+    "entity pairs",
+    "entity pairs with several mentions of head or tail",
+    "entity pairs with several mentions of head and tail",
+    "mention pairs",
     "relations within a sentence",
     "relations across sentences",
     "candidate pairs",
@@ -90,12 +97,28 @@ def _add_sizes(document: Document, sizes: Counter[str]) -> None:
             "entities": len(document.entities),
             "mentions": sum(len(entity.mentions) for entity in document.entities),
             "relations": len(facts),
-            "related entity pairs": len({(head, tail) for head, tail, _ in facts}),
             "relations within a sentence": within,
             "relations across sentences": len(facts) - within,
         }
     )
     sizes["words of the longest document"] = longest
+
+
+def _add_pairs(document: Document, sizes: Counter[str]) -> None:
+    types = Counter((head, tail) for head, tail, _ in {(r.head, r.tail, r.type) for r in document.relations})
+    mentions = [len(entity.mentions) for entity in document.entities]
+    several = sum(number > 1 for number in mentions)
+    pairs, single_pairs, several_pairs = (n * (n - 1) for n in (len(mentions), len(mentions) - several, several))
+    sizes.update(
+        {
+            "related entity pairs": len(types),
+            "related entity pairs of several relation types": sum(number > 1 for number in types.values()),
+            "entity pairs": pairs,
+            "entity pairs with several mentions of head or tail": pairs - single_pairs,
+            "entity pairs with several mentions of head and tail": several_pairs,
+            "mention pairs": sum(mentions) ** 2 - sum(number**2 for number in mentions),
+        }
+    )
 
 
 def _add_candidates(document: Document, sizes: Counter[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from .docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from .document_builder import DocumentBuilder
 from .document_features import document_row
 from .export import main
+from .random_order import draw_key
 from .sources import Source
 
 SIZES = {"train": 3008, "validation": 300, "test": 700}
@@ -102,7 +102,7 @@ def resplit(documents: Iterable[Document], seed: int) -> dict[str, list[Document
         The documents of `train`, `validation` and `test`; those with an entity of mixed mention types are in none.
     """
     kept = [document for document in documents if not has_mixed_types(document)]
-    kept.sort(key=lambda document: hashlib.sha256(f"{seed}\n{document.id}".encode()).digest())
+    kept.sort(key=lambda document: draw_key(document.id, seed))
     total = sum(SIZES.values())
     held_out = {split: round(len(kept) * SIZES[split] / total) for split in ("validation", "test")}
     first, second = len(kept) - sum(held_out.values()), len(kept) - held_out["test"]

@@ -65,8 +65,7 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         sources = {f"{config}/{split}": s for config, table in self.SOURCES.items() for split, s in table.items()}
         named = [option.name for option in config_options(type(self)) if option.metadata.get("file")]
         more = [Path(kwargs[name]) for name in named if kwargs.get(name) is not None]
-        if folder is not None and (side := find_file(Path(folder), self.SIDE_FILES)) is not None:
-            more.append(side)
+        more += [] if folder is None else self.side_files(Path(folder))
         kwargs = {"dataset_name": self.NAME, "hash": fingerprint(sources, folder, more)} | kwargs
         super().__init__(cache_dir, data_dir=folder, **kwargs)
         self._check_options()
@@ -76,6 +75,8 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         hints = get_type_hints(self.BUILDER_CONFIG_CLASS)
         for option in config_options(type(self)):
             value = getattr(self.config, option.name)
+            if hints[option.name] is int and type(value) is not int:
+                raise ValueError(f"{self.NAME}: {option.name} is {value!r}; give a whole number")
             if get_origin(hints[option.name]) is Literal and value not in get_args(hints[option.name]):
                 choices = ", ".join(map(repr, get_args(hints[option.name])))
                 raise ValueError(f"{self.NAME}: {option.name} is {value!r}; give one of {choices}")
@@ -88,6 +89,12 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
             license=self.LICENSE,
             citation=self.CITATION,
         )
+
+    @classmethod
+    def side_files(cls, folder: Path) -> list[Path]:
+        """Files of a folder that the rows depend on beside those of `SOURCES`."""
+        side = find_file(folder, cls.SIDE_FILES)
+        return [] if side is None else [side]
 
     def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
         """The path or, with streaming, the URL of each split that is there."""
@@ -105,6 +112,14 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
                 yield reader.read(record)
         report = reader.report
         self.log_report(paths, report, bool(report.na_rows or report.self_relations or report.duplicate_titles))
+
+    def entity_types(self) -> list[str]:
+        """The entity types of the corpus, the same for all splits."""
+        return list(self.ENTITY_TYPES)
+
+    def relation_types(self) -> list[str]:
+        """The relation types of the corpus, the same for all splits."""
+        return list(self.RELATION_TYPES)
 
     def relation_labels(self) -> Mapping[str, str]:
         """Readable name of each relation type: those of `data_dir`, else the bundled ones."""

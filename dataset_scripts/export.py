@@ -75,7 +75,7 @@ def dataset_card(builder: DocumentBuilder, statistics: dict[str, dict[str, int]]
         builder: a builder after `download_and_prepare`.
         statistics: for each split, its `corpus_statistics`.
     """
-    labels = builder.RELATION_LABELS
+    labels = builder.relation_labels()
     text = _CARD.format(
         front=_front_matter(builder).to_yaml(),
         name=builder.NAME,
@@ -86,8 +86,8 @@ def dataset_card(builder: DocumentBuilder, statistics: dict[str, dict[str, int]]
         config=builder.config.name,
         options="".join(f", `{name}={value}`" for name, value in _changed_options(builder)),
         table=statistics_table(statistics),
-        entity_types=", ".join(builder.ENTITY_TYPES),
-        relation_types="\n".join(f"| {name} | {labels.get(name, '')} |" for name in builder.RELATION_TYPES),
+        entity_types=", ".join(builder.entity_types()),
+        relation_types="\n".join(f"| {name} | {labels.get(name, '')} |" for name in builder.relation_types()),
         citation=f"\n## Citation\n\n{builder.CITATION}\n" if builder.CITATION else "",
     )
     return DatasetCard(text)

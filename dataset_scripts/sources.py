@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from datasets import DownloadManager, StreamingDownloadManager
@@ -54,6 +54,50 @@ def find_file(folder: Path, names: Iterable[str]) -> Path | None:
     """The first file of these names in `folder`, as it is or with `.gz` behind, or None."""
     candidates = (folder / f"{name}{ending}" for name in names for ending in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
+
+
+def find_json_folder(folder: Path, name: str) -> Path | None:
+    """Where a corpus of one JSON file per document lies in `folder`, or None.
+
+    Args:
+        folder: its subfolders `name` and `data/name` are looked for, then the zip file `name.zip`, then JSON files in
+            it. It may be a zip file itself.
+        name: name of the folder in which the corpus is published.
+    """
+    archives = [path for path in (folder, folder / f"{name}.zip") if path.suffix == ".zip" and path.is_file()]
+    folders = [place for place in (folder / name, folder / "data" / name) if json_paths(place)]
+    return next(iter([*folders, *archives]), folder if json_paths(folder) else None)
+
+
+def json_paths(folder: Path) -> list[Path]:
+    """The JSON files of a folder, sorted by name, without hidden ones and those with relation labels."""
+    return sorted(path for path in folder.glob("*.json") if _is_document(path.name))
+
+
+def json_files(place: Path, name: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each JSON file of what `find_json_folder` found.
+
+    Of a zip file, those in a folder called `name` wherever that lies, or all of them where there is no such folder.
+
+    Raises:
+        ValueError: the zip file is broken.
+    """
+    if place.is_dir():
+        yield from ((path.name, path.read_bytes()) for path in json_paths(place))
+        return
+    try:
+        with zipfile.ZipFile(place) as opened:
+            documents = {member: PurePosixPath(member) for member in opened.namelist() if member.endswith(".json")}
+            documents = {member: path for member, path in documents.items() if _is_document(path.name)}
+            inside = [member for member, path in documents.items() if name in path.parent.parts]
+            for member in inside or documents:
+                yield documents[member].name, opened.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{place} cannot be read to its end ({error}); make or fetch the zip file again") from error
+
+
+def _is_document(name: str) -> bool:
+    return not name.startswith(".") and name not in LABEL_FILES
 
 
 def local_files(sources: Mapping[str, Source], folder: str, corpus: str) -> dict[str, str]:

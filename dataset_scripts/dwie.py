@@ -1,0 +1,234 @@
+"""DWIE: news articles of Deutsche Welle, with entities and the relations between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import datasets
+
+from modeling_docre.documents import Document, DocumentError
+
+from .document_builder import DocumentBuilder
+from .document_features import document_row
+from .dwie_annotations import SPLIT_TAGS, Article, kept_relations, read_article
+from .dwie_documents import CHANGES, TYPE_TAG, UNTYPED, ArticleReader
+from .export import main
+from .pubtator import count_table
+from .random_order import draw_key
+from .sources import Source, find_file, find_json_folder, json_files, json_paths, source_lines
+
+FOLDER = "annos_with_content"
+"""Name of the folder that DWIE's download script writes."""
+VALIDATION_IDS = "validation_ids.txt"
+TYPE_PRIORITY = ("person", "organization", "location", "event", "misc", "value", "other", "entity")
+
+
+@dataclass
+class DwieConfig(datasets.BuilderConfig):
+    """Config of DWIE.
+
+    Args:
+        validation_size: number of training documents that are drawn for validation.
+        seed: another seed draws others.
+        type_priority: names of `type::` tags, separated by commas: the type of an entity is the first one that it has.
+    """
+
+    validation_size: int = field(default=98, metadata={"help": "number of training documents drawn for validation"})
+    seed: int = field(default=0, metadata={"help": "seed of the draw of validation documents"})
+    type_priority: str = field(
+        default=",".join(TYPE_PRIORITY), metadata={"help": "type:: tags, the first of which is an entity's type"}
+    )
+
+
+class Dwie(DocumentBuilder):
+    """DWIE (Zaporojets et al., 2021): news articles with entities, all their mentions, and relations between them.
+
+    As KMGRE and the work before it use it: concepts without a mention are left out, with the relations that touch them,
+    and so are documents without any mention, repeated relations, and relations of a concept to itself. Of the published
+    files that leaves 700 training and 99 test documents. A relation type that ends in `-x` is a type of its own.
+    Documents without relations stay. Entities stand in the order of their first mention; `id` is the number of the
+    concept in its file.
+
+    The test split is the published one. The 700 have no published validation part: 98 of them are drawn at random
+    (`validation_size`, `seed`), or, where `data_dir` has a file `validation_ids.txt` with an id per line, those are
+    taken. The annotation files do not tell which 98 the papers took, so without their list scores on the validation
+    documents compare within one draw only.
+
+    DWIE tags an entity with many types of a hierarchy. Here it has one: the first tag of `type_priority`, by default
+    person, organization, location, event, misc, value, other, entity; without such a tag it is `untyped`. This is a
+    choice of this builder. Relation types are those that the files use, in the order of the alphabet, the same for all
+    splits; the published files use 65.
+
+    The articles belong to Deutsche Welle and are not published with the annotations, so nothing is downloaded here:
+    DWIE's own script `dwie_download.py` fetches them into `data/annos_with_content`; `data_dir` is that folder, one
+    above it, or a zip file of it. What is written from them contains the articles and is not for redistribution.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = DwieConfig
+    BUILDER_CONFIGS: ClassVar = [DwieConfig("default", VERSION, description="one coarse type per entity")]
+    DEFAULT_CONFIG_NAME = "default"
+
+    NAME = "dwie"
+    SOURCES: ClassVar[Mapping[str, Mapping[str, Source]]] = {"default": {}}
+    SIDE_FILES = (VALIDATION_IDS,)
+    RELATION_LABELS: ClassVar[dict[str, str]] = {}
+    ENTITY_TYPES: ClassVar = [*TYPE_PRIORITY, UNTYPED]
+    RELATION_TYPES: ClassVar[list[str]] = []
+    LICENSE = "other"
+    HOMEPAGE = "https://github.com/klimzaporojets/DWIE"
+    CITATION = (
+        "Zaporojets, Deleu, Develder, Demeester: DWIE: An entity-centric dataset for multi-task document-level "
+        "information extraction. Information Processing & Management 58(4), 2021."
+    )
+
+    @classmethod
+    def side_files(cls, folder: Path) -> list[Path]:
+        """The annotation files of a folder, or the zip file of them, and the list of validation documents."""
+        place = find_json_folder(folder, FOLDER)
+        files = [] if place is None else json_paths(place) if place.is_dir() else [place]
+        return [*super().side_files(folder), *files]
+
+    def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
+        """The folder or zip file of the annotation files.
+
+        Raises:
+            FileNotFoundError: no `data_dir` is given, or it has no such files.
+        """
+        return {"annotations": self._place()}
+
+    def entity_types(self) -> list[str]:
+        """The types of `type_priority`, and `untyped`."""
+        return [*self._type_priority(), UNTYPED]
+
+    def relation_types(self) -> list[str]:
+        """The types of all relations that the documents of all splits have, sorted."""
+        articles = read_articles(self._place())
+        return sorted({name for article in articles for _, name, _ in kept_relations(article, Counter())})
+
+    def read(self, paths: Iterable[str], ids: Collection[str] | None = None) -> Iterator[Document]:
+        """The documents of a folder or zip file of annotation files.
+
+        Args:
+            paths: the folder or zip file.
+            ids: the documents that are wanted; all by default.
+
+        Raises:
+            DocumentError: see `read_articles`.
+        """
+        reader = ArticleReader(self._type_priority(), self.relation_labels())
+        articles = [article for path in paths for article in read_articles(path)]
+        wanted = {article.id for article in articles} if ids is None else set(ids)
+        documents = (reader.read(article) for article in articles if article.id in wanted)
+        yield from (document for document in documents if document is not None)
+        self.log_report(paths, count_table(reader.counts), any(reader.counts[name] for name in CHANGES))
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        self._type_priority()
+
+    def _type_priority(self) -> list[str]:
+        names = [name.strip() for name in self.config.type_priority.split(",")]
+        if "" in names or UNTYPED in names or len(set(names)) < len(names):
+            fix = f"give names of `{TYPE_TAG}` tags separated by commas, each once; {UNTYPED!r} is added at the end"
+            raise ValueError(f"{self.NAME}: type_priority is {self.config.type_priority!r}; {fix}")
+        return names
+
+    def _place(self) -> str:
+        folder = self.config.data_dir
+        place = None if folder is None else find_json_folder(Path(folder), FOLDER)
+        if place is None:
+            found = "" if folder is None else f"; data_dir {folder!r} has no {FOLDER}, {FOLDER}.zip or *.json"
+            raise FileNotFoundError(
+                f"{self.NAME}: its articles cannot be downloaded here; get {self.HOMEPAGE}, run its dwie_download.py, "
+                f"and give the folder data/{FOLDER} that it writes, or a zip file of it, as data_dir{found}"
+            )
+        return str(place)
+
+    def _split_generators(
+        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> list[datasets.SplitGenerator]:
+        paths = tuple(self.files(dl_manager).values())
+        listed = find_file(Path(self.config.data_dir or ""), (VALIDATION_IDS,))
+        ids = None if listed is None else [line.strip() for line in source_lines(str(listed)) if line.strip()]
+        divided = divide(read_articles(paths[0]), self.config.validation_size, self.config.seed, ids)
+        return [datasets.SplitGenerator(split, {"paths": paths, "ids": chosen}) for split, chosen in divided.items()]
+
+    def _generate_examples(
+        self, paths: tuple[str, ...], ids: Collection[str] | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for document in self.read(paths, ids):
+            yield document.id, document_row(document)
+
+
+def read_articles(place: str) -> list[Article]:
+    """The articles of a folder or zip file of annotation files, sorted by id.
+
+    Raises:
+        DocumentError: a file is not as `read_article` wants it, or two files have the same id.
+        ValueError: the zip file is broken.
+    """
+    found: dict[str, tuple[str, Article]] = {}
+    for name, content in json_files(Path(place), FOLDER):
+        article = read_article(content, name)
+        if article.id in found:
+            raise DocumentError(name, "id", article.id, f"{found[article.id][0]} has it, too; take one of them away")
+        found[article.id] = (name, article)
+    return [article for _, (_, article) in sorted(found.items())]
+
+
+def divide(
+    articles: Iterable[Article], validation_size: int, seed: int, validation_ids: Collection[str] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The ids of each split: `test` as tagged, `validation` from among those tagged train, `train` the others.
+
+    Articles without a mention are in `train` or `test`, where the reader counts them, and never in `validation`. A part
+    without articles is left out.
+
+    Args:
+        articles: all articles.
+        validation_size: how many are drawn.
+        seed: the draw depends on it and on the ids alone.
+        validation_ids: the validation documents, instead of a draw.
+
+    Raises:
+        ValueError: a part has articles and none with a mention, an id of `validation_ids` is not that of a training
+            document with a mention, or too few training documents are left.
+    """
+    tagged: dict[str, list[str]] = {tag: [] for tag in SPLIT_TAGS}
+    mentioned: dict[str, list[str]] = {tag: [] for tag in SPLIT_TAGS}
+    for article in articles:
+        tagged[article.split].append(article.id)
+        mentioned[article.split] += [article.id] if article.mentions else []
+    for tag in SPLIT_TAGS:
+        if tagged[tag] and not mentioned[tag]:
+            raise ValueError(f"dwie: no document tagged {tag!r} has a mention; give annotated documents, or none of it")
+    drawn = sorted(mentioned["train"], key=lambda name: draw_key(name, seed))[: max(0, validation_size)]
+    validation = set(drawn if validation_ids is None else validation_ids)
+    _check_validation(validation, mentioned["train"], validation_size, validation_ids is not None)
+    train = [name for name in tagged["train"] if name not in validation]
+    parts = {"train": train, "validation": sorted(validation), "test": tagged["test"]}
+    return {split: tuple(ids) for split, ids in parts.items() if ids}
+
+
+def _check_validation(validation: Collection[str], training: Collection[str], size: int, listed: bool) -> None:
+    """Refuse validation documents that are no training documents, and those that leave none for training."""
+    if unknown := sorted(set(validation) - set(training)):
+        raise ValueError(
+            f"dwie: {VALIDATION_IDS} has {unknown[0]!r}, which is no document tagged 'train' with a mention; correct "
+            "it or take it off the list"
+        )
+    if training and not 0 < len(validation) < len(training):
+        name = f"{VALIDATION_IDS} has {len(validation)} documents" if listed else f"validation_size is {size}"
+        raise ValueError(
+            f"dwie: {name}, and {len(training)} documents tagged 'train' have mentions; leave at least one for "
+            "validation and one for training"
+        )
+
+
+if __name__ == "__main__":
+    main(Dwie)
