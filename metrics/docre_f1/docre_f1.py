@@ -12,22 +12,28 @@ import evaluate
 
 # `evaluate` copies only the siblings that this file names, so those that others import are named here as well.
 from .candidate_pairs import CandidatePairs
+from .conventions import CONVENTIONS
 from .coreference_scores import coreference_counts
 from .counts import Counts
 from .document_reader import read_document
+from .overlaps import overlap
 from .pairing import pair_documents
 from .ranking_scores import theta_scores
 from .relation_counts import read_train_facts
+from .reports import REPORTS
 from .scored_document import ScoredDocument
 from .scores import compute_scores, pooled_scores
 
 __all__ = [
+    "CONVENTIONS",
+    "REPORTS",
     "CandidatePairs",
     "Counts",
     "DocreF1",
     "ScoredDocument",
     "compute_scores",
     "coreference_counts",
+    "overlap",
     "pair_documents",
     "pooled_scores",
     "read_document",
@@ -37,8 +43,9 @@ __all__ = [
 
 _DESCRIPTION = """
 Precision, recall and F1 of document-level relation extraction, from mentions to relations: the strict joint scores of
-JEREX, the official DocRED scores (F1, Ign F1, evidence F1), the scores of CDR and GDA on candidate pairs,
-sentence-distance and other subsets, and the coreference scores MUC, B-cubed and CEAF-e. All scores are fractions.
+JEREX, the official DocRED scores (F1, Ign F1, evidence F1), the scores of CDR and GDA on candidate pairs, the scores of
+SpERT on sentences (micro and macro, with and without entity types), sentence-distance and other subsets, and the
+coreference scores MUC, B-cubed and CEAF-e. All scores are fractions.
 """
 
 _KWARGS_DESCRIPTION = """
@@ -55,13 +62,19 @@ Args:
     per_type (bool): add scores per relation type and entity type.
     per_document (bool): add the counts of each document, for `pooled_scores`.
     by_entity_count (bool): add relation scores by the number of gold entities.
+    by_word_count (bool): add relation scores, micro and macro, by the number of words (<20, 20-34, 35-50, >50).
     frequent_types: relation types of the subset `frequent`; by default the ten of the Re-DocRED script.
+    symmetric_relations: relation types that hold in both directions, so that head and tail may be swapped; by default
+        those of the convention, if any.
+    no_overlap (bool): leave out of predictions and references the entities that overlap another entity, and the
+        relations whose two arguments overlap.
+    convention (str): `conll04`, `scierc` or `ade`; adds `reported`, the scores that papers report on that corpus.
     ign_epsilon (float): added to the denominator of the Ign precision; 1e-5 repeats the ATLOP script.
     denominator_epsilon (float): added to each denominator of the relation scores; 1e-5 repeats ATLOP's CDR script.
 Returns:
     a flat dict: {mention,cluster,entity,relation,relation_untyped}_{precision,recall,f1}, coref_{muc,b3,ceafe,f1},
-    {intra,inter}_{precision,recall,f1,support}, macro_{relation,entity}_{precision,recall,f1}, numbers of documents;
-    with train_facts ign_{precision,f1}; with evidence in the references evidence_{precision,recall,f1}.
+    {intra,inter}_{precision,recall,f1,support}, macro_{relation,relation_untyped,entity}_{precision,recall,f1}, numbers
+    of documents; with train_facts ign_{precision,f1}; with evidence in the references evidence_{precision,recall,f1}.
 Examples:
     >>> metric = evaluate.load("docre_f1")
     >>> gold = {"id": "a", "sentences": [["Ada", "lives", "in", "London"]],
@@ -85,6 +98,12 @@ _CITATION = """
     author = "Eberts, Markus and Ulges, Adrian",
     booktitle = "Proceedings of EACL 2021",
     year = "2021"
+}
+@inproceedings{eberts-ulges-2020-span,
+    title = "Span-based Joint Entity and Relation Extraction with Transformer Pre-training",
+    author = "Eberts, Markus and Ulges, Adrian",
+    booktitle = "Proceedings of ECAI 2020",
+    year = "2020"
 }
 """
 
@@ -115,7 +134,11 @@ class DocreF1(evaluate.Metric):
             features=datasets.Features(
                 {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
             ),
-            reference_urls=["https://github.com/thunlp/DocRED", "https://github.com/lavis-nlp/jerex"],
+            reference_urls=[
+                "https://github.com/thunlp/DocRED",
+                "https://github.com/lavis-nlp/jerex",
+                "https://github.com/lavis-nlp/spert",
+            ],
         )
 
     def add(self, *, prediction: Any = None, reference: Any = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .document_reader import check_evidence, check_pair, check_span, read_document, reject
@@ -19,6 +19,11 @@ class Pair(NamedTuple):
     prediction: ScoredDocument
     reference: ScoredDocument | None
     missing: bool
+
+    def changed(self, change: Callable[[ScoredDocument], ScoredDocument]) -> Pair:
+        """The pair with the same change made to both documents."""
+        reference = None if self.reference is None else change(self.reference)
+        return self._replace(prediction=change(self.prediction), reference=reference)
 
 
 def pair_documents(predictions: Iterable[Any], references: Iterable[Any], entities_given: bool) -> list[Pair]:

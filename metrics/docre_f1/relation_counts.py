@@ -16,7 +16,7 @@ from .document_reader import read_document
 from .scored_document import ScoredDocument, ScoredEntity, ScoredRelation
 
 Fact = tuple[str, str, str]  # head name, tail name, relation type
-Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type
+Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type; both keys, None, a symmetric type
 
 FREQUENT_TYPES = frozenset({"P17", "P131", "P27", "P150", "P175", "P577", "P463", "P527", "P495", "P361"})
 """The ten relation types that the Re-DocRED evaluation script calls frequent; all others are long tail."""
@@ -30,33 +30,43 @@ class Side(NamedTuple):
     """The relations of a prediction or of a reference, keyed so that the two sides can be compared.
 
     `key` turns an entity position into what identifies the entity; `entities` is None for a document without a
-    reference whose entities were to be given. Where `candidates` are given, the relations are those that they leave.
+    reference whose entities were to be given. Relations of a type among `symmetric` have no direction. Where
+    `candidates` are given, the relations are those that they leave.
     """
 
     relations: Sequence[ScoredRelation]
     key: Callable[[int], Hashable]
     entities: Sequence[ScoredEntity] | None
+    symmetric: frozenset[str]
     candidates: CandidatePairs | None = None
 
     @classmethod
-    def joint(cls, document: ScoredDocument, typed: bool) -> Side:
+    def joint(cls, document: ScoredDocument, typed: bool, symmetric: frozenset[str]) -> Side:
         """A side whose entities are identified by their spans and, if `typed`, by their type."""
         keys = [(entity.spans, entity.type) if typed else entity.spans for entity in document.entities]
-        return cls(document.relations, keys.__getitem__, document.entities)
+        return cls(document.relations, keys.__getitem__, document.entities, symmetric)
 
     @classmethod
-    def given(cls, document: ScoredDocument, reference: ScoredDocument | None) -> Side:
+    def given(cls, document: ScoredDocument, reference: ScoredDocument | None, symmetric: frozenset[str]) -> Side:
         """A side whose entities are identified by their position among those of the reference."""
         if reference is None:
-            return cls(document.relations, int, None)
+            return cls(document.relations, int, None, symmetric)
         if reference.candidates is None:
-            return cls(document.relations, int, reference.entities)
+            return cls(document.relations, int, reference.entities, symmetric)
         pairs = CandidatePairs(reference.candidates)
-        return cls(pairs.scored_relations(document.relations), int, reference.entities, pairs)
+        return cls(pairs.scored_relations(document.relations), int, reference.entities, symmetric, pairs)
 
     def triple(self, relation: ScoredRelation) -> Triple:
-        """The tuple that two equal relations share."""
-        return self.key(relation.head), self.key(relation.tail), relation.type
+        """The tuple that two equal relations share; for a symmetric type, whichever entity is the head."""
+        head, tail = self.key(relation.head), self.key(relation.tail)
+        if relation.type in self.symmetric:
+            return frozenset((head, tail)), None, relation.type
+        return head, tail, relation.type
+
+    def is_directed(self, relation: ScoredRelation) -> bool:
+        """Whether the order of head and tail counts: not for a symmetric type, nor on a candidate in one order."""
+        one_order = self.candidates is not None and not self.candidates.is_directed(relation)
+        return relation.type not in self.symmetric and not one_order
 
     def triples(self) -> dict[Triple, ScoredRelation]:
         """The distinct relations in the order given, each with its first occurrence."""
@@ -101,13 +111,11 @@ def _is_fact(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(item, str) for item in value)
 
 
-def _stated_facts(
-    relation: ScoredRelation, entities: Sequence[ScoredEntity], candidates: CandidatePairs | None = None
-) -> Iterator[Fact]:
-    """Every head name with every tail name of a relation, in both orders where its pair has no direction."""
+def _stated_facts(relation: ScoredRelation, entities: Sequence[ScoredEntity], directed: bool = True) -> Iterator[Fact]:
+    """Every head name with every tail name of a relation, in both orders where it has no direction."""
     head, tail = entities[relation.head].names, entities[relation.tail].names
     yield from product(head, tail, (relation.type,))
-    if candidates is not None and not candidates.is_directed(relation):
+    if not directed:
         yield from product(tail, head, (relation.type,))
 
 
@@ -186,7 +194,8 @@ def _stated_before(triples: Mapping[Triple, Any], gold: Side | None, facts: froz
     stated = set()
     for relation in gold.relations:
         triple = gold.triple(relation)
-        if triple in triples and not facts.isdisjoint(_stated_facts(relation, gold.entities, gold.candidates)):
+        named = _stated_facts(relation, gold.entities, gold.is_directed(relation))
+        if triple in triples and not facts.isdisjoint(named):
             stated.add(triple)
     return stated
 
