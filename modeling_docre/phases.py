@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import TrainerCallback, TrainingArguments, get_scheduler
+from transformers import SchedulerType, TrainerCallback, TrainingArguments, get_scheduler
 
 ORDER = ("expectation", "maximization")
 
@@ -81,14 +81,16 @@ class PhaseSchedule:
         for group in optimizer.param_groups:
             phase = group["phase"]
             total = self.updates_of(phase, self.updates)
-            alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+            # Some schedules know their least rate, and turn it into a share of the optimizer's.
+            alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=group["lr"] or 1.0)
             warmup = arguments.get_warmup_steps(total)
             options = arguments.lr_scheduler_kwargs
             found = get_scheduler(arguments.lr_scheduler_type, alone, warmup, total, scheduler_specific_kwargs=options)
             if not isinstance(found, LambdaLR):
+                kind = SchedulerType(arguments.lr_scheduler_type).value
                 raise ValueError(
-                    f"lr_scheduler_type is {str(arguments.lr_scheduler_type)!r}, which cannot follow the updates of a "
-                    'part of the model; give "linear", "cosine" or another function of the number of updates'
+                    f"lr_scheduler_type is {kind!r}, which cannot follow the updates of a part of the model; give "
+                    '"linear", "cosine" or another function of the number of updates'
                 )
             functions.append(partial(self._factor, found.lr_lambdas[0], phase))
         return LambdaLR(optimizer, functions)

@@ -11,11 +11,20 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from modeling_docre import localized_context
-from modeling_docre.localized_context import AttendedText, blocks, find_evidence, pool_block, runs, unordered_pairs
+from modeling_docre.localized_context import (
+    AttendedText,
+    blocks,
+    find_evidence,
+    pool_block,
+    pool_pairs,
+    runs,
+    unordered_pairs,
+)
 
 HEADS, HIDDEN = 3, 5
 DOCUMENTS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 5)), min_size=1, max_size=4)
 BLOCK_SIZES = st.sampled_from([1, 7, 20, 60, 2**23])
+HEAD_NORMS = ["norm_then_mean", "norm_then_sum", "sum_then_norm"]
 
 
 def attended(documents: list[tuple[int, int]], seed: int = 0) -> AttendedText:
@@ -177,6 +186,122 @@ def test_no_tensor_of_pairs_by_heads_or_by_width_over_the_subwords_is_made():
     with Watch() as watch:
         contexts(text, pairs)
     assert watch.largest <= entities**2 * length < len(pairs) * heads * length < len(pairs) * width * length
+
+
+# --- single heads --------------------------------------------------------------------------------------------------
+
+
+def literal_context(text: AttendedText, head: int, tail: int, head_norm: str) -> torch.Tensor:
+    """The context [hidden] of a pair, each head normalised by itself or their mean."""
+    if head_norm == "sum_then_norm":
+        weights, start = literal_weights(text, head, tail)
+    else:
+        _, start = literal_weights(text, head, tail)
+        length = int(text.document_lengths[text.documents[head]])
+        weights = torch.zeros(length).double()
+        for number in range(HEADS):
+            product = text.attention[head, number, :length] * text.attention[tail, number, :length]
+            weights = weights + product / (product.sum() + 1e-5)
+        if head_norm == "norm_then_mean":
+            weights = weights / HEADS
+    return weights @ text.hidden[start : start + len(weights)]
+
+
+@pytest.mark.parametrize("head_norm", HEAD_NORMS)
+@given(DOCUMENTS, st.integers(0, 10**6), st.floats(0, 1), BLOCK_SIZES)
+@settings(max_examples=60, deadline=None)
+def test_pooled_pairs_are_the_formula_of_each_head_whatever_the_blocks(head_norm, documents, seed, share, block_size):
+    text = attended(documents, seed)
+    pairs, _ = unordered_pairs(all_pairs(text, seed, share), len(text.documents))
+    leaves = [value.clone().requires_grad_() for value in (text.hidden, text.attention) * 2]
+    generator = torch.Generator().manual_seed(seed)
+    pull = torch.randn(len(pairs), HIDDEN, generator=generator).double()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
+        with torch.no_grad():
+            plain = pool_pairs(text, pairs, head_norm)
+        found = pool_pairs(text._replace(hidden=leaves[0], attention=leaves[1]), pairs, head_norm)
+        sum_of_all = (found * pull).sum() + 0 * leaves[0].sum() + 0 * leaves[1].sum()
+        sum_of_all.backward()
+    twin = text._replace(hidden=leaves[2], attention=leaves[3])
+    expected = [literal_context(twin, head, tail, head_norm) for head, tail in pairs.tolist()]
+    literal = torch.stack(expected) if expected else torch.zeros(0, HIDDEN).double()
+    ((literal * pull).sum() + 0 * leaves[2].sum() + 0 * leaves[3].sum()).backward()
+    assert found.shape == plain.shape == (len(pairs), HIDDEN)
+    assert torch.allclose(found, literal, atol=1e-12) and torch.allclose(plain, literal, atol=1e-12)
+    assert torch.allclose(leaves[0].grad, leaves[2].grad, atol=1e-11)
+    assert torch.allclose(leaves[1].grad, leaves[3].grad, atol=1e-11)
+
+
+def test_the_ways_to_join_heads_differ_and_the_sum_is_their_number_of_means():
+    text = attended([(9, 4)])
+    pairs = torch.tensor(list(combinations(range(4), 2)))
+    mean, total, joined = (pool_pairs(text, pairs, head_norm) for head_norm in HEAD_NORMS)
+    assert torch.allclose(total, HEADS * mean, atol=1e-12)
+    assert not torch.allclose(mean, joined, atol=1e-3)
+
+
+@pytest.mark.parametrize("head_norm", HEAD_NORMS)
+def test_several_blocks_are_pooled_again_in_the_backward_pass_and_keep_nothing(head_norm, monkeypatch):
+    text, kept = attended([(40, 12)]), []
+    text = text._replace(hidden=text.hidden.requires_grad_(), attention=text.attention.requires_grad_())
+    pairs, pool, calls = torch.tensor(list(combinations(range(12), 2))), localized_context.pool_block, []
+    monkeypatch.setattr(localized_context, "pool_block", lambda *given: calls.append(0) or pool(*given))
+    for limit, again in ((2**23, False), (3 * 12 * 40 * HEADS, True)):
+        monkeypatch.setattr(localized_context, "BLOCK_WEIGHTS", limit)
+        calls.clear()
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda v, sizes=sizes: sizes.append(v.numel()) or v, lambda v: v):
+            contexts = pool_pairs(text, pairs, head_norm)
+        kept.append(sum(sizes))
+        forward = len(calls)
+        contexts.sum().backward()
+        assert (forward > 1) == again and len(calls) == forward * (1 + again)
+        calls.clear()
+        with torch.no_grad():
+            pool_pairs(text, pairs, head_norm)
+        assert len(calls) == forward
+    assert kept[1] < len(pairs) < len(pairs) * 40 <= kept[0]
+
+
+@given(DOCUMENTS, st.integers(0, 10**6), BLOCK_SIZES, st.sampled_from(HEAD_NORMS))
+@settings(max_examples=60, deadline=None)
+def test_blocks_count_the_weights_of_every_head(documents, seed, block_size, head_norm):
+    text = attended(documents, seed)
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7), len(text.documents))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
+        found = blocks(text, unordered, head_norm)
+    rows = [row for block in found for row in range(block.rows.start, block.rows.stop)]
+    assert rows == list(range(len(unordered)))
+    depth = 1 if head_norm == "sum_then_norm" else HEADS
+    for block in found:
+        length, firsts = block.subwords.stop - block.subwords.start, block.firsts.stop - block.firsts.start
+        seconds = block.seconds.stop - block.seconds.start
+        assert firsts == 1 or firsts * seconds * length * depth <= block_size
+
+
+@pytest.mark.parametrize(("mentions", "limit", "learning"), [(185, 2**23, False), (60, 2**20, True)])
+@pytest.mark.parametrize("head_norm", ["norm_then_mean", "sum_then_norm"])
+def test_the_memory_of_all_mention_pairs_of_a_long_document_is_bounded(
+    mentions, limit, learning, head_norm, monkeypatch
+):
+    """185 mentions have 34,040 ordered pairs, as many as any document of DWIE; a step that learns has fewer here."""
+    heads, length, types = 12, 1024, 97
+    monkeypatch.setattr(localized_context, "BLOCK_WEIGHTS", limit)
+    text = AttendedText(
+        torch.randn(length, types).requires_grad_(learning),
+        torch.rand(mentions, heads, length).requires_grad_(learning),
+        torch.tensor([length]),
+        torch.zeros(mentions, dtype=torch.int64),
+    )
+    pairs = torch.tensor(list(combinations(range(mentions), 2)))
+    with Watch() as watch:
+        contexts = pool_pairs(text, pairs, head_norm)
+        if learning:
+            contexts.sum().backward()
+    assert contexts.shape == (len(pairs), types)
+    assert watch.largest <= limit < len(pairs) * heads * length
 
 
 # --- evidence ------------------------------------------------------------------------------------------------------

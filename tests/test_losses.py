@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling_docre.losses import adaptive_threshold_loss, binary_loss, class_loss
+from modeling_docre.losses import adaptive_threshold_loss, binary_loss, class_loss, focal_loss
 
 
 def bce(logit: float, label: float) -> float:
@@ -145,3 +145,76 @@ def test_large_logits_lose_no_digits():
     labels = torch.ones(1, 96)
     exact = literal_threshold_loss(logits.double(), labels.double()).item()
     assert adaptive_threshold_loss(logits, labels).item() == pytest.approx(exact, rel=1e-4)
+
+
+# --- the focal loss ------------------------------------------------------------------------------------------------
+
+
+def literal_focal_loss(logits: list[float], labels: list[bool], gamma: float, alpha: float, balanced: bool) -> float:
+    """KMGRE equations 10 and 11, sample by sample; balanced as in the paper that the loss is from."""
+    total = 0.0
+    for logit, label in zip(logits, labels, strict=True):
+        probability = 1 / (1 + math.exp(-logit if label else logit))
+        weight = 1 - alpha if balanced and not label else alpha
+        total -= weight * (1 - probability) ** gamma * math.log(probability)
+    return total / len(logits)
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.9, 0.000316), (0.5, 0.051986), (0.1, 0.559528)])
+def test_focal_loss_of_known_probabilities(probability, expected):
+    logit = torch.logit(torch.tensor([probability]))
+    assert focal_loss(logit, torch.tensor([True]), 2.0, 0.3).item() == pytest.approx(expected, abs=6e-7)
+    assert focal_loss(-logit, torch.tensor([False]), 2.0, 0.3).item() == pytest.approx(expected, abs=6e-7)
+    other = focal_loss(-logit, torch.tensor([False]), 2.0, 0.3, balanced=True).item()
+    assert other == pytest.approx(expected * 7 / 3, rel=2e-3)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-12, 12), st.booleans()), min_size=1, max_size=8),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0]),
+    st.floats(0, 1),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_focal_loss_is_the_mean_over_samples(samples, gamma, alpha, balanced):
+    logits, labels = (list(column) for column in zip(*samples, strict=True))
+    found = focal_loss(torch.tensor(logits), torch.tensor(labels), gamma, alpha, balanced)
+    expected = literal_focal_loss(logits, labels, gamma, alpha, balanced)
+    assert found.item() == pytest.approx(expected, rel=1e-4, abs=1e-9)
+
+
+def test_the_gradient_of_the_focal_loss_is_that_of_the_formula():
+    logits = torch.linspace(-6, 6, 13).double().requires_grad_()
+    twin, labels = logits.detach().clone().requires_grad_(), torch.arange(13) % 2 == 0
+    focal_loss(logits, labels, 2.0, 0.3, balanced=True).backward()
+    probability = torch.where(labels, twin.sigmoid(), 1 - twin.sigmoid())
+    weights = torch.where(labels, 0.3, 0.7)
+    (-weights * (1 - probability) ** 2 * probability.log()).mean().backward()
+    assert torch.allclose(logits.grad, twin.grad, rtol=1e-5, atol=1e-8) and twin.grad.any()
+
+
+def test_without_focus_the_focal_loss_is_weighted_cross_entropy():
+    logits, labels = torch.randn(9), torch.rand(9) < 0.5
+    expected = 0.3 * binary_loss(logits, labels.float()).item()
+    assert focal_loss(logits, labels, 0.0, 0.3).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_sure_decisions_keep_the_focal_loss_finite(kind, gamma):
+    logits = torch.tensor([60000.0, -60000.0, 200.0, -200.0, 0.0], dtype=kind, requires_grad=True)
+    for labels in (torch.tensor([True, False, True, False, True]), torch.tensor([False, True, False, True, True])):
+        loss = focal_loss(logits, labels, gamma, 0.3)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.dtype == torch.float32 and torch.isfinite(loss) and torch.isfinite(gradient).all()
+    # Where all is wrong, what is most wrong has the full weight.
+    assert loss.item() == pytest.approx(
+        (2 * 0.3 * (logits[0].item() + 200) + 0.3 * 0.5**gamma * math.log(2)) / 5, rel=1e-4
+    )
+
+
+def test_no_samples_give_a_focal_loss_of_zero_with_a_gradient():
+    weight = torch.randn(3, requires_grad=True)
+    loss = focal_loss(torch.zeros(0, 3) @ weight, torch.zeros(0, dtype=torch.bool), 2.0, 0.3)
+    loss.backward()
+    assert loss.item() == 0 and weight.grad is not None and not weight.grad.any()
