@@ -226,20 +226,23 @@ def _check_entity(document: Document, entity: Entity, where: str) -> None:
                 (mention.start, mention.end),
                 f"give word offsets with 0 <= start < end <= {length}, the length of sentence {mention.sentence}",
             )
-        _check_characters(document, mention, here)
+        _check_characters(document, mention.char_start, mention.char_end, here)
 
 
-def _check_characters(document: Document, mention: Mention, where: str) -> None:
-    if mention.char_start is None and mention.char_end is None:
+def _check_characters(
+    document: Document, start: int | None, end: int | None, where: str, names: str = "char_start, char_end"
+) -> None:
+    """Half-open character offsets into the document's text, both absent or both inside of it."""
+    if start is None and end is None:
         return
     text_length = None if document.text is None else len(document.text)
-    start, end = mention.char_start, mention.char_end
     if start is None or end is None or text_length is None or not 0 <= start < end <= text_length:
+        first, last = names.split(", ")
         raise DocumentError(
             document.id,
-            f"{where} (char_start, char_end)",
+            f"{where} ({names})",
             (start, end),
-            f"give 0 <= char_start < char_end <= length of the document's text ({text_length})",
+            f"give 0 <= {first} < {last} <= length of the document's text ({text_length})",
         )
 
 
@@ -266,18 +269,21 @@ def _check_relation(document: Document, relation: Relation, where: str) -> None:
                 f"the document has sentences 0 to {len(document.sentences) - 1}",
             )
     for pair in relation.mention_pairs or ():
-        for field, number, entity in (
-            ("head_mention", pair.head_mention, relation.head),
-            ("tail_mention", pair.tail_mention, relation.tail),
-        ):
-            count = len(document.entities[entity].mentions)
-            if not 0 <= number < count:
-                raise DocumentError(
-                    document.id,
-                    f"{where}.mention_pairs.{field}",
-                    number,
-                    f"entity {entity} has mentions 0 to {count - 1}",
-                )
+        _check_mention_pair(document, relation, pair, f"{where}.mention_pairs")
+
+
+def _check_mention_pair(document: Document, relation: Relation, pair: MentionPair, where: str) -> None:
+    for end, number, entity, offsets in (
+        ("head", pair.head_mention, relation.head, pair.head_offsets),
+        ("tail", pair.tail_mention, relation.tail, pair.tail_offsets),
+    ):
+        count = len(document.entities[entity].mentions)
+        if not 0 <= number < count:
+            raise DocumentError(
+                document.id, f"{where}.{end}_mention", number, f"entity {entity} has mentions 0 to {count - 1}"
+            )
+        start, stop = offsets or (None, None)
+        _check_characters(document, start, stop, f"{where}.{end}_offsets", "start, end")
 
 
 _SCALARS: dict[Any, tuple[type, str]] = {

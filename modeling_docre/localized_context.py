@@ -86,7 +86,7 @@ def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
 
 
 def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> list[Block]:
-    """Cut pairs into blocks of bounded memory.
+    """Cut pairs into blocks of at most `BLOCK_WEIGHTS` weights, or the pairs of one first entity.
 
     Args:
         text: the batch.

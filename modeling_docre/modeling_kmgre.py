@@ -65,8 +65,6 @@ def frozen(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(training)
-        # Else a later pass with a gradient would take up the weights that were cast here, which have none.
-        torch.clear_autocast_cache()
 
 
 class KmgreModel(DocREPreTrainedModel):
@@ -91,8 +89,9 @@ class KmgreModel(DocREPreTrainedModel):
       mention pairs are key, and each update trains both networks.
     - A relation is decided as it is trained: fused over the key mention pairs, above the threshold class, with no
       limit on the number of types (`top_k`).
-    - With `fusion="label_assignment"` each mention pair learns the types that it states clearly, in the warm-up all
-      types of its entity pair; an entity pair has the types that some key mention pair has.
+    - With `fusion="label_assignment"` each mention pair learns the types that it states clearly, in the warm-up (and
+      always without a key instance classifier) all types of its entity pair; an entity pair has the types that some
+      key mention pair has.
     - With `shared_encoder` (not in the paper) the E-step trains the classifier's linear layer alone, and the M-step
       selects key mention pairs by what the training extractor reads, dropout included.
     """
@@ -190,12 +189,10 @@ class KmgreModel(DocREPreTrainedModel):
         return loss, share
 
     def _key_logits(self, text: MarkedText, candidates: MentionPairs, reading: Reading) -> Tensor:
-        """Logits [mention pairs] of being key; without an encoder of its own by the extractor's reading, detached."""
+        """Logits [mention pairs] of being key; without an encoder of its own by the extractor's reading."""
         classifier = self.key_classifier
         if classifier.encoder is not None:
             reading = classifier.read(text)
-        else:
-            reading = Reading(reading.hidden.detach(), reading.mentions.detach(), reading.attention.detach())
         return classifier(reading, text, candidates).squeeze(1)
 
     def _judge(self, text: MarkedText, candidates: MentionPairs, reading: Reading, asked: bool) -> Tensor | None:
@@ -242,7 +239,7 @@ class KmgreModel(DocREPreTrainedModel):
         """The mention pairs, and what each of them contributed to the decision on its entity pair."""
         excess, of_pair = logits[:, 1:] - logits[:, :1], found[candidates.owner, 1:]  # [mention pairs, types]
         if self.config.fusion == "logsumexp":
-            share = (logits[:, 1:] - of_pair).exp() * keys[:, None]
+            share = (logits[:, 1:] - of_pair).masked_fill(~keys[:, None], float("-inf")).exp()
         else:
             share = ((excess == of_pair) & keys[:, None]).to(logits.dtype)
         return {

@@ -55,8 +55,7 @@ class PhaseSchedule:
         if arguments.alternate not in ("epoch", "batch"):
             raise ValueError(f'alternate is {arguments.alternate!r}; give "epoch" or "batch"')
         per_epoch = max(1, -(-batches // arguments.gradient_accumulation_steps))
-        warmup = min(arguments.warmup_epochs * per_epoch, updates)
-        return cls(updates, warmup, per_epoch if arguments.alternate == "epoch" else 1)
+        return cls(updates, arguments.warmup_epochs * per_epoch, per_epoch if arguments.alternate == "epoch" else 1)
 
     def phases(self, done: int) -> tuple[str, ...]:
         """What the update after `done` updates trains."""
@@ -64,12 +63,12 @@ class PhaseSchedule:
             return ORDER
         return (ORDER[(done - self.warmup) // self.turn % 2],)
 
-    def updates_of(self, phase: str, done: int, warmup: bool = True) -> int:
+    def updates_of(self, phase: str, done: int, with_warmup: bool = True) -> int:
         """How many of the first `done` updates trained a phase's part, with or without those of the warm-up."""
         first = min(done, self.warmup)
         rounds, rest = divmod(done - first, 2 * self.turn)
         last = min(rest, self.turn) if phase == ORDER[0] else max(rest - self.turn, 0)
-        return first * warmup + rounds * self.turn + last
+        return (first if with_warmup else 0) + rounds * self.turn + last
 
     def learning_rates(self, arguments: TrainingArguments, optimizer: torch.optim.Optimizer) -> LambdaLR:
         """A scheduler by which the learning rate of each parameter group follows the updates of its `phase`.
@@ -82,7 +81,9 @@ class PhaseSchedule:
             phase = group["phase"]
             total = self.updates_of(phase, self.updates)
             # Some schedules know their least rate, and turn it into a share of the optimizer's.
-            alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=group["lr"] or 1.0)
+            alone = torch.optim.SGD(
+                [torch.zeros(1, requires_grad=True)], lr=group.get("initial_lr", group["lr"]) or 1.0
+            )
             warmup = arguments.get_warmup_steps(total)
             options = arguments.lr_scheduler_kwargs
             found = get_scheduler(arguments.lr_scheduler_type, alone, warmup, total, scheduler_specific_kwargs=options)
@@ -109,8 +110,11 @@ class PhaseCallback(TrainerCallback):
         model.phases = self.schedule.phases(state.global_step)
         self._count(model, state.global_step)
 
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        model.phases, model.phase = type(model).phases, type(model).phase
+
     def on_step_end(self, args, state, control, model=None, **kwargs):
         self._count(model, state.global_step)
 
     def _count(self, model: Any, done: int) -> None:
-        model.config.expectation_updates = self.schedule.updates_of(ORDER[0], done, warmup=False)
+        model.config.expectation_updates = self.schedule.updates_of(ORDER[0], done, with_warmup=False)

@@ -86,6 +86,7 @@ class DocRETrainer(Trainer):
     # The Trainer's own state.
     optimizer: Any
     lr_scheduler: Any
+    _created_lr_scheduler: bool
     control: Any
 
     def __init__(
@@ -134,10 +135,15 @@ class DocRETrainer(Trainer):
         """The learning rates; of a model that is trained in turns each part's follows its own updates.
 
         Raises:
-            ValueError: the kind of schedule cannot follow a part's own updates.
+            ValueError: the kind of schedule cannot follow a part's own updates, or a ready-made one was given.
         """
         if len(self.model.phase_of_module.keys() & dict(self.model.named_children()).keys()) < 2:
             return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is not None and not self._created_lr_scheduler:
+            raise ValueError(
+                f"{type(self.model).__name__} is trained in turns, which a ready-made scheduler does not know; leave "
+                "it out, and choose one by lr_scheduler_type"
+            )
         if self.lr_scheduler is None:
             schedule = PhaseSchedule.of(self.args, len(self.get_train_dataloader()), num_training_steps)
             self.lr_scheduler = schedule.learning_rates(self.args, optimizer or self.optimizer)

@@ -12,12 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import save_tiny, tiny_atlop, tiny_jerex, tiny_tokenizer
+from tiny import save_tiny, tiny_atlop, tiny_jerex, tiny_kmgre, tiny_tokenizer
 
 from benchmarks import measure, speed
-from benchmarks.contenders import ATLOP, BARE, BARE_MARKED, JEREX, JerexContender, Setup, SystemContender, reference_of
+from benchmarks.contenders import (
+    ATLOP,
+    BARE,
+    BARE_MARKED,
+    JEREX,
+    KMGRE,
+    JerexContender,
+    KmgreContender,
+    Setup,
+    SystemContender,
+    reference_of,
+)
 from benchmarks.load import match_gold_load, mean_load, remembered_hidden_states, threshold_for_clusters
-from benchmarks.stage_clock import stage_seconds, stages
+from benchmarks.stage_clock import FROZEN, stage_seconds, stages
 from benchmarks.workload import SAMPLE, concatenate, corpus_workload, label_lists, read_documents
 from modeling_docre import Document, Predictor
 
@@ -255,9 +266,10 @@ def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch)
     speed.main([*arguments.split(), "--lengths", "--out", str(out), "--json", str(file)])
     report, text = json.loads(file.read_text()), out.read_text()
     check_report(report, text)
-    assert [row["contender"] for row in report["measurements"][:5]] == [BARE, *JEREX.values(), BARE_MARKED, ATLOP]
+    names = [BARE, *JEREX.values(), BARE_MARKED, ATLOP, KMGRE]
+    assert [row["contender"] for row in report["measurements"][:6]] == names
     gold, *found = report["loads"]
-    assert [row["mentions"] for row in found] == [gold["mentions"]] * 3
+    assert [row["mentions"] for row in found] == [gold["mentions"]] * 4
     assert all(abs(row["relations"] - gold["relations"]) <= 1 for row in found)
     assert "not measured" in text and "Growth" not in text
 
@@ -281,6 +293,16 @@ def test_a_trained_atlop_is_measured_beside_the_encoder_of_marked_text(tmp_path)
     assert np.array_equal(features.input_ids, own.input_ids) and features.markers is not None
     assert bare.infer([features]).shape[0] == len(own.input_ids)
     assert atlop.infer([own])[0].entities == DOCUMENTS[0].entities
+
+
+def test_a_training_step_of_kmgre_is_a_round_and_the_frozen_pass_is_told_apart():
+    model = tiny_kmgre(**label_lists(DOCUMENTS), expectation_updates=1000)
+    contender = KmgreContender(KMGRE, model, Predictor(model, tiny_tokenizer()))
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    seconds = stage_seconds(contender, "training", contender.prepare([DOCUMENTS[:1], DOCUMENTS[1:2]]))
+    assert not [name for name, value in model.named_parameters() if torch.equal(value, before[name])]
+    assert {"encoder", FROZEN, "localized context", "mention pair layers", "loss", "optimiser"} <= seconds.keys()
+    assert seconds[FROZEN] > 0 and seconds["encoder"] > 0 and seconds["fusion"] > 0
 
 
 def test_wrong_input_is_named(tmp_path, capsys):

@@ -130,14 +130,14 @@ def test_half_precision_scores_are_decoded_in_full_precision():
 # --- the format ----------------------------------------------------------------------------------------------------
 
 SCORES = st.none() | st.floats(0, 1)
-OFFSETS = st.none() | st.tuples(st.integers(0, 5), st.integers(0, 9))
+OFFSETS = st.none() | st.tuples(st.integers(0, 5), st.integers(6, 9))
 
 
 @given(st.lists(st.builds(MentionPair, st.integers(0, 1), st.just(0), SCORES, SCORES, SCORES, OFFSETS, OFFSETS)))
 @settings(max_examples=60, deadline=None)
 def test_mention_pairs_survive_the_dict_form_and_json(pairs: list[MentionPair]):
     relation = Relation(0, 2, "born", mention_pairs=tuple(pairs))
-    document = Document("one", DOCUMENT.sentences, DOCUMENT.entities, (relation,))
+    document = Document("one", DOCUMENT.sentences, DOCUMENT.entities, (relation,), text="any text of it")
     plain = document.to_dict()
     assert Document.from_dict(json.loads(json.dumps(plain))) == document
     for pair, found in zip(pairs, plain["relations"][0].get("mention_pairs", []), strict=True):
@@ -151,6 +151,7 @@ def test_mention_pairs_survive_the_dict_form_and_json(pairs: list[MentionPair]):
         ("key_score", "high", ("key_score is 'high'", "give a number")),
         ("relation_score", [0.5], ("relation_score is [0.5]", "give a number")),
         ("head_offsets", [1], ("head_offsets is [1]", "give a list of 2")),
+        ("head_offsets", [0, 1], ("head_offsets (start, end) is (0, 1)", "0 <= start < end <= length of")),
         ("tail_offsets", 3, ("tail_offsets is 3", "give a list")),
         ("tail_offsets", [0, 1.5], ("tail_offsets[1] is 1.5", "give a whole number")),
         ("head_mention", 1, ("head_mention is 1", "entity 2 has mentions 0 to 0")),

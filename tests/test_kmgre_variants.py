@@ -107,6 +107,19 @@ def test_a_mention_pair_alone_decides_alone():
         assert torch.allclose(output.mention_pair_share, torch.ones(2, 3).double())
 
 
+@torch.no_grad()
+def test_of_equal_mention_pairs_all_that_are_key_decide():
+    for fusion in ("logsumexp", "label_assignment"):
+        model = exact_kmgre(**SOME_KEYS, fusion=fusion)
+        model.relation_extractor.classifier.weight.zero_()
+        output = model(**batch(DOCUMENTS, model.config, "entities"))
+        keys, owners = output.mention_pair_share.any(1), output.mention_pair_owner
+        assert (~keys).sum() > 0 and set(owners[keys].tolist()) == set(owners.tolist())
+        shares = 1 / torch.bincount(owners[keys])[owners[keys]] if fusion == "logsumexp" else torch.ones(keys.sum())
+        assert torch.allclose(output.mention_pair_share[keys], shares[:, None].double().expand(-1, 3))
+        assert torch.allclose(output.relation_logits, output.relation_logits[:1].expand(len(output.pairs), 3))
+
+
 # --- pairs and batches ---------------------------------------------------------------------------------------------
 
 

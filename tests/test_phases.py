@@ -71,7 +71,7 @@ def test_a_schedule_is_the_simulated_run(warmup_epochs, alternate, batches, accu
             own = [phase in update for update in wanted[:done]]
             alone = [update == {phase} for update in wanted[:done]]
             assert schedule.updates_of(phase, done) == sum(own)
-            assert schedule.updates_of(phase, done, warmup=False) == sum(alone)
+            assert schedule.updates_of(phase, done, with_warmup=False) == sum(alone)
 
 
 def test_the_warm_up_trains_the_extractor_after_its_pseudo_labels_were_read():
@@ -82,7 +82,7 @@ def test_the_paper_s_schedule():
     """Three epochs of warm-up, then 27 rounds of an epoch each: the extractor sees 30 epochs."""
     schedule = PhaseSchedule.of(arguments(), 10, 57 * 10)
     assert [schedule.updates_of(phase, 570) for phase in ORDER] == [300, 300]
-    assert schedule.updates_of(EXPECTATION, 570, warmup=False) == 270
+    assert schedule.updates_of(EXPECTATION, 570, with_warmup=False) == 270
     assert schedule.phases(29) == ORDER
     assert [schedule.phases(done) for done in (30, 39, 40, 49, 50)] == [
         (EXPECTATION,),
@@ -130,10 +130,12 @@ def two_groups(rate: float, head_rate: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=rate)
 
 
-def rates(schedule: PhaseSchedule, rate: float = 1.0, head_rate: float = 0.5, **options: Any) -> list[list[float]]:
+def rates(
+    schedule: PhaseSchedule, rate: float = 1.0, head_rate: float = 0.5, optimizer: Any = None, **options: Any
+) -> list[list[float]]:
     """The learning rates of both groups at each update and after the last one."""
     settings = DocRETrainingArguments("unused", use_cpu=True, learning_rate=rate, **{**QUIET, **options})
-    optimizer = two_groups(rate, head_rate)
+    optimizer = optimizer or two_groups(rate, head_rate)
     scheduler = schedule.learning_rates(settings, optimizer)
     found = []
     for _ in range(schedule.updates + 1):
@@ -206,6 +208,14 @@ def test_the_least_rate_of_a_schedule_is_a_rate_not_a_share(kind, options):
     assert expected[25] == pytest.approx(2e-4, rel=0.05) and expected[3] == pytest.approx(1e-3, rel=0.05)
 
 
+def test_a_second_schedule_of_an_optimizer_begins_at_its_first_rates():
+    """As in a second training, when the rates have fallen."""
+    options = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 2e-4}, "warmup_steps": 2}
+    optimizer, schedule = two_groups(1e-3, 5e-4), PhaseSchedule(20, 4, 4)
+    first, second = (rates(schedule, 1e-3, optimizer=optimizer, **options) for _ in range(2))
+    assert first == second and first[-1] == pytest.approx([2e-4, 2e-4])
+
+
 @pytest.mark.parametrize("kind", ["reduce_lr_on_plateau", "greedy"])
 def test_a_schedule_that_follows_something_else_is_refused(kind, tmp_path):
     running = trainer(tiny_kmgre(), tmp_path, [ANNA], eval_strategy="epoch", max_steps=1, lr_scheduler_type=kind)
@@ -222,14 +232,16 @@ def test_a_part_that_is_never_trained_needs_no_rate():
 
 
 class Seen(TrainerCallback):
-    """What each update trained, its learning rates, and the count of E-step updates before the next one."""
+    """What each update trained, its learning rates, and the number of E-step updates before it."""
 
     def __init__(self) -> None:
         self.phases: list[tuple[str, ...]] = []
         self.rates: list[dict[str, float]] = []
+        self.counts: list[int] = []
 
     def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
         self.phases.append(model.phases)
+        self.counts.append(getattr(model.config, "expectation_updates", 0))
         self.rates.append({group["phase"]: group["lr"] for group in optimizer.param_groups})
 
 
@@ -237,15 +249,14 @@ class Seen(TrainerCallback):
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_a_run_keeps_to_its_schedule(alternate, accumulation, tmp_path):
     documents = [replace(document, id=str(number)) for number, document in enumerate([ANNA, OTTO, ANNA, OTTO, ANNA])]
-    seen = Seen()
+    seen, model = Seen(), tiny_kmgre(expectation_updates=99)  # of an earlier training
     options = {"num_train_epochs": 4, "gradient_accumulation_steps": accumulation, "warmup_steps": 0.06}
-    running = trainer(
-        tiny_kmgre(), tmp_path, documents, callbacks=[seen], warmup_epochs=1, alternate=alternate, **options
-    )
+    running = trainer(model, tmp_path, documents, callbacks=[seen], warmup_epochs=1, alternate=alternate, **options)
     running.train()
     wanted = simulated(1, alternate, 5, accumulation, 4)
     assert [set(phases) for phases in seen.phases] == wanted
-    assert running.model.config.expectation_updates == wanted.count({EXPECTATION})
+    assert seen.counts == [wanted[:done].count({EXPECTATION}) for done in range(len(wanted))]
+    assert model.config.expectation_updates == wanted.count({EXPECTATION})
     for phase in ORDER:
         total = sum(phase in update for update in wanted)
         warmup, own = math.ceil(0.06 * total), 0

@@ -65,6 +65,8 @@ def test_result_equals_the_predictor(extract: DocRelationExtractionPipeline) -> 
     result = extract(TEXTS[2])
     for mention in (mention for entity in result["entities"] for mention in entity["mentions"]):
         del mention["name"]
+    for pair in (pair for relation in result["relations"] for pair in relation["mention_pairs"]):
+        del pair["head_offsets"], pair["tail_offsets"]
     assert close(result, expected)
 
 
