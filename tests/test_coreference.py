@@ -107,9 +107,11 @@ def test_logits_and_gradients_equal_the_formula_in_chunks_of_any_size(chunk, mon
 
 
 def test_the_order_of_a_pair_matters_to_the_scorer():
-    scorer, vectors = random_scorer(), torch.randn(2, 6, dtype=torch.float64)
-    both = scorer(vectors, torch.tensor([[0, 1], [1, 0]]), torch.tensor([1, 1]))
-    assert not torch.allclose(both[0], both[1])
+    # Twenty pairs, since the ReLU may leave nothing of a single one.
+    scorer, vectors = random_scorer(), torch.randn(40, 6, dtype=torch.float64)
+    pairs = torch.arange(40).view(20, 2)
+    one, other = (scorer(vectors, order, torch.ones(20, dtype=torch.int64)) for order in (pairs, pairs.flip(1)))
+    assert not torch.allclose(one, other)
 
 
 def test_no_pairs_have_no_logits():
