@@ -20,7 +20,7 @@ class KmgreConfig(GivenEntitiesConfig):
         fusion: `"logsumexp"` fuses the logits of the key mention pairs before the decision; `"label_assignment"` trains
             mention pairs one by one and joins their decisions (Table 4, fusion).
         shared_encoder: whether the key instance classifier is a layer on the relation extractor's encoder, which the
-            E-step then leaves alone. Half the memory; the paper has two encoders.
+            E-step then leaves alone; the paper has two encoders.
         head_norm: how the attention heads of a mention pair's context are joined: `"norm_then_mean"` normalises each
             and averages, `"norm_then_sum"` adds as printed, `"sum_then_norm"` normalises their sum as ATLOP does.
         xi: how far above the mean probability of an entity pair's mention pairs a key one must lie, as a share of

@@ -34,6 +34,18 @@ def literal_logits(model: Any, documents: Sequence[Document], pairs: Tensor) -> 
     return torch.stack(logits), shares
 
 
+def literal_threshold_loss(logits: Tensor, gold: Tensor | Sequence[bool]) -> Tensor:
+    """The adaptive-threshold loss of a pair: gold types against the threshold class, and that class against the others.
+
+    The logits [1 + types] have the threshold class first, `gold` [types] tells the gold types.
+    """
+    gold = torch.as_tensor(gold, dtype=torch.bool)
+    threshold, types = logits[:1], logits[1:]
+    above = torch.cat([threshold, types[gold]]).exp().sum().log()
+    below = torch.cat([threshold, types[~gold]]).exp().sum().log()
+    return sum((above - value for value in types[gold]), torch.zeros(())) + below - threshold[0]
+
+
 def literal_entities(model: Any, features: Features) -> list[tuple[Tensor, Tensor, Tensor, Features]]:
     """Vector, attention [heads, subwords], the document's hidden states and the features, of each entity."""
     eager, limit = eager_twin(model.encoder.model), model.config.encoder_positions

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from literal_atlop import literal_threshold_loss
 from literal_encoding import eager_twin, encode_literally
 from samples import ANNA, OTTO, build, featurize
 from tiny import tiny_kmgre
@@ -110,15 +111,6 @@ def literal_assignment(scores: Sequence[Sequence[float]], gold: Sequence[float])
         [bool(wanted) and score >= mean - 1e-6 for score, mean, wanted in zip(row, means, gold, strict=True)]
         for row in scores
     ]
-
-
-def literal_threshold_loss(logits: Tensor, gold: Sequence[bool]) -> Tensor:
-    """Equations 17 to 19: gold types against the threshold class (first), and that class against the others."""
-    chosen = torch.tensor(gold, dtype=torch.bool)
-    threshold, types = logits[:1], logits[1:]
-    above = torch.cat([threshold, types[chosen]]).exp().sum().log()
-    below = torch.cat([threshold, types[~chosen]]).exp().sum().log()
-    return sum((above - value for value in types[chosen]), torch.zeros(())) + below - threshold[0]
 
 
 class LiteralKmgre:

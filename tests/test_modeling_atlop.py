@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from literal_atlop import literal_logits
+from literal_atlop import literal_logits, literal_threshold_loss
 from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, build
 from tiny import tiny_atlop
 
@@ -74,14 +74,6 @@ def assert_evidence(output: Any, shares: list[dict[int, float]]) -> None:
     assert output.evidence_weight.tolist() == pytest.approx(weights, abs=1e-9)
 
 
-def adaptive_threshold(logits: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
-    """The loss of a pair: gold types against the threshold class, and the threshold class against the others."""
-    threshold, types = logits[:1], logits[1:]
-    above = torch.cat([threshold, types[gold]]).logsumexp(0)
-    below = torch.cat([threshold, types[~gold]]).logsumexp(0)
-    return sum((above - value for value in types[gold]), torch.zeros(())) + below - threshold[0]
-
-
 @each_option
 @torch.no_grad()
 def test_forward_is_the_equations(options):
@@ -104,7 +96,7 @@ def test_forward_is_the_equations(options):
     output, labels = model(**training), training["relations"]["labels"]
     logits, _ = literal_logits(model, DOCUMENTS, output.pairs)
     if model.config.loss == "at":
-        loss = sum(map(adaptive_threshold, logits, labels.bool())) / len(labels)
+        loss = sum(map(literal_threshold_loss, logits, labels.bool())) / len(labels)
     else:
         chance = torch.sigmoid(logits[:, 1:])
         loss = -(labels * chance.log() + (1 - labels) * (1 - chance).log()).sum() / len(labels)
