@@ -48,7 +48,6 @@ class JerexModel(DocREPreTrainedModel):
             if not getattr(config, name):
                 raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
         width = config.encoder_config.hidden_size
-        entity_types, relation_types = len(config.entity_types), len(config.relation_types)
         stages = config.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
         absent: Any = None
@@ -62,25 +61,33 @@ class JerexModel(DocREPreTrainedModel):
             )
         self.entity_dropout = nn.Dropout(config.dropout)
         if "entity" in stages:
-            self.entity_classifier = EntityClassifier(width, entity_types, config.dropout)
-        if "relation" in stages and config.relation_head == "global":
-            self.relation_classifier = GlobalRelationClassifier(
-                width, entity_types, relation_types, config.meta_size, config.dropout
-            )
-        elif "relation" in stages:
-            self.relation_classifier = MultiInstanceRelationClassifier(
-                width,
-                entity_types,
-                relation_types,
-                config.meta_size,
-                config.word_distance_rows,
-                config.sentence_distance_rows,
-                config.dropout,
-                entity_repr=config.entity_repr,
-                localized_context=config.localized_context,
-                pairing=config.pairing,
-            )
+            self.entity_classifier = self.new_entity_classifier()
+        if "relation" in stages:
+            self.relation_classifier = self.new_relation_classifier()
         self.post_init()
+
+    def new_entity_classifier(self) -> nn.Module:
+        """A classifier of entity vectors, with random weights."""
+        config = self.config
+        return EntityClassifier(config.encoder_config.hidden_size, len(config.entity_types), config.dropout)
+
+    def new_relation_classifier(self, **options: Any) -> nn.Module:
+        """A classifier of entity pairs, with random weights; `options` go to it."""
+        config = self.config
+        sizes = config.encoder_config.hidden_size, len(config.entity_types), len(config.relation_types)
+        if config.relation_head == "global":
+            return GlobalRelationClassifier(*sizes, config.meta_size, config.dropout, **options)
+        return MultiInstanceRelationClassifier(
+            *sizes,
+            config.meta_size,
+            config.word_distance_rows,
+            config.sentence_distance_rows,
+            config.dropout,
+            entity_repr=config.entity_repr,
+            localized_context=config.localized_context,
+            pairing=config.pairing,
+            **options,
+        )
 
     def forward(
         self,
@@ -112,7 +119,8 @@ class JerexModel(DocREPreTrainedModel):
             Logits and decisions of the stages, and the losses of those with labels.
         """
         listed = Spans(**spans)
-        hidden, vectors = self._encode(input_ids, document_lengths, listed)
+        known = torch.ones_like(listed.document) if entities is not None and span_labels is None else span_labels
+        hidden, vectors = self._encode(input_ids, document_lengths, listed, known)
         result: dict[str, Any] = {}
         losses: dict[str, Tensor] = {}
 
@@ -155,9 +163,12 @@ class JerexModel(DocREPreTrainedModel):
         return DocREOutput(**self._weigh(losses), entity_types=entity_types, **result)
 
     def _encode(
-        self, input_ids: Tensor, document_lengths: Tensor, spans: Spans
+        self, input_ids: Tensor, document_lengths: Tensor, spans: Spans, mentions: Tensor | None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Hidden states and span vectors by stage; the stages of a joint model share theirs."""
+        """Hidden states and span vectors by stage; the stages of a joint model share theirs.
+
+        Which spans are `mentions` [spans], where that is known, is for models whose vectors depend on it.
+        """
         hidden = [encoder(input_ids, document_lengths).hidden for encoder in self.encoders]  # [subwords, hidden] each
         vectors = [range_max(states, spans.subword_range) for states in hidden]  # [spans, hidden] each
         shared = len(self.encoders) == 1

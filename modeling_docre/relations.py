@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class Scene(NamedTuple):
 
     `hidden` [subwords, hidden]; `spans` and their vectors `span_vectors` [spans, hidden]; `entities`, their vectors
     `entity_vectors` [entities, hidden] and types `entity_types` [entities] int64; `pairs` [pairs, 2] int64 entity
-    indices.
+    indices. `type_vectors` [entity types, type size] is for classifiers without a table of types of their own.
     """
 
     hidden: Tensor
@@ -30,6 +30,7 @@ class Scene(NamedTuple):
     entity_vectors: Tensor
     entity_types: Tensor
     pairs: Tensor
+    type_vectors: Any = None
 
 
 class Evidence(NamedTuple):
@@ -43,6 +44,11 @@ class Evidence(NamedTuple):
     share: Tensor
 
 
+def _type_vectors(table: nn.Module | None, scene: Scene) -> Tensor:
+    """One vector per entity for its type: a row of the classifier's own table, else of the scene's."""
+    return scene.type_vectors[scene.entity_types] if table is None else table(scene.entity_types)
+
+
 class GlobalRelationClassifier(nn.Module):
     """Classifies ordered entity pairs from both entities' vectors and types (JEREX section 3.4, GRC).
 
@@ -52,17 +58,26 @@ class GlobalRelationClassifier(nn.Module):
         relation_types: number of relation types.
         meta_size: width of the type embeddings.
         dropout: dropout in the classifier.
+        type_size: width of the type vectors of the scene, for a classifier without a table of types of its own.
     """
 
-    def __init__(self, hidden_size: int, entity_types: int, relation_types: int, meta_size: int, dropout: float):
+    def __init__(
+        self,
+        hidden_size: int,
+        entity_types: int,
+        relation_types: int,
+        meta_size: int,
+        dropout: float,
+        type_size: int | None = None,
+    ):
         super().__init__()
-        self.type_embedding = nn.Embedding(entity_types, meta_size)
-        sizes = [hidden_size, hidden_size, meta_size, meta_size]
+        self.type_embedding = nn.Embedding(entity_types, meta_size) if type_size is None else None
+        sizes = [hidden_size, hidden_size, type_size or meta_size, type_size or meta_size]
         self.classifier = TwoLayer(sizes, hidden_size, relation_types, dropout)
 
     def forward(self, scene: Scene) -> tuple[Tensor, None]:
         """Logits [pairs, relation types]; nothing to point at as evidence."""
-        types = self.type_embedding(scene.entity_types)  # [entities, meta]
+        types = _type_vectors(self.type_embedding, scene)  # [entities, meta or type size]
 
         def classify(rows: slice) -> Tensor:
             head, tail = scene.pairs[rows].unbind(1)
@@ -88,6 +103,7 @@ class MultiInstanceRelationClassifier(nn.Module):
         entity_repr: whether a mention pair sees the entities' vectors.
         localized_context: whether a mention pair sees the context between the mentions.
         pairing: `"all"` mention pairs or `"intra_sentence_or_closest"`.
+        type_size: width of the type vectors of the scene, for a classifier without a table of types of its own.
     """
 
     def __init__(
@@ -102,16 +118,18 @@ class MultiInstanceRelationClassifier(nn.Module):
         entity_repr: bool = True,
         localized_context: bool = True,
         pairing: str = "all",
+        type_size: int | None = None,
     ):
         super().__init__()
         self.entity_repr, self.localized_context, self.pairing = entity_repr, localized_context, pairing
         self.word_distance_embedding = ClampedEmbedding(word_distance_rows, meta_size)
         self.sentence_distance_embedding = ClampedEmbedding(sentence_distance_rows, meta_size)
-        self.type_embedding = nn.Embedding(entity_types, meta_size)
+        self.type_embedding = nn.Embedding(entity_types, meta_size) if type_size is None else None
         vectors = 2 + 2 * entity_repr + localized_context
         self.mention_pair = ConcatLinear([*[hidden_size] * vectors, meta_size, meta_size], hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = TwoLayer([hidden_size, meta_size, meta_size], hidden_size, relation_types, dropout)
+        sizes = [hidden_size, type_size or meta_size, type_size or meta_size]
+        self.classifier = TwoLayer(sizes, hidden_size, relation_types, dropout)
 
     def forward(self, scene: Scene) -> tuple[Tensor, Evidence]:
         """Logits [pairs, relation types], and the mention pairs with their shares in the pair vectors."""
@@ -129,7 +147,7 @@ class MultiInstanceRelationClassifier(nn.Module):
         candidates, context = self._pair_mentions(scene, pairs)
         vectors = self._mention_pair_vectors(scene, pairs, candidates, context)  # [mention pairs, hidden]
         pair_vectors = segment_max(vectors, candidates.owner, len(pairs))  # [pairs, hidden]
-        types = self.type_embedding(scene.entity_types)  # [entities, meta]
+        types = _type_vectors(self.type_embedding, scene)  # [entities, meta or type size]
         logits = self.classifier(pair_vectors, (types, pairs[:, 0]), (types, pairs[:, 1]))
         won = vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)
         return logits, Evidence(candidates._replace(owner=candidates.owner + rows.start), won.float().mean(1))

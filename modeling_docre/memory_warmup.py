@@ -1,0 +1,40 @@
+"""When memories begin to be read: after the first part of training, in which they are but written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import TrainerCallback
+
+
+@dataclass
+class MemoryArguments:
+    """When reading begins.
+
+    Args:
+        memory_warmup_ratio: share of the updates before the memories are read (Kosciukiewicz et al., section 3.3).
+    """
+
+    memory_warmup_ratio: float = 0.4
+
+
+class MemoryCallback(TrainerCallback):
+    """Turns the reading of the memories on in the model's configuration, which every checkpoint saves.
+
+    It follows the number of updates done, so that a resumed run needs no state of its own.
+    """
+
+    def __init__(self, ratio: float):
+        if not 0.0 <= ratio <= 1.0:
+            raise ValueError(f"memory_warmup_ratio is {ratio}; give a number from 0 to 1")
+        self.ratio = ratio
+
+    def on_step_begin(self, args, state, control, model=None, **kwargs):
+        self._switch(model, state)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        self._switch(model, state)
+
+    def _switch(self, model: Any, state: Any) -> None:
+        model.config.memory_reading = state.global_step >= int(self.ratio * state.max_steps)
