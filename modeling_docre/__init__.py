@@ -12,6 +12,7 @@ from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
 from .configuration_kmgre import KmgreConfig
+from .configuration_memory_jerex import MemoryJerexConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
@@ -19,12 +20,18 @@ from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
 from .modeling_kmgre import KmgreModel
+from .modeling_memory_jerex import MemoryJerexModel
 from .pipeline_docre import DocRelationExtractionPipeline
 from .setup_metric import install_metric, metric_folder
 
 __version__ = "0.1.0"
 
-SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {"jerex": JerexModel, "atlop": AtlopModel, "kmgre": KmgreModel}
+SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
+    "jerex": JerexModel,
+    "memory_jerex": MemoryJerexModel,
+    "atlop": AtlopModel,
+    "kmgre": KmgreModel,
+}
 """Model class by the name that recipes use."""
 
 for _model in SYSTEMS.values():
@@ -48,6 +55,8 @@ __all__ = [
     "JerexModel",
     "KmgreConfig",
     "KmgreModel",
+    "MemoryJerexConfig",
+    "MemoryJerexModel",
     "Mention",
     "MentionPair",
     "Predictor",

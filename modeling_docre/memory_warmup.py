@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from transformers import TrainerCallback
 
@@ -22,7 +21,8 @@ class MemoryArguments:
 class MemoryCallback(TrainerCallback):
     """Turns the reading of the memories on in the model's configuration, which every checkpoint saves.
 
-    It follows the number of updates done, so that a resumed run needs no state of its own.
+    It follows the number of updates done, so that a resumed run needs no state of its own. Evaluation and checkpoints
+    read where the update before them did.
     """
 
     def __init__(self, ratio: float):
@@ -31,10 +31,4 @@ class MemoryCallback(TrainerCallback):
         self.ratio = ratio
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
-        self._switch(model, state)
-
-    def on_step_end(self, args, state, control, model=None, **kwargs):
-        self._switch(model, state)
-
-    def _switch(self, model: Any, state: Any) -> None:
         model.config.memory_reading = state.global_step >= int(self.ratio * state.max_steps)

@@ -20,19 +20,22 @@ from .docred_format import to_result_records
 from .documents import Document
 from .encoder import DocumentEncoder
 from .inference import Predictor
+from .memory_warmup import MemoryArguments, MemoryCallback
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import SamplingArguments, TrainingExamples
 from .setup_metric import metric_folder
 from .thresholds import fit_relation_thresholds, relation_grid
+from .uncorrected_adamw import UncorrectedAdamW
 
 
 @dataclass
-class DocRETrainingArguments(SamplingArguments, PhaseArguments, TrainingArguments):
+class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments, TrainingArguments):
     """The Trainer's arguments with the papers' defaults, the numbers of negatives, and a learning rate for the heads.
 
     Args:
         head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
+        adam_bias_correction: whether AdamW corrects its moments for their start at zero.
         eval_max_tokens: subwords per batch in evaluation, padding included.
     """
 
@@ -56,6 +59,7 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, TrainingArgument
     remove_unused_columns: bool = False
     # Else a run that was interrupted forgets how long it has not improved, and stops later than an unbroken one.
     restore_callback_states_from_checkpoint: bool = True
+    adam_bias_correction: bool = True
     eval_max_tokens: int = 2048
 
 
@@ -104,6 +108,8 @@ class DocRETrainer(Trainer):
             model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
         )
         self.add_callback(EpochCallback())
+        if hasattr(model.config, "memory_reading"):
+            self.add_callback(MemoryCallback(args.memory_warmup_ratio))
         self.train_facts = train_facts
         self.metric = evaluate.load(str(metric_folder()))
         self.figures: dict[str, list[torch.Tensor]] = {}  # of the training steps since the last log
@@ -128,8 +134,22 @@ class DocRETrainer(Trainer):
                     group["weight_decay"] = self.args.weight_decay if has_decay else 0.0
                     group["params"].append(parameter)
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            if not self.args.adam_bias_correction:
+                optimizer_class = self._uncorrected(optimizer_class)
             self.optimizer = optimizer_class([groups[key] for key in sorted(groups)], **options)
         return self.optimizer
+
+    def _uncorrected(self, optimizer_class: type) -> type:
+        """The optimizer without bias correction.
+
+        Raises:
+            ValueError: it is not torch's AdamW.
+        """
+        if optimizer_class is not torch.optim.AdamW:
+            raise ValueError(
+                f"adam_bias_correction is False, which --optim {self.args.optim} cannot do; use adamw_torch"
+            )
+        return UncorrectedAdamW
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
         """The learning rates; of a model that is trained in turns each part's follows its own updates.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build
-from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_tokenizer
+from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_tokenizer
 from training import trainer
 
 from modeling_docre import Document, DocumentError, Predictor, localized_context
@@ -30,11 +30,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class System:
-    """A row of the agenda: how a tiny model is built, and what its configuration adds."""
+    """A row of the agenda: how a tiny model is built, what its configuration adds, epochs to know two documents."""
 
     name: str
     build: Callable[..., Any]
     options: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 140
 
     def model(self, **options: Any) -> Any:
         return self.build(**{**self.options, **options})
@@ -44,6 +45,9 @@ ROWS = [
     System("jerex multi-instance", tiny_jerex),
     System("jerex global", tiny_jerex, {"relation_head": "global"}),
     System("jerex relation-only", tiny_jerex, {"task": "relation"}),
+    System("memory jerex", tiny_memory_jerex, epochs=300),
+    System("memory jerex global", tiny_memory_jerex, {"relation_head": "global", "read_grad": False}, epochs=300),
+    System("memory jerex cosine", tiny_memory_jerex, {"similarity": "cosine", "mention_read": "kept_only"}, epochs=300),
     System("atlop", tiny_atlop),
     System("atlop enhanced baseline", tiny_atlop, {"loss": "bce", "threshold": "global", "localized_context": False}),
     System("atlop with markers per mention", tiny_atlop, {"entity_markers": "star_per_mention"}),
@@ -154,7 +158,7 @@ def test_overfits_two_documents(system: System, tmp_path: Path) -> None:
         if parameter.dim() == 2:
             # At a width of 32 the usual standard deviation lets hardly any signal through.
             parameter.data *= 10
-    options = {"num_train_epochs": 140, "learning_rate": 5e-3, "per_device_train_batch_size": 2}
+    options = {"num_train_epochs": system.epochs, "learning_rate": 5e-3, "per_device_train_batch_size": 2}
     running = trainer(model, tmp_path, [ANNA, OTTO], logging_strategy="no", **options)
     assert running.evaluate()["eval_relation_f1"] < 0.5
     running.train()

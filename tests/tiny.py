@@ -14,6 +14,7 @@ from modeling_docre.modeling_atlop import AtlopModel
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.modeling_jerex import JerexModel
 from modeling_docre.modeling_kmgre import KmgreModel
+from modeling_docre.modeling_memory_jerex import MemoryJerexModel
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHARACTERS = string.ascii_lowercase + string.digits
@@ -71,6 +72,11 @@ def tiny_jerex(seed: int = 1, **options: Any) -> JerexModel:
         **options: options of its configuration, instead of tiny defaults.
     """
     return _tiny(JerexModel, seed, {"window_overlap": 16, **options})
+
+
+def tiny_memory_jerex(seed: int = 1, **options: Any) -> MemoryJerexModel:
+    """A random memory-enhanced JEREX with the tiny encoder; arguments as for `tiny_jerex`."""
+    return _tiny(MemoryJerexModel, seed, {"window_overlap": 16, **options})
 
 
 def tiny_atlop(seed: int = 1, **options: Any) -> AtlopModel:
