@@ -118,6 +118,12 @@ class DocREConfig(PreTrainedConfig):
 
         An `encoder_config` among them only replaces what it names, as in other nested configurations.
         """
+        found = config_dict.get("model_type") or cls.model_type
+        if cls.model_type and found != cls.model_type:
+            raise ValueError(
+                f"this is a checkpoint of {found!r}, and {cls.__name__} is that of {cls.model_type!r}; load it with "
+                "AutoModel"
+            )
         own = set(cls.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__) - {"encoder_config"}
         given = {name: kwargs.pop(name) for name in own & set(kwargs)}
         return super().from_dict({**config_dict, **given}, **kwargs)

@@ -51,7 +51,7 @@ class MemoryJerexConfig(JerexConfig):
         """Refuse slots without a width, a scale that turns the order around, and a model without all stages."""
         if self.slot_size is not None and self.slot_size < 1:
             raise ValueError(f"slot_size is {self.slot_size}; give a whole number from 1 on, or None")
-        if not self.cosine_scale > 0:
+        if not 0 < self.cosine_scale < float("inf"):
             raise ValueError(f"cosine_scale is {self.cosine_scale}; give a number above 0")
         if self.task != "joint":
             raise ValueError(

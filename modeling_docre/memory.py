@@ -45,7 +45,7 @@ class SimilarityClassifier(nn.Module):
         keys, slots = self.write(vectors), self.memory.weight
         if self.cosine_scale is None:
             return keys @ slots.T
-        keys, slots = nn.functional.normalize(at_least_float32(keys)), nn.functional.normalize(slots)
+        keys, slots = (nn.functional.normalize(at_least_float32(values)) for values in (keys, slots))
         return self.cosine_scale * (keys @ slots.T)
 
 
@@ -59,12 +59,16 @@ class MemoryReader(nn.Module):
         size: width of the representations.
         slot_sizes: width of the slots of each memory.
         read_grad: whether gradients reach the memories.
+        names: names of the memories; their numbers if absent.
     """
 
-    def __init__(self, size: int, slot_sizes: Sequence[int], read_grad: bool):
+    def __init__(self, size: int, slot_sizes: Sequence[int], read_grad: bool, names: Sequence[str] | None = None):
         super().__init__()
         self.read_grad = read_grad
-        self.queries = nn.ModuleList(nn.Linear(slot_size, size, bias=False) for slot_size in slot_sizes)
+        names = names or [str(number) for number in range(len(slot_sizes))]
+        queries = (nn.Linear(slot_size, size, bias=False) for slot_size in slot_sizes)
+        # By name, so that a checkpoint of which one memory is no longer read keeps the other's query.
+        self.queries = nn.ModuleDict(zip(names, queries, strict=True))
 
     def forward(self, rows: Tensor, documents: Tensor, count: int, memories: Sequence[Memory]) -> Tensor:
         """Extended representations [rows, size].
@@ -82,7 +86,7 @@ class MemoryReader(nn.Module):
         """The weight [rows] of each representation, by memory; they sum to the number of slots in each document."""
         return [
             self.slot_weights(rows, documents, count, query, memory).sum(1)
-            for query, memory in zip(self.queries, memories, strict=True)
+            for query, memory in zip(self.queries.values(), memories, strict=True)
         ]
 
     def slot_weights(self, rows: Tensor, documents: Tensor, count: int, query: nn.Module, memory: Memory) -> Tensor:

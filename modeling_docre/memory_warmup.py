@@ -30,5 +30,9 @@ class MemoryCallback(TrainerCallback):
             raise ValueError(f"memory_warmup_ratio is {ratio}; give a number from 0 to 1")
         self.ratio = ratio
 
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        begins = int(self.ratio * state.max_steps)
+        model.config.memory_reading = begins == 0 or state.global_step > begins
+
     def on_step_begin(self, args, state, control, model=None, **kwargs):
         model.config.memory_reading = state.global_step >= int(self.ratio * state.max_steps)

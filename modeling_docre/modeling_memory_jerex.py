@@ -29,8 +29,8 @@ class MemoryJerexModel(JerexModel):
       representation and its multiples by each memory that is read.
     - The softmax of a slot runs over the subwords or spans of a document, so neither padding nor the other documents
       of a batch change a score. At the mention level it runs over the sampled spans in training and over all
-      candidates at inference, as in the release; `mention_read="kept_only"` reads over the mentions alone, in training
-      the gold ones.
+      candidates at inference, as in the release; between given entities it runs over their mentions alone, and their
+      vectors become larger. `mention_read="kept_only"` always reads over the mentions alone, in training the gold ones.
     - All candidates for coreference negatives are drawn (200); the release's setting does not reach its sampler (100).
     - A checkpoint remembers whether its training had turned the reading on (`memory_reading`); the release reads
       whenever a checkpoint is loaded.
@@ -42,10 +42,11 @@ class MemoryJerexModel(JerexModel):
 
     def __init__(self, config: MemoryJerexConfig):
         super().__init__(config)
-        sizes = [self.slot_size] * (config.entity_memory + config.relation_memory)
         width = config.encoder_config.hidden_size
+        read = [name for name in ("entity", "relation") if getattr(config, f"{name}_memory")]
+        sizes = [self.slot_size] * len(read)
         self.readers = nn.ModuleDict(
-            {level: MemoryReader(width, sizes, config.read_grad) for level in config.levels_read}
+            {level: MemoryReader(width, sizes, config.read_grad, read) for level in config.levels_read}
         )
         self.post_init()
 

@@ -147,7 +147,7 @@ class DocRETrainer(Trainer):
         """
         if optimizer_class is not torch.optim.AdamW:
             raise ValueError(
-                f"adam_bias_correction is False, which --optim {self.args.optim} cannot do; use adamw_torch"
+                f"adam_bias_correction is False, which --optim {self.args.optim.value} cannot do; use adamw_torch"
             )
         return UncorrectedAdamW
 

@@ -11,7 +11,7 @@ LATE = 1e9
 
 
 class UncorrectedAdamW(torch.optim.AdamW):
-    """AdamW whose moments are used as they are; its first updates are about three times those of AdamW.
+    """AdamW whose moments are used as they are; its first hundred updates are three to seven times those of AdamW.
 
     The moments start at zero, and AdamW divides them by `1 - beta ** step` to make up for it. Here each parameter
     begins at a step where nothing is left to correct. Arguments and state are those of `torch.optim.AdamW`.

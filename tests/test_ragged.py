@@ -20,6 +20,7 @@ from modeling_docre.ragged import (
     segment_logsumexp,
     segment_max,
     segment_mean,
+    segment_softmax,
     segment_starts,
     segment_sum,
 )
@@ -225,6 +226,51 @@ def test_logsumexp_of_large_values_does_not_overflow(scale):
 def test_logsumexp_of_one_row_is_the_row():
     values = torch.tensor([[3.0, -7.5e3, 0.0]])
     assert torch.equal(segment_logsumexp(values, torch.tensor([0]), 1), values)
+
+
+# --- softmax inside an owner ----------------------------------------------------------------------------------------
+
+
+@given(owners=OWNERS)
+@settings(max_examples=60, deadline=None)
+def test_softmax_runs_inside_each_owner(owners):
+    values = torch.randn(len(owners), 3, dtype=torch.float64) * 5
+    leaf, twin = values.clone().requires_grad_(), values.clone().requires_grad_()
+    index = torch.tensor(owners, dtype=torch.int64)
+    found, expected = segment_softmax(leaf, index, 7), torch.zeros(len(owners), 3, dtype=torch.float64)
+    for owner in set(owners):
+        for column in range(3):
+            exponentials = twin[index == owner, column].exp()
+            expected[index == owner, column] = exponentials / exponentials.sum()
+    assert found.shape == (len(owners), 3) and torch.allclose(found, expected, atol=1e-12)
+    if owners:
+        pull = torch.randn_like(found)
+        (found * pull).sum().backward()
+        (expected * pull).sum().backward()
+        assert torch.allclose(leaf.grad, twin.grad, atol=1e-12)
+
+
+def test_softmax_passes_gradcheck():
+    values = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    owners = torch.tensor([2, 0, 0, 2, 3, 0])
+    assert torch.autograd.gradcheck(lambda rows: segment_softmax(rows, owners, 5), values)
+
+
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_softmax_of_large_values_does_not_overflow(scale):
+    """Each owner and each column subtracts its own highest value."""
+    values = torch.tensor([[scale, 0.0], [scale, scale], [0.0, -scale], [1.0, -scale]], requires_grad=True)
+    found = segment_softmax(values, torch.tensor([0, 0, 1, 1]), 2)
+    first = [0.0, 1.0] if scale > 0 else [1.0, 0.0]
+    assert found[:2].T.tolist() == [[0.5, 0.5], first]
+    assert found[2:].T.flatten().tolist() == pytest.approx([0.2689414, 0.7310586, 0.5, 0.5])
+    found.square().sum().backward()
+    assert torch.isfinite(values.grad).all()
+
+
+def test_softmax_of_one_row_is_one():
+    values = torch.tensor([[-7.5e3, 0.0, 4.0]])
+    assert torch.equal(segment_softmax(values, torch.tensor([1]), 3), torch.ones(1, 3))
 
 
 @pytest.mark.parametrize("given_kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

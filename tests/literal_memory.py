@@ -1,0 +1,135 @@
+"""Memory-enhanced JEREX by the paper's formulas: loops over slots, spans, entities and pairs of one document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from samples import batch
+from test_modeling_jerex import Literal, pooled
+from torch import Tensor
+
+from modeling_docre import Document
+
+
+def literal_read(rows: Tensor, memories: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Equations 1 and 2 for the representations [rows, size] of one document.
+
+    A memory is given by its slots [slots, slot size] and the matrix [size, slot size] that it is read by.
+    """
+    if len(rows) == 0:
+        return rows
+    extended = [rows]
+    for slots, matrix in memories:
+        weights = torch.zeros(len(rows), dtype=rows.dtype)
+        for slot in slots:
+            exponentials = torch.stack([torch.dot(row, matrix @ slot) for row in rows]).exp()
+            weights = weights + exponentials / exponentials.sum()
+        extended.append(torch.diag(weights) @ rows)
+    return sum(extended[1:], extended[0]) / len(extended)
+
+
+def literal_similarity(classifier: Any, vector: Tensor, scale: float | None) -> Tensor:
+    """Equation 5: logits [classes] of a vector [size]; bilinear without a scale, else a multiple of the cosine."""
+    slots, key = classifier.memory.weight, classifier.write.weight @ vector
+    products = torch.stack([torch.dot(slot, key) for slot in slots])
+    if scale is None:
+        return products
+    lengths = torch.stack([slot.square().sum().sqrt() for slot in slots])
+    return scale * products / (lengths * key.square().sum().sqrt())
+
+
+class LiteralMemory(Literal):
+    """Memory-enhanced JEREX on one short document.
+
+    Args:
+        model: the model.
+        document: the document.
+        spans: the word ranges that it is asked about, in the order of the batch.
+        mentions: positions of the spans that are known to be mentions; None where the model decides.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        document: Document,
+        spans: Sequence[tuple[int, int]],
+        mentions: Sequence[int] | None = None,
+    ):
+        super().__init__(model, document)
+        states = self.read("tokens", self.hidden["mention"])
+        self.hidden = dict.fromkeys(self.hidden, states)
+        ranges = self.features.subword_ranges(torch.tensor(spans).view(-1, 2).numpy()).tolist()
+        unread = [pooled(states, start, end) for start, end in ranges]
+        self.before = self.after = dict(zip(spans, unread, strict=True))
+        where = range(len(spans))
+        if self.config.mention_read == "kept_only":
+            threshold = self.config.mention_threshold
+            found = [n for n in where if mentions is None and self.mention_logit(spans[n]).sigmoid() >= threshold]
+            where = found if mentions is None else mentions
+        if self.config.mention_read != "off" and len(where):
+            extended = self.read("mentions", torch.stack([unread[n] for n in where]))
+            self.after = {**self.before, **{spans[n]: row for n, row in zip(where, extended, strict=True)}}
+        if self.config.mention_read == "candidates":
+            self.before = self.after
+
+    def read(self, level: str, rows: Tensor) -> Tensor:
+        """The representations of a level, extended by the memories as far as the configuration says so."""
+        config, model = self.config, self.model
+        if not (config.memory_read and config.memory_reading and level in config.read_levels.split("+")):
+            return rows
+        memories = []
+        if config.entity_memory:
+            memories.append(model.entity_classifier.memory.weight)
+        if config.relation_memory:
+            memories.append(model.relation_classifier.classifier.output.memory.weight)
+        if not memories:
+            return rows
+        memories = [slots if config.read_grad else slots.detach() for slots in memories]
+        return literal_read(rows, list(zip(memories, model.readers[level].queries.parameters(), strict=True)))
+
+    def vector(self, span: tuple[int, int], stage: str) -> Tensor:
+        return (self.before if stage == "mention" else self.after)[span]
+
+    def type_logits(self, cluster: Sequence[tuple[int, int]]) -> Tensor:
+        return self.similarity(self.model.entity_classifier, self.entity_vector(cluster, "entity"))
+
+    def relation_logits(self, head: Any, tail: Any, head_type: int, tail_type: int) -> Tensor:
+        network = self.model.relation_classifier.classifier
+        vectors = [self.entity_vector(cluster, "relation") for cluster in (head, tail)]
+        if self.config.relation_head == "multi_instance":
+            rows = [self.mention_pair(a, b, vectors) for a in head for b in tail]
+            vectors = [torch.stack(rows).amax(0)]
+        slots = self.model.entity_classifier.memory.weight.detach()
+        inputs = torch.cat([*vectors, slots[head_type], slots[tail_type]])
+        return self.similarity(network.output, (network.hidden.weight @ inputs + network.hidden.bias).clamp(min=0))
+
+    def similarity(self, classifier: Any, vector: Tensor) -> Tensor:
+        """Logits of a vector by the similarity that the configuration asks for."""
+        scale = self.config.cosine_scale if self.config.similarity == "cosine" else None
+        return literal_similarity(classifier, vector, scale)
+
+    def mention_pair(self, a: tuple[int, int], b: tuple[int, int], entities: Sequence[Tensor]) -> Tensor:
+        """The vector of a mention pair of two entities."""
+        classifier, subwords = self.model.relation_classifier, self.features.word_ranges
+        (_, end), (start, _) = sorted([a, b])
+        context = pooled(self.hidden["relation"], int(subwords[end - 1, 1]), int(subwords[start, 0]))
+        words = classifier.word_distance_embedding.weight[max(0, start - (end - 1))]
+        sentences = classifier.sentence_distance_embedding.weight[abs(self.sentence(a) - self.sentence(b))]
+        parts = [self.vector(a, "relation"), self.vector(b, "relation"), *entities, context, words, sentences]
+        return classifier.mention_pair.weight @ torch.cat(parts) + classifier.mention_pair.bias
+
+
+def decide_in_the_middle(model: Any, document: Document) -> None:
+    """Shift the scores so that half of the spans become mentions and half of their pairs coreferent."""
+    for name, classifier in (
+        ("mention_logits", model.mention_classifier.classifier),
+        ("coreference_logits", model.coreference_scorer.classifier),
+    ):
+        classifier.output.bias.data -= model(**batch([document], model.config, "candidates"))[name].median()
+
+
+def given_spans(made: dict[str, Any], number: int = 0) -> list[tuple[int, int]]:
+    """The word ranges of a document of a batch."""
+    return [tuple(span) for span in made["spans"]["word_range"][made["spans"]["document"] == number].tolist()]
