@@ -39,8 +39,9 @@ class Entry:
 
 
 JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
-ATLOP, KMGRE = "ATLOP", "KMGRE"
+MEMORY_JEREX, ATLOP, KMGRE = "memory-enhanced JEREX", "ATLOP", "KMGRE"
 ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
+ENTRIES[MEMORY_JEREX] = Entry("memory_jerex", {}, BARE)
 ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
 # As far in its training that key mention pairs are selected.
 ENTRIES[KMGRE] = Entry("kmgre", {"expectation_updates": 1000}, BARE_MARKED)
@@ -94,8 +95,9 @@ class Setup:
 
     def _checkpoint_name(self, folder: str) -> str:
         config: Any = AutoConfig.from_pretrained(folder)
-        if given := {"docre-atlop": ATLOP, "docre-kmgre": KMGRE}.get(config.model_type):
-            return given
+        own = {"docre-atlop": ATLOP, "docre-kmgre": KMGRE, "docre-memory-jerex": MEMORY_JEREX}
+        if name := own.get(config.model_type):
+            return name
         if len(config.stages) < len(("mention", "coreference", "entity", "relation")):
             raise ValueError(f'{folder} has task="{config.task}"; give a checkpoint with all four stages')
         return JEREX[config.relation_head]
@@ -126,7 +128,7 @@ class Setup:
         if name not in ENTRIES:
             encoder = next(module for module in model.modules() if isinstance(module, DocumentEncoder))
             return Contender(name, encoder, predictor.featurizer)
-        kind = JerexContender if name in JEREX.values() else KmgreContender if name == KMGRE else SystemContender
+        kind = {ATLOP: SystemContender, KMGRE: KmgreContender}.get(name, JerexContender)
         return kind(name, model, predictor)
 
 

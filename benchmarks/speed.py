@@ -3,10 +3,10 @@
     python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--systems NAME ...] [--checkpoint DIR]
         [--out FILE --json FILE]
 
-Contenders are JEREX with the multi-instance classifier, JEREX with the global one, ATLOP, KMGRE, and their encoder
-alone, with the same weights, on the same batches, with the same optimiser. ATLOP and KMGRE mark mentions in the text,
-so they are compared with the encoder that reads the marked text. BERT-base has random weights (time does not depend on
-them), MiniLM its own. `README.md` beside this file says what is timed.
+Contenders are JEREX with the multi-instance classifier, with the global one, with memory, ATLOP, KMGRE, and their
+encoder alone, with the same weights, on the same batches, with the same optimiser. ATLOP and KMGRE mark mentions in the
+text, so they are compared with the encoder that reads the marked text. BERT-base has random weights (time does not
+depend on them), MiniLM its own. `README.md` beside this file says what is timed.
 
 **Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the
 sum over the batches of each batch's median over the repetitions; the range behind a ratio is that of single

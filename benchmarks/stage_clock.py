@@ -14,7 +14,15 @@ import torch
 
 from benchmarks.contenders import SystemContender
 from benchmarks.measure import TASKS, synchronize
-from modeling_docre import attention, inference, marked_mentions, modeling_atlop, modeling_jerex, modeling_kmgre
+from modeling_docre import (
+    attention,
+    inference,
+    marked_mentions,
+    modeling_atlop,
+    modeling_jerex,
+    modeling_kmgre,
+    modeling_memory_jerex,
+)
 
 COLLATE = "candidates, samples, collation"
 REST = "rest"
@@ -35,6 +43,12 @@ def jerex_places(model: Any) -> list[tuple[Any, str, str]]:
         (modeling_jerex, "entity_pairs", "relation classifier"),
         (model.relation_classifier, "forward", "relation classifier"),
     ]
+
+
+def memory_jerex_places(model: Any) -> list[tuple[Any, str, str]]:
+    """The functions of JEREX's stages, and the reading of the memories."""
+    readers = [(reader, "forward", "memory reading") for reader in model.readers.values()]
+    return [*jerex_places(model), (modeling_memory_jerex, "range_max", "span pooling"), *readers]
 
 
 def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
@@ -75,7 +89,12 @@ def kmgre_places(model: Any) -> list[tuple[Any, str, str]]:
     ]
 
 
-PLACES = {"docre-jerex": jerex_places, "docre-atlop": atlop_places, "docre-kmgre": kmgre_places}
+PLACES = {
+    "docre-jerex": jerex_places,
+    "docre-memory-jerex": memory_jerex_places,
+    "docre-atlop": atlop_places,
+    "docre-kmgre": kmgre_places,
+}
 
 
 class StageClock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -64,7 +64,7 @@ class Series:
         recipe = HERE.parent / "recipes" / f"{run.recipe}.yaml"
         options = [*run.options.split(), "--data_dir", str(data_dir / run.corpus), "--output_dir", str(folder), *resume]
         started = time.time()
-        subprocess.run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options], check=True)
+        peak = _run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options])
         scores = json.loads((folder / "validation" / "scores.json").read_text())
         trained = json.loads((folder / "train_results.json").read_text())
         return {
@@ -76,7 +76,7 @@ class Series:
             "wall_seconds": time.time() - started,
             "train_seconds": trained["train_runtime"],
             "predicted_documents_per_second": scores["predict_samples_per_second"],
-            "peak_memory_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+            "peak_memory_mib": peak,
         }
 
     def table(self) -> str:
@@ -103,6 +103,20 @@ class Series:
                 with self.results.open("a") as file:
                     file.write(json.dumps(row) + "\n")
         print(self.table())
+
+
+def _run(command: list[str]) -> float:
+    """Run a command and return the peak of its resident memory in MiB.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)  # of this process alone; `getrusage` knows but the largest of all
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_maxrss / 1024
 
 
 def _percent(values: Sequence[float]) -> str:
