@@ -213,5 +213,8 @@ class DocREConfig(PreTrainedConfig):
             return rows - (self.encoder_config.pad_token_id or 0) - 1
         return rows
 
+    def count_updates(self, phase: str, updates: int) -> None:
+        """Take note that training has done so many updates of a phase since the warm-up."""
+
 
 DocREConfig.register_for_auto_class()

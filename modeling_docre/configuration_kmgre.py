@@ -7,6 +7,9 @@ from huggingface_hub.dataclasses import strict
 
 from .configuration_given_entities import GivenEntitiesConfig
 
+EXPECTATION, MAXIMIZATION = "expectation", "maximization"
+"""The phases of its training."""
+
 
 @strict
 class KmgreConfig(GivenEntitiesConfig):
@@ -64,3 +67,8 @@ class KmgreConfig(GivenEntitiesConfig):
     def tau(self) -> float:
         """The highest threshold of key mention pairs so far; 0 keeps all of them (KMGRE section 3.2)."""
         return self.tau_max * (1.0 - self.tau_base**self.expectation_updates)
+
+    def count_updates(self, phase: str, updates: int) -> None:
+        """Keep the updates of the E-step, by which the threshold of key mention pairs rises."""
+        if phase == EXPECTATION:
+            self.expectation_updates = updates

@@ -74,8 +74,8 @@ class DocREPreTrainedModel(PreTrainedModel):
     `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`;
     `mixed_precision` tells whether the paper trains in half precision where the device has it.
 
-    A system whose parts are trained in turns names the phase that trains each of its modules in `phase_of_module`;
-    `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
+    A system whose parts are trained in turns names the phase that trains each of its modules in `phase_of_module`, in
+    the order of the turns; `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
     """
 
     training_defaults: ClassVar[dict[str, Any]] = {}

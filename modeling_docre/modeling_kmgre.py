@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .candidates import Entities, MentionPairs, Spans, mention_pairs
-from .configuration_kmgre import KmgreConfig
+from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
 from .key_pairs import assign_labels, select_key_pairs
 from .localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
@@ -18,8 +18,6 @@ from .losses import adaptive_threshold_loss, focal_loss
 from .marked_mentions import MarkedText, Reading, read
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .ragged import at_least_float32, segment_logsumexp, segment_max
-
-EXPECTATION, MAXIMIZATION = "expectation", "maximization"
 
 
 class MentionPairNetwork(nn.Module):
@@ -107,7 +105,7 @@ class KmgreModel(DocREPreTrainedModel):
         "ddp_find_unused_parameters": True,
     }
     mixed_precision = True
-    phase_of_module: ClassVar[dict[str, str]] = {"relation_extractor": MAXIMIZATION, "key_classifier": EXPECTATION}
+    phase_of_module: ClassVar[dict[str, str]] = {"key_classifier": EXPECTATION, "relation_extractor": MAXIMIZATION}
     phases = (MAXIMIZATION,)
     phase = MAXIMIZATION
 

@@ -13,8 +13,6 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import SchedulerType, TrainerCallback, TrainingArguments, get_scheduler
 
-ORDER = ("expectation", "maximization")
-
 
 @dataclass
 class PhaseArguments:
@@ -37,15 +35,17 @@ class PhaseSchedule:
         updates: updates of the whole run.
         warmup: first updates, which train all parts.
         turn: updates of a turn.
+        order: the phases in the order of their turns.
     """
 
     updates: int
     warmup: int
     turn: int
+    order: tuple[str, ...]
 
     @classmethod
-    def of(cls, arguments: Any, batches: int, updates: int) -> PhaseSchedule:
-        """The schedule for the training arguments, batches per epoch and updates of the run.
+    def of(cls, arguments: Any, batches: int, updates: int, order: tuple[str, ...]) -> PhaseSchedule:
+        """The schedule for the training arguments, batches per epoch, updates of the run, and the phases in order.
 
         Raises:
             ValueError: a setting has no such value.
@@ -55,19 +55,20 @@ class PhaseSchedule:
         if arguments.alternate not in ("epoch", "batch"):
             raise ValueError(f'alternate is {arguments.alternate!r}; give "epoch" or "batch"')
         per_epoch = max(1, -(-batches // arguments.gradient_accumulation_steps))
-        return cls(updates, arguments.warmup_epochs * per_epoch, per_epoch if arguments.alternate == "epoch" else 1)
+        turn = per_epoch if arguments.alternate == "epoch" else 1
+        return cls(updates, arguments.warmup_epochs * per_epoch, turn, order)
 
     def phases(self, done: int) -> tuple[str, ...]:
         """What the update after `done` updates trains."""
         if done < self.warmup:
-            return ORDER
-        return (ORDER[(done - self.warmup) // self.turn % 2],)
+            return self.order
+        return (self.order[(done - self.warmup) // self.turn % len(self.order)],)
 
     def updates_of(self, phase: str, done: int, with_warmup: bool = True) -> int:
         """How many of the first `done` updates trained a phase's part, with or without those of the warm-up."""
         first = min(done, self.warmup)
-        rounds, rest = divmod(done - first, 2 * self.turn)
-        last = min(rest, self.turn) if phase == ORDER[0] else max(rest - self.turn, 0)
+        rounds, rest = divmod(done - first, len(self.order) * self.turn)
+        last = min(max(rest - self.order.index(phase) * self.turn, 0), self.turn)
         return (first if with_warmup else 0) + rounds * self.turn + last
 
     def learning_rates(self, arguments: TrainingArguments, optimizer: torch.optim.Optimizer) -> LambdaLR:
@@ -101,7 +102,7 @@ class PhaseSchedule:
 
 
 class PhaseCallback(TrainerCallback):
-    """Tells the model which part the next update trains, and its configuration how far the E-step has come."""
+    """Tells the model which part the next update trains, and its configuration how far each part has come."""
 
     def __init__(self, schedule: PhaseSchedule):
         self.schedule = schedule
@@ -117,4 +118,5 @@ class PhaseCallback(TrainerCallback):
         self._count(model, state.global_step)
 
     def _count(self, model: Any, done: int) -> None:
-        model.config.expectation_updates = self.schedule.updates_of(ORDER[0], done, with_warmup=False)
+        for phase in self.schedule.order:
+            model.config.count_updates(phase, self.schedule.updates_of(phase, done, with_warmup=False))

@@ -157,7 +157,9 @@ class DocRETrainer(Trainer):
         Raises:
             ValueError: the kind of schedule cannot follow a part's own updates, or a ready-made one was given.
         """
-        if len(self.model.phase_of_module.keys() & dict(self.model.named_children()).keys()) < 2:
+        modules = dict(self.model.named_children())
+        order = tuple(phase for name, phase in self.model.phase_of_module.items() if name in modules)
+        if len(order) < 2:
             return super().create_scheduler(num_training_steps, optimizer)
         if self.lr_scheduler is not None and not self._created_lr_scheduler:
             raise ValueError(
@@ -165,7 +167,7 @@ class DocRETrainer(Trainer):
                 "it out, and choose one by lr_scheduler_type"
             )
         if self.lr_scheduler is None:
-            schedule = PhaseSchedule.of(self.args, len(self.get_train_dataloader()), num_training_steps)
+            schedule = PhaseSchedule.of(self.args, len(self.get_train_dataloader()), num_training_steps, order)
             self.lr_scheduler = schedule.learning_rates(self.args, optimizer or self.optimizer)
             self._created_lr_scheduler = True
             self.pop_callback(PhaseCallback)  # that of an earlier training

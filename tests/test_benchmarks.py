@@ -21,6 +21,7 @@ from benchmarks.contenders import (
     BARE_MARKED,
     JEREX,
     KMGRE,
+    MEMORY_JEREX,
     JerexContender,
     KmgreContender,
     Setup,
@@ -266,10 +267,12 @@ def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch)
     speed.main([*arguments.split(), "--lengths", "--out", str(out), "--json", str(file)])
     report, text = json.loads(file.read_text()), out.read_text()
     check_report(report, text)
-    names = [BARE, *JEREX.values(), BARE_MARKED, ATLOP, KMGRE]
-    assert [row["contender"] for row in report["measurements"][:6]] == names
+    names = [BARE, *JEREX.values(), MEMORY_JEREX, BARE_MARKED, ATLOP, KMGRE]
+    assert [row["contender"] for row in report["measurements"][:7]] == names
     gold, *found = report["loads"]
-    assert [row["mentions"] for row in found] == [gold["mentions"]] * 4
+    assert [row["mentions"] for row in found] == [gold["mentions"]] * 5
+    read = [row["seconds"].get("memory reading", 0) for row in report["stages"] if row["contender"] == MEMORY_JEREX]
+    assert len(read) == 2 and min(read) > 0
     assert all(abs(row["relations"] - gold["relations"]) <= 1 for row in found)
     assert "not measured" in text and "Growth" not in text
 

@@ -17,10 +17,10 @@ from tiny import tiny_atlop, tiny_kmgre
 from training import QUIET, trainer
 from transformers import HfArgumentParser, TrainerCallback, get_scheduler
 
-from modeling_docre.phases import ORDER, PhaseArguments, PhaseCallback, PhaseSchedule
+from modeling_docre.phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from modeling_docre.trainer_docre import DocRETrainingArguments
 
-EXPECTATION, MAXIMIZATION = ORDER
+EXPECTATION, MAXIMIZATION = ORDER = ("expectation", "maximization")
 
 
 def arguments(**given: Any) -> Any:
@@ -61,7 +61,7 @@ def test_a_schedule_is_the_simulated_run(warmup_epochs, alternate, batches, accu
     wanted = simulated(warmup_epochs, alternate, batches, accumulation, epochs)
     wanted = wanted[: max(len(wanted) - cut, 0)]  # a run may end within an epoch
     options = {"warmup_epochs": warmup_epochs, "alternate": alternate, "gradient_accumulation_steps": accumulation}
-    schedule = PhaseSchedule.of(arguments(**options), batches, len(wanted))
+    schedule = PhaseSchedule.of(arguments(**options), batches, len(wanted), ORDER)
     assert schedule.updates == len(wanted)
     found = [schedule.phases(done) for done in range(len(wanted))]
     assert [set(phases) for phases in found] == wanted
@@ -75,12 +75,12 @@ def test_a_schedule_is_the_simulated_run(warmup_epochs, alternate, batches, accu
 
 
 def test_the_warm_up_trains_the_extractor_after_its_pseudo_labels_were_read():
-    assert PhaseSchedule(10, 4, 2).phases(3) == (EXPECTATION, MAXIMIZATION) == ORDER
+    assert PhaseSchedule(10, 4, 2, ORDER).phases(3) == (EXPECTATION, MAXIMIZATION) == ORDER
 
 
 def test_the_paper_s_schedule():
     """Three epochs of warm-up, then 27 rounds of an epoch each: the extractor sees 30 epochs."""
-    schedule = PhaseSchedule.of(arguments(), 10, 57 * 10)
+    schedule = PhaseSchedule.of(arguments(), 10, 57 * 10, ORDER)
     assert [schedule.updates_of(phase, 570) for phase in ORDER] == [300, 300]
     assert schedule.updates_of(EXPECTATION, 570, with_warmup=False) == 270
     assert schedule.phases(29) == ORDER
@@ -103,7 +103,7 @@ def test_the_paper_s_schedule():
 )
 def test_wrong_arguments_are_one_clear_error(given_arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        PhaseSchedule.of(arguments(**given_arguments), 10, 100)
+        PhaseSchedule.of(arguments(**given_arguments), 10, 100, ORDER)
     with pytest.raises(ValueError, match=message):
         trainer(tiny_kmgre(), tmp_path, [ANNA], max_steps=1, **given_arguments).train()
 
@@ -157,7 +157,9 @@ def cosine(own: int, total: int, warmup: int) -> float:
     ("kind", "factor"),
     [("linear", linear), ("cosine", cosine), ("constant_with_warmup", lambda own, _, warmup: min(1, own / warmup))],
 )
-@pytest.mark.parametrize("schedule", [PhaseSchedule(70, 20, 10), PhaseSchedule(90, 0, 1), PhaseSchedule(55, 5, 20)])
+@pytest.mark.parametrize(
+    "schedule", [PhaseSchedule(70, 20, 10, ORDER), PhaseSchedule(90, 0, 1, ORDER), PhaseSchedule(55, 5, 20, ORDER)]
+)
 def test_learning_rates_follow_the_updates_of_their_own_part(kind, factor, schedule):
     found = rates(schedule, lr_scheduler_type=kind, warmup_steps=0.06)
     own = [0, 0]
@@ -174,13 +176,13 @@ def test_learning_rates_follow_the_updates_of_their_own_part(kind, factor, sched
 
 
 def test_a_number_of_warm_up_updates_is_that_of_each_part():
-    found = rates(PhaseSchedule(40, 0, 5), lr_scheduler_type="linear", warmup_steps=4)
+    found = rates(PhaseSchedule(40, 0, 5, ORDER), lr_scheduler_type="linear", warmup_steps=4)
     assert [values[0] for values in found[:5]] == pytest.approx([0, 0.125, 0.25, 0.375, 0.5])
     assert [values[1] for values in found[5:10]] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
 def test_constant_rates_stay():
-    assert rates(PhaseSchedule(12, 4, 2), lr_scheduler_type="constant", warmup_steps=0) == [[0.5, 1.0]] * 13
+    assert rates(PhaseSchedule(12, 4, 2, ORDER), lr_scheduler_type="constant", warmup_steps=0) == [[0.5, 1.0]] * 13
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_constant_rates_stay():
 def test_the_least_rate_of_a_schedule_is_a_rate_not_a_share(kind, options):
     """Each part has the rates that a run of its own updates alone would have."""
     settings = {"lr_scheduler_type": kind, "warmup_steps": 3, "lr_scheduler_kwargs": options}
-    schedule, own = PhaseSchedule(40, 10, 5), [0, 0]
+    schedule, own = PhaseSchedule(40, 10, 5, ORDER), [0, 0]
     alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3)
     scheduler = get_scheduler(kind, alone, 3, schedule.updates_of(EXPECTATION, 40), scheduler_specific_kwargs=options)
     expected = []
@@ -211,7 +213,7 @@ def test_the_least_rate_of_a_schedule_is_a_rate_not_a_share(kind, options):
 def test_a_second_schedule_of_an_optimizer_begins_at_its_first_rates():
     """As in a second training, when the rates have fallen."""
     options = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 2e-4}, "warmup_steps": 2}
-    optimizer, schedule = two_groups(1e-3, 5e-4), PhaseSchedule(20, 4, 4)
+    optimizer, schedule = two_groups(1e-3, 5e-4), PhaseSchedule(20, 4, 4, ORDER)
     first, second = (rates(schedule, 1e-3, optimizer=optimizer, **options) for _ in range(2))
     assert first == second and first[-1] == pytest.approx([2e-4, 2e-4])
 
@@ -224,7 +226,7 @@ def test_a_schedule_that_follows_something_else_is_refused(kind, tmp_path):
 
 
 def test_a_part_that_is_never_trained_needs_no_rate():
-    found = rates(PhaseSchedule(3, 0, 5), lr_scheduler_type="linear", warmup_steps=0.06)
+    found = rates(PhaseSchedule(3, 0, 5, ORDER), lr_scheduler_type="linear", warmup_steps=0.06)
     assert [values[0] for values in found] == pytest.approx([0, 0.5, 0.25, 0])
 
 
