@@ -86,7 +86,9 @@ class Series:
         for name, row in self.finished().items():
             cells = [_percent([row[key] for key in keys]) for keys in self.columns.values()]
             cells += [f"{row['wall_seconds'] / 60:.1f}", f"{row['predicted_documents_per_second']:.1f}"]
-            lines.append(f"| {' | '.join([name, *cells, format(row['peak_memory_mib'], '.0f')])} |")
+            peak = row["peak_memory_mib"]
+            cells += ["not measured" if peak is None else f"{peak:.0f}"]
+            lines.append(f"| {' | '.join([name, *cells])} |")
         return "\n".join(lines)
 
     def main(self, description: str, arguments: Sequence[str] | None = None) -> None:
