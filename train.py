@@ -181,7 +181,7 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         labels: label lists of a fresh model; a trained one keeps its own.
 
     Raises:
-        ValueError: the trained model is of another system.
+        ValueError: the trained model is of another system, or an option gives its weights another shape.
     """
     model_class = SYSTEMS[arguments.system]
     if arguments.init_from is None:
@@ -192,8 +192,26 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         raise ValueError(
             f"--init_from {arguments.init_from} is a {found!r} model, --system {arguments.system} is {wanted!r}"
         )
+    _check_shapes(model_class, arguments.init_from, options)
     model = model_class.from_pretrained(arguments.init_from, **options)
     return model, AutoTokenizer.from_pretrained(arguments.init_from)
+
+
+def _check_shapes(model_class: Any, folder: str, options: dict[str, Any]) -> None:
+    """Refuse options with which the weights of a trained model do not fit."""
+    saved, wanted = (model_class.config_class.from_pretrained(folder, **changes) for changes in ({}, options))
+    with torch.device("meta"):
+        before, after = (dict(model_class(config).named_parameters()) for config in (saved, wanted))
+    wrong = [name for name in before if name in after and before[name].shape != after[name].shape]
+    if wrong:
+        changed = [name for name, value in options.items() if getattr(saved, name) != value]
+        old = ", ".join(f"{name} {getattr(saved, name)}" for name in changed)
+        new = ", ".join(f"--{name} {options[name]}" for name in changed)
+        shapes = " and ".join(str(list(weights[wrong[0]].shape)) for weights in (before, after))
+        raise ValueError(
+            f"--init_from {folder} was trained with {old}; with {new} {len(wrong)} of its weights have another shape, "
+            f"such as {wrong[0]}: {shapes}; leave out what changes them"
+        )
 
 
 def training_examples(

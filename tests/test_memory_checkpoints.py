@@ -207,6 +207,33 @@ def test_training_goes_on_from_a_checkpoint_of_its_own_system_only(system, folde
     assert type(model) is type(models[system])
 
 
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"meta_size": 9}, ["trained with meta_size 25", "--meta_size 9", "[30, 25] and [30, 9]"]),
+        ({"size_rows": 60, "dropout": 0.3}, ["size_rows 30, dropout 0.1", "--size_rows 60, --dropout 0.3", "1 of its"]),
+        ({"slot_size": 7}, ["slot_size None", "--slot_size 7", "[3, 32] and [3, 7]"]),
+    ],
+    ids=str,
+)
+def test_fine_tuning_with_other_widths_is_refused(options, parts, tmp_path):
+    tiny_memory_jerex().save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ValueError) as caught:
+        train.build_model(train.ModelArguments("memory_jerex", init_from=str(tmp_path)), options, {})
+    assert all(part in str(caught.value) for part in [f"--init_from {tmp_path}", *parts, "leave out"])
+
+
+def test_fine_tuning_may_change_what_has_no_width(tmp_path):
+    trained = spread_memory_jerex(0.2)
+    trained.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    options = {"dropout": 0.3, "read_grad": False, "relation_threshold": 0.2, "mention_read": "kept_only"}
+    model, _ = train.build_model(train.ModelArguments("memory_jerex", init_from=str(tmp_path)), options, {})
+    assert {name: getattr(model.config, name) for name in options} == options
+    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in model.state_dict().items())
+
+
 # --- saved and used elsewhere -------------------------------------------------------------------------------------
 
 FRESH = """
