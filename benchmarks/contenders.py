@@ -31,20 +31,25 @@ class Entry:
         system: its name among `SYSTEMS`.
         options: options of its configuration.
         reference: name of the bare encoder that reads what it reads.
+        on_request: whether it is compared only where it is named.
     """
 
     system: str
     options: dict[str, Any]
     reference: str
+    on_request: bool = False
 
 
 JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
 MEMORY_JEREX, ATLOP, KMGRE = "memory-enhanced JEREX", "ATLOP", "KMGRE"
+SHARED_KMGRE = "KMGRE with a shared encoder"
 ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
 ENTRIES[MEMORY_JEREX] = Entry("memory_jerex", {}, BARE)
 ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
 # As far in its training that key mention pairs are selected.
 ENTRIES[KMGRE] = Entry("kmgre", {"expectation_updates": 1000}, BARE_MARKED)
+ENTRIES[SHARED_KMGRE] = Entry("kmgre", {"expectation_updates": 1000, "shared_encoder": True}, BARE_MARKED, True)
+USUAL = tuple(name for name, entry in ENTRIES.items() if not entry.on_request)
 
 
 def reference_of(name: str) -> str:
@@ -82,7 +87,7 @@ class Setup:
     encoder: str
     checkpoint: str | None = None
     labels: dict[str, list[str]] = field(default_factory=dict)
-    systems: tuple[str, ...] = tuple(ENTRIES)
+    systems: tuple[str, ...] = USUAL
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
@@ -128,8 +133,8 @@ class Setup:
         if name not in ENTRIES:
             encoder = next(module for module in model.modules() if isinstance(module, DocumentEncoder))
             return Contender(name, encoder, predictor.featurizer)
-        kind = {ATLOP: SystemContender, KMGRE: KmgreContender}.get(name, JerexContender)
-        return kind(name, model, predictor)
+        kinds = {"atlop": SystemContender, "kmgre": KmgreContender}
+        return kinds.get(ENTRIES[name].system, JerexContender)(name, model, predictor)
 
 
 class Contender:

@@ -43,7 +43,17 @@ import torch
 # Runs from a source checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.contenders import DTYPES, ENCODERS, ENTRIES, Contender, Decisions, Setup, SystemContender, reference_of
+from benchmarks.contenders import (
+    DTYPES,
+    ENCODERS,
+    ENTRIES,
+    USUAL,
+    Contender,
+    Decisions,
+    Setup,
+    SystemContender,
+    reference_of,
+)
 from benchmarks.load import match_gold_load, mean_load, remembered_hidden_states
 from benchmarks.measure import TASKS, interleaved_seconds, peak_memory, ratio_range, typical_seconds
 from benchmarks.report import machine, markdown
@@ -64,7 +74,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="DocRED JSON, or .jsonl of Document dicts")
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS))
-    parser.add_argument("--systems", nargs="+", choices=ENTRIES, default=list(ENTRIES), help="what is compared")
+    parser.add_argument("--systems", nargs="+", choices=ENTRIES, default=list(USUAL), help="what is compared")
     parser.add_argument("--checkpoint", help="folder of a trained model, measured instead of random heads")
     parser.add_argument("--documents", type=int, default=30, help="documents of the inference comparison")
     parser.add_argument("--training_documents", type=int, default=8, help="of these, those trained on")

@@ -22,6 +22,7 @@ from benchmarks.contenders import (
     JEREX,
     KMGRE,
     MEMORY_JEREX,
+    SHARED_KMGRE,
     JerexContender,
     KmgreContender,
     Setup,
@@ -319,3 +320,10 @@ def test_wrong_input_is_named(tmp_path, capsys):
     empty.write_text('{"id": "a", "sentences": [], "entities": [], "relations": []}\n')
     with pytest.raises(ValueError, match=r"empty\.jsonl holds no document with words"):
         read_documents(empty)
+
+
+def test_a_variant_is_compared_only_where_it_is_named():
+    assert SHARED_KMGRE not in Setup("tiny").contenders and KMGRE in Setup("tiny").contenders
+    assert Setup("tiny", systems=(KMGRE, SHARED_KMGRE)).contenders == [BARE_MARKED, KMGRE, SHARED_KMGRE]
+    assert SHARED_KMGRE not in speed.parse([]).systems
+    assert speed.parse(["--systems", SHARED_KMGRE]).systems == [SHARED_KMGRE]
