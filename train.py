@@ -35,11 +35,12 @@ from transformers.trainer_utils import speed_metrics
 
 from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
 from modeling_docre import SYSTEMS, Document, Predictor
+from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.model_card import scored_levels, write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
-from modeling_docre.sampling import Example, TrainingExamples
+from modeling_docre.sampling import TrainingExamples
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
 

@@ -13,10 +13,11 @@ from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel, PreTr
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel, Document, Predictor
 from modeling_docre.encoder import DocumentEncoder
+from modeling_docre.examples import SamplingArguments
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.inference import to_device
 from modeling_docre.offline_encoder import offline_encoder
-from modeling_docre.sampling import SamplingArguments, training_example
+from modeling_docre.sampling import training_example
 
 BARE, BARE_MARKED = "bare encoder", "bare encoder, marked text"
 ENCODERS = ("bert-base", "minilm")

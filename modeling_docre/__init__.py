@@ -13,6 +13,7 @@ from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
 from .configuration_kmgre import KmgreConfig
 from .configuration_memory_jerex import MemoryJerexConfig
+from .configuration_spert import SpertConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
@@ -21,6 +22,7 @@ from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
 from .modeling_kmgre import KmgreModel
 from .modeling_memory_jerex import MemoryJerexModel
+from .modeling_spert import SpertModel
 from .pipeline_docre import DocRelationExtractionPipeline
 from .setup_metric import install_metric, metric_folder
 
@@ -31,6 +33,7 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
     "memory_jerex": MemoryJerexModel,
     "atlop": AtlopModel,
     "kmgre": KmgreModel,
+    "spert": SpertModel,
 }
 """Model class by the name that recipes use."""
 
@@ -61,6 +64,8 @@ __all__ = [
     "MentionPair",
     "Predictor",
     "Relation",
+    "SpertConfig",
+    "SpertModel",
     "install_metric",
     "metric_folder",
     "read_docred",

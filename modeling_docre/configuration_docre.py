@@ -184,6 +184,11 @@ class DocREConfig(PreTrainedConfig):
         return False
 
     @property
+    def reads_sentences(self) -> bool:
+        """Whether each sentence is read by itself, and mentions of different sentences never meet."""
+        return False
+
+    @property
     def entity_markers(self) -> str:
         """How mentions are marked in the encoder's input: `"none"`, `"star_per_token"` or `"star_per_mention"`."""
         return "none"

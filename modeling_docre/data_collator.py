@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from .sampling import Example
+from .examples import Example
 
 
 class DocRECollator:
     """Lays examples end to end and shifts their indices from document to batch.
 
-    The result holds `input_ids` [subwords], `document_lengths` [documents] and the group `spans` (see `Spans`), and,
-    where the examples have them, `special_lengths` [2], `subword_sentences` [subwords], `span_labels` [spans],
+    The result holds `input_ids` [subwords], `document_lengths` [documents, or their sentences where those are read by
+    themselves] and the group `spans` (see `Spans`), and, where the examples have them, `special_lengths` [2],
+    `subword_sentences` [subwords], `span_labels` [spans],
     `span_texts`, and the groups `coreference` (`pairs`, `distances`, `labels`), `entities` (see `Entities`),
     `entity_types` [entities] and `relations` (`pairs`, and in training `labels`). All examples of a batch must ask for
     the same.
@@ -37,7 +38,7 @@ class DocRECollator:
         subword_ranges = [example.features.subword_ranges(example.word_ranges) for example in examples]
         batch: dict[str, Any] = {
             "input_ids": _concat([features.input_ids for features in column("features")]),
-            "document_lengths": torch.tensor(lengths),
+            "document_lengths": _concat([features.text_lengths for features in column("features")]),
             "spans": {
                 "subword_range": shifted(subword_ranges, _offsets(lengths)),
                 "word_range": _concat(column("word_ranges")),

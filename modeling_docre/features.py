@@ -76,7 +76,8 @@ class Features:
     asks for them. `word_ranges` [words, 2] int64: word i has the subwords from `word_ranges[i, 0]` up to
     `word_ranges[i, 1]`, at least one. `sentence_starts` [sentences + 1] int64: where each sentence begins, with its
     markers, and the last one ends. `markers` [words] int64: the first marker before word i, or -1; None where nothing
-    is marked. `special_lengths` are the numbers of start and end tokens.
+    is marked. `special_lengths` are the numbers of start and end tokens. `text_lengths` [texts] int64 are the subwords
+    of what the encoder reads as one text, start and end tokens included: the document, or each of its sentences.
     """
 
     document: Document
@@ -85,6 +86,7 @@ class Features:
     sentence_starts: np.ndarray
     markers: np.ndarray | None = None
     special_lengths: tuple[int, int] = (0, 0)
+    text_lengths: np.ndarray | None = None
 
     def subword_ranges(self, spans: np.ndarray) -> np.ndarray:
         """What stands for spans in the encoder's input, half-open subword ranges [spans, 2].
@@ -105,7 +107,7 @@ class Features:
 
     @property
     def subword_sentences(self) -> np.ndarray:
-        """The sentence of each subword, [subwords] int64; -1 for start and end tokens."""
+        """The sentence of each subword of a document read as one text, [subwords] int64; -1 for start, end tokens."""
         before, after = self.special_lengths
         sizes = np.diff(self.sentence_starts)
         return np.pad(np.repeat(np.arange(len(sizes)), sizes), (before, after), constant_values=-1)
@@ -149,21 +151,32 @@ class Featurizer:
         pieces = self._tokenize(words)
         lengths = np.fromiter((len(piece) for piece in pieces), dtype=np.int64, count=len(pieces))
         opening, closing = self._marks(document, len(words))
-        # A word with its markers is a block; the blocks lie end to end.
-        blocks = np.concatenate([[0], (opening + lengths + closing).cumsum()]).astype(np.int64) + len(self.start)
-        word_starts = blocks[:-1] + opening
-        input_ids = np.full(blocks[-1] + len(self.end), self.marker or 0, dtype=np.int64)
-        input_ids[: len(self.start)], input_ids[blocks[-1] :] = self.start, self.end
+        # A word with its markers is a block; the blocks of a text lie end to end between its start and end tokens.
+        blocks = np.concatenate([[0], (opening + lengths + closing).cumsum()]).astype(np.int64)
+        sentences = blocks[list(document.sentence_starts)]
+        bounds = sentences if self.config.reads_sentences else sentences[[0, -1]]
+        before, after = len(self.start), len(self.end)
+        text_lengths = np.diff(bounds) + before + after
+        # What the start and end tokens up to each block add to its place.
+        shift = before + (before + after) * (np.searchsorted(bounds, blocks, side="right") - 1).clip(
+            max=len(bounds) - 2
+        )
+        word_starts = (blocks + shift)[:-1] + opening
+        text_starts = text_lengths.cumsum() - text_lengths
+        input_ids = np.full(text_lengths.sum(), self.marker or 0, dtype=np.int64)
+        input_ids[text_starts[:, None] + np.arange(before)] = self.start
+        input_ids[(text_starts + text_lengths)[:, None] - after + np.arange(after)] = self.end
         flat = np.fromiter((token for piece in pieces for token in piece), dtype=np.int64, count=lengths.sum())
         input_ids[np.repeat(word_starts - (lengths.cumsum() - lengths), lengths) + np.arange(len(flat))] = flat
-        self._check_length(document, len(input_ids))
+        self._check_length(document, int(text_lengths.max(initial=0)))
         return Features(
             document,
             input_ids,
             np.stack([word_starts, word_starts + lengths], axis=1),
-            blocks[list(document.sentence_starts)],
-            None if self.marker is None else np.where(opening > 0, blocks[:-1], -1),
-            (len(self.start), len(self.end)),
+            sentences + before,
+            None if self.marker is None else np.where(opening > 0, (blocks + shift)[:-1], -1),
+            (before, after),
+            text_lengths,
         )
 
     def _marks(self, document: Document, words: int) -> tuple[np.ndarray, np.ndarray]:

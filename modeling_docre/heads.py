@@ -48,6 +48,29 @@ class ConcatLinear(nn.Linear):
         return result
 
 
+class DropoutLinear(ConcatLinear):
+    """`ConcatLinear` with dropout on the concatenated input.
+
+    In training each row drops elements of its own, so its parts are laid out; at inference parts are shared.
+
+    Args:
+        part_sizes: widths of the parts.
+        out_features: width of the result.
+        dropout: dropout probability.
+    """
+
+    def __init__(self, part_sizes: Sequence[int], out_features: int, dropout: float):
+        super().__init__(part_sizes, out_features)
+        self.dropout = dropout
+
+    def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+        """Apply dropout and the layer; arguments and result as for `ConcatLinear.forward`."""
+        if not self.training or self.dropout == 0:
+            return super().forward(*parts)
+        rows = [part[0].index_select(0, part[1]) if isinstance(part, tuple) else part for part in parts]
+        return nn.functional.linear(nn.functional.dropout(torch.cat(rows, dim=1), self.dropout), self.weight, self.bias)
+
+
 class TwoLayer(nn.Module):
     """Linear, ReLU, dropout, linear, on a concatenation of parts (the papers' two-layer feed-forward network).
 

@@ -11,9 +11,10 @@ from transformers import PreTrainedTokenizerBase
 from .data_collator import DocRECollator
 from .decoding import decode
 from .documents import Document
+from .examples import Example
 from .features import Features, Featurizer
 from .modeling_docre import DocREPreTrainedModel
-from .sampling import Example, candidate_example, given_example
+from .sampling import candidate_example, given_example
 
 
 def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:

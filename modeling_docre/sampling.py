@@ -8,7 +8,7 @@ do not depend on the number of workers, on the order of visits or on an interrup
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,53 +17,15 @@ from torch.utils.data import Dataset
 from .candidates import coreference_pairs, edit_distances, span_candidates
 from .configuration_docre import DocREConfig
 from .documents import Document
+from .examples import Example, SamplingArguments, draw
 from .features import Features, Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
-
-
-@dataclass
-class SamplingArguments:
-    """How many negatives each stage is trained on, per document (JEREX section 4).
-
-    Args:
-        negatives_mention: spans that are no mention.
-        negatives_coreference: ordered pairs of mentions of different entities.
-        negatives_relation: ordered entity pairs without a relation; -1 for all.
-        negatives_inside_ratio: largest share of the negative spans that lie inside a gold mention.
-    """
-
-    negatives_mention: int = 200
-    negatives_coreference: int = 200
-    negatives_relation: int = 200
-    negatives_inside_ratio: float = 0.5
-
-
-@dataclass(frozen=True)
-class Example:
-    """A document and what is asked about it, as arrays with indices local to the document.
-
-    `word_ranges` [spans, 2] and `sentences` [spans] list the spans. The rest is absent (None) where a model has to
-    find it itself: `span_labels` [spans]; `coreference` = (pairs [pairs, 2], edit distances [pairs], labels [pairs]);
-    `members` [mentions], `sizes` [entities], `entity_types` [entities]; `relations` = (pairs [pairs, 2], labels
-    [pairs, types]). `span_texts` are the strings that coreference compares at inference.
-    """
-
-    features: Features
-    word_ranges: np.ndarray
-    sentences: np.ndarray
-    span_texts: list[str] | None = None
-    span_labels: np.ndarray | None = None
-    coreference: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-    members: np.ndarray | None = None
-    sizes: np.ndarray | None = None
-    entity_types: np.ndarray | None = None
-    relations: tuple[np.ndarray, np.ndarray | None] | None = None
-    subword_sentences: np.ndarray | None = None
+from .sentence_sampling import sentence_example
 
 
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
     """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
-    texts = _compared_texts(features, word_ranges, config, featurizer)
+    texts = _compared_texts(features, word_ranges, config, featurizer) if "coreference" in config.stages else None
     return Example(features, word_ranges, sentences, span_texts=texts)
 
 
@@ -166,11 +128,6 @@ def _sizes(features: Features) -> np.ndarray:
     return np.array([len(entity.mentions) for entity in features.document.entities], dtype=np.int64)
 
 
-def _draw(generator: np.random.Generator, available: int, wanted: int) -> np.ndarray:
-    """Up to `wanted` of `available` positions, uniformly without replacement."""
-    return generator.choice(available, size=min(available, wanted), replace=False)
-
-
 def _negative_spans(
     document: Document,
     gold: np.ndarray,
@@ -185,8 +142,8 @@ def _negative_spans(
     is_inside = ((starts >= gold[:, 0]) & (ends <= gold[:, 1])).any(axis=1) & ~is_gold
     inside, other = is_inside.nonzero()[0], (~is_inside & ~is_gold).nonzero()[0]
     wanted = arguments.negatives_mention
-    inside = inside[_draw(generator, len(inside), int(arguments.negatives_inside_ratio * wanted))]
-    other = other[_draw(generator, len(other), wanted - len(inside))]
+    inside = inside[draw(generator, len(inside), int(arguments.negatives_inside_ratio * wanted))]
+    other = other[draw(generator, len(other), wanted - len(inside))]
     chosen = np.concatenate([inside, other])
     return ranges[chosen], sentences[chosen]
 
@@ -200,7 +157,7 @@ def _coreference_samples(
     pairs = coreference_pairs(document, both_orders=True).numpy()
     same = owners[pairs[:, 0]] == owners[pairs[:, 1]]
     different = pairs[~same]
-    different = different[_draw(generator, len(different), negatives)]
+    different = different[draw(generator, len(different), negatives)]
     pairs = np.concatenate([pairs[same], different])
     distances = edit_distances(features.span_texts(word_ranges), document, torch.from_numpy(pairs)).numpy()
     return pairs, distances, (np.arange(len(pairs)) < same.sum()).astype(np.float32)
@@ -217,7 +174,7 @@ def _relation_samples(
     pairs = relation_pairs(document if config.entities_given else replace(document, candidates=None))
     related = labels[pairs[:, 0], pairs[:, 1]].any(axis=1)
     unrelated = pairs[~related]
-    unrelated = unrelated[_draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]
+    unrelated = unrelated[draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]
     pairs = np.concatenate([pairs[related], unrelated])
     return pairs, labels[pairs[:, 0], pairs[:, 1]].astype(np.float32)
 
@@ -251,4 +208,5 @@ class TrainingExamples(Dataset):
 
     def __getitem__(self, index: int) -> Example:
         generator = np.random.default_rng((self.seed, self.epoch, index))
-        return training_example(self.features[index], self.config, self.arguments, generator)
+        sample = sentence_example if self.config.reads_sentences else training_example
+        return sample(self.features[index], self.config, self.arguments, generator)

@@ -19,11 +19,12 @@ from .data_collator import DocRECollator
 from .docred_format import to_result_records
 from .documents import Document
 from .encoder import DocumentEncoder
+from .examples import SamplingArguments
 from .inference import Predictor
 from .memory_warmup import MemoryArguments, MemoryCallback
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
-from .sampling import SamplingArguments, TrainingExamples
+from .sampling import TrainingExamples
 from .setup_metric import metric_folder
 from .thresholds import fit_relation_thresholds, relation_grid
 from .uncorrected_adamw import UncorrectedAdamW

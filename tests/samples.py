@@ -11,8 +11,9 @@ from tiny import tiny_tokenizer
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document, Entity, Mention, Relation
+from modeling_docre.examples import SamplingArguments
 from modeling_docre.features import Features, Featurizer
-from modeling_docre.sampling import SamplingArguments, candidate_example, given_example, training_example
+from modeling_docre.sampling import candidate_example, given_example, training_example
 
 
 def build(

@@ -13,7 +13,8 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.data_collator import DocRECollator
-from modeling_docre.sampling import SamplingArguments, training_example
+from modeling_docre.examples import SamplingArguments
+from modeling_docre.sampling import training_example
 
 CONFIG = JerexConfig(
     encoder_config=tiny_encoder_config(), window_overlap=16, entity_types=ENTITY_TYPES, relation_types=RELATION_TYPES

@@ -15,6 +15,7 @@ from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.modeling_jerex import JerexModel
 from modeling_docre.modeling_kmgre import KmgreModel
 from modeling_docre.modeling_memory_jerex import MemoryJerexModel
+from modeling_docre.modeling_spert import SpertModel
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHARACTERS = string.ascii_lowercase + string.digits
@@ -87,6 +88,11 @@ def tiny_atlop(seed: int = 1, **options: Any) -> AtlopModel:
 def tiny_kmgre(seed: int = 1, **options: Any) -> KmgreModel:
     """A random KMGRE with the tiny encoder; arguments as for `tiny_jerex`."""
     return _tiny(KmgreModel, seed, options)
+
+
+def tiny_spert(seed: int = 1, **options: Any) -> SpertModel:
+    """A random SpERT with the tiny encoder; arguments as for `tiny_jerex`."""
+    return _tiny(SpertModel, seed, {"window_overlap": 16, **options})
 
 
 def save_tiny(folder: str | Path, **options: Any) -> Path:

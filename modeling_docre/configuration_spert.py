@@ -1,0 +1,69 @@
+"""The configuration of SpERT."""
+
+# No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+
+from .configuration_docre import DocREConfig
+
+
+@strict
+class SpertConfig(DocREConfig):
+    """SpERT: typed spans and relations between them, sentence by sentence.
+
+    The defaults are the values of the paper and its release. Sizes count words.
+
+    Args:
+        context: what a relation sees beside its spans: the words between them (`"localized"`), all words of the sentence
+            (`"full"`), or the start token's vector (`"cls"`; Figure 3).
+        span_pooling: how the subwords of a span become its vector (Table 3).
+        pool_mask: with maximum pooling, what stands for the subwords outside of a span: nothing (`"minus_inf"`), or zero,
+            as in the release until April 2020.
+        relation_negatives: `"strong"` relates the spans that are entities, `"weak"` any two spans, in training and at
+            inference (section 4.2).
+        relation_threshold: least score of a relation.
+        max_span_size: longest candidate span.
+        meta_size: width of the size embedding.
+        size_rows: rows of the size embedding; larger spans share the last row.
+        dropout: dropout on the inputs of both classifiers.
+        pretraining: how much of the encoder keeps its pre-trained weights when a model is built from it: all of it, the
+            embeddings alone (`"layers_random"`), or nothing (`"all_random"`; Table 2).
+    """
+
+    model_type = "docre-spert"
+
+    context: Literal["localized", "full", "cls"] = "localized"
+    span_pooling: Literal["max", "sum", "mean"] = "max"
+    pool_mask: Literal["minus_inf", "zero"] = "minus_inf"
+    relation_negatives: Literal["strong", "weak"] = "strong"
+    relation_threshold: float | int = 0.4
+    max_span_size: int = 10
+    meta_size: int = 25
+    size_rows: int = 100
+    dropout: float | int = 0.1
+    pretraining: Literal["full", "layers_random", "all_random"] = "full"
+
+    def validate_spans(self) -> None:
+        """Refuse sizes that leave nothing to decide on, and numbers that are no probabilities."""
+        for name in ("max_span_size", "meta_size", "size_rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number from 1 on")
+        for name in ("relation_threshold", "dropout"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that the model has."""
+        return ("span", "relation")
+
+    @property
+    def special_tokens(self) -> bool:
+        """The encoder reads `[CLS]` and `[SEP]`; the former's vector is part of a span's representation."""
+        return True
+
+    @property
+    def reads_sentences(self) -> bool:
+        """Each sentence is read by itself, between start and end tokens of its own."""
+        return True
