@@ -36,6 +36,10 @@ class Spans(NamedTuple):
         """Words per span, [spans]."""
         return self.word_range[:, 1] - self.word_range[:, 0]
 
+    def take(self, index: Tensor) -> Spans:
+        """The spans at `index`."""
+        return Spans(*(values[index] for values in self))
+
 
 class Entities(NamedTuple):
     """Entities as sets of spans, flat over the batch.

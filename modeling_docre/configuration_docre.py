@@ -73,7 +73,8 @@ class DocREConfig(PreTrainedConfig):
         entity_types: names of the entity types; the position is the class index.
         relation_types: names of the relation types; the position is the class index.
         relation_labels: readable text by relation type, for types that have one.
-        symmetric_relations: relation types that hold in both directions.
+        symmetric_relations: relation types that hold in both directions; scores let head and tail be swapped, and a
+            system that reads sentences states them once, the head being the mention that comes first.
         long_input: what happens to a document longer than the encoder's positions: `"windows"` encodes overlapping
             windows and averages where they overlap, `"extend"` enlarges the learned position table to
             `extended_positions` rows when the model is built from an encoder, `"error"` refuses the document.

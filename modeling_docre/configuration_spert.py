@@ -15,13 +15,13 @@ class SpertConfig(DocREConfig):
     The defaults are the values of the paper and its release. Sizes count words.
 
     Args:
-        context: what a relation sees beside its spans: the words between them (`"localized"`), all words of the sentence
-            (`"full"`), or the start token's vector (`"cls"`; Figure 3).
+        context: what a relation sees beside its spans: the words between them (`"localized"`), all words of the
+            sentence (`"full"`), or the start token's vector (`"cls"`; Figure 3).
         span_pooling: how the subwords of a span become its vector (Table 3).
-        pool_mask: with maximum pooling, what stands for the subwords outside of a span: nothing (`"minus_inf"`), or zero,
-            as in the release until April 2020.
-        relation_negatives: `"strong"` relates the spans that are entities, `"weak"` any two spans, in training and at
-            inference (section 4.2).
+        pool_mask: in maxima over spans and contexts, what stands for the subwords outside: nothing (`"minus_inf"`), or
+            zero, as in the release until April 2020.
+        relation_negatives: `"strong"` relates the spans that are entities, `"weak"` any two spans of a sentence, in
+            training and at inference (section 4.2).
         relation_threshold: least score of a relation.
         max_span_size: longest candidate span.
         meta_size: width of the size embedding.
@@ -57,6 +57,11 @@ class SpertConfig(DocREConfig):
     def stages(self) -> tuple[str, ...]:
         """The stages that the model has."""
         return ("span", "relation")
+
+    @property
+    def reads_entity_types(self) -> bool:
+        """The types of given entities enter no score."""
+        return False
 
     @property
     def special_tokens(self) -> bool:

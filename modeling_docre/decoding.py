@@ -24,7 +24,9 @@ def decode(
     """Turn a model's output for a batch into documents.
 
     A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
-    with the empty type. An entity's score is the probability of its type, a relation's score that of its type.
+    with the empty type; so does a span that is no entity and yet related. An entity's score is the probability of its
+    type, a relation's score that of its type. In a system that reads sentences a symmetric relation stands once, its
+    head being what comes first.
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
@@ -49,7 +51,7 @@ def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
     """Which relation types hold for which pairs; a logit that is no number keeps nothing.
 
     Args:
-        logits: [pairs, types] float32; with an adaptive threshold what they exceed it by.
+        logits: [pairs, types] float32; with an adaptive threshold what they exceed it by. Minus infinity keeps nothing.
         cut: the decision. Types as good as the last one that `top_k` admits are kept, too. In ATLOP's release the
             threshold class takes one of these places; a type that exceeds it ranks before it, so that is the same.
 
@@ -62,7 +64,7 @@ def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
         kept = _sigmoid(logits) >= np.asarray(cut.threshold, dtype=logits.dtype)
     if 0 < cut.top_k < logits.shape[1]:
         kept &= logits >= -np.partition(-logits, cut.top_k - 1, axis=1)[:, cut.top_k - 1 : cut.top_k]
-    return kept
+    return kept & (logits > -np.inf)
 
 
 def _to_host(values: torch.Tensor) -> np.ndarray:
@@ -86,6 +88,7 @@ class _Decoder:
 
     def __post_init__(self) -> None:
         output = self.output
+        self.undirected = frozenset(self.config.symmetric_relations if self.config.reads_sentences else ())
         self.mention_scores = _sigmoid(output["mention_logits"]) if "mention_logits" in output else None
         if "entity_members" not in output:  # mentions alone: each stands for itself
             mentions = output["mentions"]
@@ -102,18 +105,26 @@ class _Decoder:
 
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""
-        first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1])
+        first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1]).tolist()
         members = [self._members(entity) for entity in range(first, end)]
+        relations = self._relations(first, end, members) if "relation_logits" in self.output else []
         entities = document.entities
         if self.given != "entities":
-            entities = tuple(
-                self._entity(entity, spans, document) for entity, spans in enumerate(members, start=int(first))
-            )
+            kept = self._kept(first, end, relations)
+            entities = tuple(self._entity(first + position, members[position], document) for position in kept)
+            if len(kept) < len(members):
+                relations = [replace(item, head=kept[item.head], tail=kept[item.tail]) for item in relations]
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        relations = self._relations(int(first), int(end), members) if "relation_logits" in self.output else ()
         return replace(document, entities=entities, relations=tuple(relations), candidates=None)
+
+    def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:
+        """The new position of each of the entities that stay: all but spans without type and relation."""
+        types = self.output.get("entity_types")
+        related = {entity for relation in relations for entity in (relation.head, relation.tail)}
+        stays = (n for n in range(end - first) if types is None or types[first + n] >= 0 or n in related)
+        return {old: new for new, old in enumerate(stays)}
 
     def _members(self, entity: int) -> np.ndarray:
         end = self.member_ends[entity]
@@ -124,6 +135,8 @@ class _Decoder:
         if self.type_scores is None:
             return Entity("", mentions)
         kind = int(self.output["entity_types"][entity])
+        if kind < 0:
+            return Entity("", mentions)
         return Entity(self.config.entity_types[kind], mentions, score=float(self.type_scores[entity, kind]))
 
     def _mention(self, span: int, document: Document) -> Mention:
@@ -142,9 +155,17 @@ class _Decoder:
         """Relations among the entities `first` to `end`, best score first."""
         heads = self.output["pairs"][self.kept_pairs, 0]
         inside = ((heads >= first) & (heads < end)).nonzero()[0]
-        return [
-            self._relation(row, first, members) for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]
-        ]
+        found: dict[tuple[int, int, str], Relation] = {}
+        for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]:
+            item = self._relation(row, first, members)
+            if item.type in self.undirected and self._place(members[item.tail]) < self._place(members[item.head]):
+                item = replace(item, head=item.tail, tail=item.head)
+            found.setdefault((item.head, item.tail, item.type), item)
+        return list(found.values())
+
+    def _place(self, spans: np.ndarray) -> tuple[int, int]:
+        """Where in the document the first of the spans lies."""
+        return min(map(tuple, self.spans["word_range"][spans].tolist()))
 
     def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
         pair = self.kept_pairs[row]

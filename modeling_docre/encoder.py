@@ -17,7 +17,11 @@ from transformers import AutoModel, PreTrainedModel
 
 from .attention import prepare_attention_rows, run_with_rows
 from .configuration_docre import DocREConfig
-from .ragged import positions_in_segments, segment_starts, segment_sum
+from .ragged import positions_in_segments, segment_starts, segment_sum, token_batches
+
+# Positions that are read at once where rows have different lengths: bounds the memory of long texts that are read
+# sentence by sentence, and what padding costs.
+READ_POSITIONS = 8192
 
 
 class Encoded(NamedTuple):
@@ -158,11 +162,27 @@ class DocumentEncoder(nn.Module):
         layout = window_layout(lengths, self.window, self.overlap, input_ids.device, specials)
         ids = input_ids[layout.rows].masked_fill(~layout.mask, self.pad_token_id)  # [windows, longest]
         mask = None if layout.full else layout.mask.long()
+        if queries is None and mask is not None and mask.numel() > READ_POSITIONS:
+            return Encoded(self._read_in_groups(ids, layout), None)
         if queries is None:
             return Encoded(_merge(self.model(ids, attention_mask=mask).last_hidden_state, layout), None)
         places = _places(layout, queries)
         hidden, rows = run_with_rows(self.model, ids, mask, places.windows, places.slots)
         return Encoded(_merge(hidden, layout), _merge_attention(rows, places, layout, lengths, queries))
+
+    def _read_in_groups(self, ids: Tensor, layout: WindowLayout) -> Tensor:
+        """Hidden states [subwords, hidden] of rows [windows, longest], neighbours in length read together."""
+        states, places = [], []
+        lengths = layout.mask.sum(1).tolist()
+        for rows in token_batches(lengths, READ_POSITIONS):
+            part = rows, slice(lengths[rows[0]])
+            mask, kept = layout.mask[part], layout.kept[part]
+            states.append(self.model(ids[part], attention_mask=mask.long()).last_hidden_state[kept])
+            places.append(layout.rows[part][kept])
+        place = torch.cat(places)
+        if layout.coverage is None:
+            return torch.cat(states)[place.argsort()]
+        return segment_sum(torch.cat(states), place, len(layout.coverage)) / layout.coverage[:, None]
 
 
 def _merge(hidden: Tensor, layout: WindowLayout) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,27 +14,8 @@ from .documents import Document
 from .examples import Example
 from .features import Features, Featurizer
 from .modeling_docre import DocREPreTrainedModel
+from .ragged import token_batches
 from .sampling import candidate_example, given_example
-
-
-def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Positions grouped so that neighbours in length share a batch.
-
-    Args:
-        lengths: subwords per document.
-        max_tokens: subwords per batch, padding included; a longer document forms a batch of its own.
-
-    Yields:
-        Lists of positions, longest documents first.
-    """
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > max_tokens:
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
 
 
 def to_device(values: Any, device: torch.device) -> Any:

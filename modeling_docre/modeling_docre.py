@@ -29,8 +29,9 @@ class DocREOutput(ModelOutput):
         coreference_logits: [mention pairs]; at inference the pairs (earlier, later), and the reversed ones after them
             where both orders are scored.
         entity_members, entity_sizes, entity_documents: the entities (see `Entities`).
-        entity_type_logits: [entities, entity types].
-        entity_types: [entities] int64, gold or decided.
+        span_logits: [spans, 1 + entity types], that of no entity first.
+        entity_type_logits: [entities, entity types], or [entities, entity types + 1] with that of no entity last.
+        entity_types: [entities] int64, gold or decided; -1 for a span that is related and no entity.
         pairs: [pairs, 2] int64 entity indices.
         relation_logits: [pairs, relation types]; for an adaptive threshold what they exceed it by.
         mention_pair_owner, mention_pair_head, mention_pair_tail: [mention pairs] int64, the entity pair of each mention
@@ -49,6 +50,7 @@ class DocREOutput(ModelOutput):
     mention_logits: Tensor | None = None
     mentions: Tensor | None = None
     coreference_logits: Tensor | None = None
+    span_logits: Tensor | None = None
     entity_members: Tensor | None = None
     entity_sizes: Tensor | None = None
     entity_documents: Tensor | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,10 +14,30 @@ from .encoder import DocumentEncoder
 from .heads import ClampedEmbedding, DropoutLinear
 from .losses import binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .ragged import chunk_bounds, positions_in_segments, range_max, segment_mean, segment_starts, segment_sum
+from .ragged import (
+    chunk_bounds,
+    in_chunks,
+    positions_in_segments,
+    range_max,
+    segment_mean,
+    segment_starts,
+    segment_sum,
+)
 
-# Span pairs classified at once: bounds the memory where any two spans may be related.
-PAIR_CHUNK = 65_536
+# Spans and pairs of spans classified at once: bounds the memory of long texts, and where any two spans may be related.
+SPAN_CHUNK = PAIR_CHUNK = 65_536
+
+
+class Sentences(NamedTuple):
+    """What the classifiers see of a batch beside spans.
+
+    `hidden` [subwords, hidden]; `starts` [sentences, hidden] the start tokens' vectors; `whole` [sentences, hidden]
+    what all pairs of a sentence have as context, None where each has what lies between.
+    """
+
+    hidden: Tensor
+    starts: Tensor
+    whole: Tensor | None
 
 
 class SpertModel(DocREPreTrainedModel):
@@ -33,10 +53,14 @@ class SpertModel(DocREPreTrainedModel):
     - A document is read sentence by sentence in one pass; negatives are counted per sentence.
     - Sentences beyond the encoder's positions are read in windows (`long_input`); the release fails on them.
     - Sizes beyond the table share its last row; the release fails on them.
-    - A pair has one relation sample with all its types. The paper's sampler made one sample per type; the corpora have
-      no pair with several types, so only the negatives differed (`exclude_reverse_symmetric_negatives`).
+    - A pair has one relation sample with all its types, and the reverse of a symmetric relation may be a negative. The
+      paper's sampler made one sample per type and never drew the reverse; no pair of the corpora has several types, so
+      only the negatives differ (`exclude_reverse_symmetric_negatives`).
     - The full context leaves out the start and end tokens (`context="full"`).
-    - Of given entities with several mentions a type holds if it holds between two mentions of one sentence.
+    - Without the span filter (`relation_negatives="weak"`) a span may stand in a relation and be no entity by the span
+      classifier. It then has the empty type, as in the release, so that its relation counts where entity types are not
+      compared and is wrong where they are. Spans without type and relation are not part of the result.
+    - Between given entities with several mentions a type holds if it holds between two mentions of one sentence.
     """
 
     config_class = SpertConfig
@@ -45,6 +69,8 @@ class SpertModel(DocREPreTrainedModel):
         "negatives_relation": 100,
         "per_device_train_batch_size": 2,
         "adam_bias_correction": False,
+        # The last epoch's model is the result; a best epoch is chosen on request.
+        "load_best_model_at_end": False,
     }
 
     def __init__(self, config: SpertConfig):
@@ -94,102 +120,119 @@ class SpertModel(DocREPreTrainedModel):
             Logits and decisions of the stages, and the losses of those with labels.
         """
         listed = Spans(**spans)
-        hidden = self.encoder(input_ids, document_lengths, special_lengths).hidden  # [subwords, hidden]
-        sentences = torch.searchsorted(document_lengths.cumsum(0), listed.subword_range[:, 0], right=True)  # [spans]
-        vectors = self._pool_spans(hidden, listed)  # [spans, hidden]
-        sizes = self.size_embedding.part(listed.sizes)
-        first = hidden.index_select(0, segment_starts(document_lengths).clamp(max=max(len(hidden) - 1, 0)))
-
+        sentences = self._read(input_ids, document_lengths, special_lengths)
+        ends = document_lengths.cumsum(0)
+        sentence = torch.searchsorted(ends, listed.subword_range[:, 0].contiguous(), right=True)  # [spans]
         result: dict[str, Any] = {}
         losses: dict[str, Tensor] = {}
-        if entities is None or span_labels is not None:  # span classification and filtering
-            logits = self.span_classifier((first, sentences), vectors, sizes)  # [spans, 1 + types]
+
+        if entities is None or span_labels is not None:  # (a) span classification
+            result["span_logits"] = self._classify_spans(sentences, listed, sentence)  # [spans, 1 + entity types]
             if span_labels is not None:
-                losses["span"] = class_loss(logits, span_labels)
-            else:
-                kept = logits.argmax(1).nonzero().squeeze(1)  # [entities]
-                result |= {"mentions": kept, "entity_types": logits[kept, 1:].argmax(1)}
-                result["entity_type_logits"] = torch.cat([logits[kept, 1:], logits[kept, :1]], dim=1)
-        found = self._entities(entities, result.get("mentions"), listed)
-        pairs = relations["pairs"] if relations is not None else entity_pairs(sentences[found.members])
-        context = self._sentence_contexts(hidden, document_lengths, special_lengths)
-        result["relation_logits"] = self._relate(hidden, vectors, listed, sentences, found, pairs, context)
+                losses["span"] = class_loss(result["span_logits"], span_labels)
+
+        if entities is not None:
+            found = Entities(**entities)
+        else:  # (b) span filtering
+            found, types = self._filter(result["span_logits"], listed)
+            result |= types
+        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
+
+        # (c) relation classification
+        pairs = entity_pairs(sentence[found.members]) if relations is None else relations["pairs"]
+        result |= {"pairs": pairs, "relation_logits": self._relate(sentences, listed, sentence, found, pairs)}
         if relations is not None and "labels" in relations:
-            losses["relation"] = binary_loss(result["relation_logits"], relations["labels"]) / len(
-                self.config.relation_types
-            )
+            types_of_a_pair = len(self.config.relation_types)
+            losses["relation"] = binary_loss(result["relation_logits"], relations["labels"]) / types_of_a_pair
         if losses:
             result |= {"losses": losses, "loss": sum(losses.values())}
-        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
-        return DocREOutput(pairs=pairs, **result)
+        return DocREOutput(**result)
 
-    def _pool_spans(self, hidden: Tensor, spans: Spans) -> Tensor:
-        """Span vectors [spans, hidden] of the subwords' hidden states [subwords, hidden]."""
+    def _read(self, input_ids: Tensor, lengths: Tensor, special_lengths: Tensor | None) -> Sentences:
+        """The encoder's vectors of sentences of `lengths` [sentences] subwords each."""
+        hidden = self.encoder(input_ids, lengths, special_lengths).hidden  # [subwords, hidden]
+        begin = segment_starts(lengths)  # [sentences]
+        first = hidden.new_zeros(len(lengths), hidden.shape[1])
+        if len(hidden):  # a tokenizer without start and end tokens leaves an empty sentence without a subword
+            first = hidden.index_select(0, begin.clamp(max=len(hidden) - 1))
+        if self.config.context == "localized":
+            return Sentences(hidden, first, None)
+        if self.config.context == "cls":
+            return Sentences(hidden, first, first)
+        before, after = (0, 0) if special_lengths is None else special_lengths.tolist()
+        inner = torch.stack([begin + before, begin + lengths - after], dim=1)
+        return Sentences(hidden, first, self._pool_max(hidden, inner))
+
+    def _pool_max(self, hidden: Tensor, ranges: Tensor) -> Tensor:
+        """Elementwise maximum over each subword range [ranges, 2], zeros for an empty one; [ranges, hidden]."""
+        vectors = range_max(hidden, ranges)
+        return vectors.clamp(min=0) if self.config.pool_mask == "zero" else vectors
+
+    def _pool_spans(self, hidden: Tensor, ranges: Tensor) -> Tensor:
+        """Span vectors [spans, hidden] of subword ranges [spans, 2]."""
         if self.config.span_pooling == "max":
-            vectors = range_max(hidden, spans.subword_range)
-            return vectors.clamp(min=0) if self.config.pool_mask == "zero" else vectors
-        start, end = spans.subword_range.unbind(1)
+            return self._pool_max(hidden, ranges)
+        start, end = ranges.unbind(1)
         owner, offset = positions_in_segments(end - start)
         pool = segment_sum if self.config.span_pooling == "sum" else segment_mean
         return pool(hidden.index_select(0, start[owner] + offset), owner, len(start))
 
-    def _entities(self, given: dict[str, Tensor] | None, kept: Tensor | None, spans: Spans) -> Entities:
-        """The given entities, else one for each span that was kept."""
-        if given is not None:
-            return Entities(**given)
-        assert kept is not None
-        return Entities(kept, torch.ones_like(kept), spans.document[kept])
+    def _classify_spans(self, sentences: Sentences, spans: Spans, sentence: Tensor) -> Tensor:
+        """Logits [spans, 1 + entity types], none first, of spans and the sentence [spans] of each."""
+        sizes = spans.sizes
+
+        def classify(rows: slice) -> Tensor:
+            vectors = self._pool_spans(sentences.hidden, spans.subword_range[rows])  # [rows, hidden]
+            start = sentences.starts, sentence[rows]
+            return self.span_classifier(start, vectors, self.size_embedding.part(sizes[rows]))
+
+        return in_chunks(classify, len(sizes), SPAN_CHUNK)
+
+    def _filter(self, logits: Tensor, spans: Spans) -> tuple[Entities, dict[str, Tensor]]:
+        """The spans that may be related, an entity each, and their types with the logits of these, none last."""
+        kept = logits.argmax(1).nonzero().squeeze(1)
+        if self.config.relation_negatives == "weak":
+            kept = torch.arange(len(logits), device=logits.device)
+        types = logits[kept].argmax(1) - 1  # -1 for none
+        entities = Entities(kept, torch.ones_like(kept), spans.document[kept])
+        return entities, {"entity_types": types, "entity_type_logits": logits[kept].roll(-1, dims=1)}
 
     def _relate(
-        self,
-        hidden: Tensor,
-        vectors: Tensor,
-        spans: Spans,
-        sentences: Tensor,
-        entities: Entities,
-        pairs: Tensor,
-        around: Tensor | None,
+        self, sentences: Sentences, spans: Spans, sentence: Tensor, entities: Entities, pairs: Tensor
     ) -> Tensor:
         """Logits [pairs, relation types] of entity pairs, the highest over their mention pairs in one sentence.
 
         A pair without such mentions has minus infinity.
         """
+        mentions, sentence = spans.take(entities.members), sentence[entities.members]
+        entities = entities._replace(members=torch.arange(len(sentence), device=sentence.device))
+        vectors = self._pool_spans(sentences.hidden, mentions.subword_range)  # [mentions, hidden]
+        sizes = mentions.sizes
         head, tail = pairs.unbind(1)
-        counts = entities.sizes[head] * entities.sizes[tail]
-        found = []
-        for first, stop in chunk_bounds(counts, PAIR_CHUNK):
+        found = [sentences.hidden.new_zeros(0, len(self.config.relation_types))]
+        for first, stop in chunk_bounds(entities.sizes[head] * entities.sizes[tail], PAIR_CHUNK):
             listed = mention_pairs(entities, pairs[first:stop])
-            listed = listed.take((sentences[listed.head] == sentences[listed.tail]).nonzero().squeeze(1))
-            between = contexts(spans, listed.head, listed.tail).subword_range
-            context = (range_max(hidden, between), None) if around is None else (around, sentences[listed.head])
-            logits = self._classify_pairs(vectors, spans, listed.head, listed.tail, context)
+            listed = listed.take((sentence[listed.head] == sentence[listed.tail]).nonzero().squeeze(1))
+            logits = self.relation_classifier(
+                self._contexts(sentences, mentions, sentence, listed.head, listed.tail),
+                (vectors, listed.head),
+                (vectors, listed.tail),
+                self.size_embedding.part(sizes[listed.head]),
+                self.size_embedding.part(sizes[listed.tail]),
+            )  # [mention pairs, relation types]
             none = logits.new_full((stop - first, logits.shape[1]), float("-inf"))
             found.append(none.scatter_reduce(0, listed.owner[:, None].expand_as(logits), logits, "amax"))
-        return torch.cat(found) if found else hidden.new_zeros(0, len(self.config.relation_types))
+        return torch.cat(found)
 
-    def _classify_pairs(
-        self, vectors: Tensor, spans: Spans, head: Tensor, tail: Tensor, context: tuple[Tensor, Tensor | None]
-    ) -> Tensor:
-        """Logits [pairs, relation types] of pairs of spans [pairs] each."""
-        sizes = spans.sizes
-        states, index = context
-        return self.relation_classifier(
-            states if index is None else (states, index),
-            (vectors, head),
-            (vectors, tail),
-            self.size_embedding.part(sizes[head]),
-            self.size_embedding.part(sizes[tail]),
-        )
-
-    def _sentence_contexts(self, hidden: Tensor, text_lengths: Tensor, special_lengths: Tensor | None) -> Tensor | None:
-        """What all pairs of a sentence see of it, [sentences, hidden]; None where each sees what lies between."""
-        starts = segment_starts(text_lengths)
-        if self.config.context == "cls":
-            return hidden.index_select(0, starts.clamp(max=max(len(hidden) - 1, 0)))
-        if self.config.context == "localized":
-            return None
-        before, after = (0, 0) if special_lengths is None else special_lengths.tolist()
-        return range_max(hidden, torch.stack([starts + before, starts + text_lengths - after], dim=1))
+    def _contexts(
+        self, sentences: Sentences, mentions: Spans, sentence: Tensor, head: Tensor, tail: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Context vectors, and the position [pairs] among them of that of each pair of mentions."""
+        if sentences.whole is not None:
+            return sentences.whole, sentence[head]
+        # Both directions share their context, and pairs of neighbours the empty one.
+        ranges, index = torch.unique(contexts(mentions, head, tail).subword_range, dim=0, return_inverse=True)
+        return self._pool_max(sentences.hidden, ranges), index
 
 
 def _forget(encoder: DocumentEncoder, pretraining: str) -> None:

@@ -7,7 +7,7 @@ of size [lists x rows] exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -183,3 +183,23 @@ def in_chunks(function: Callable[[slice], Tensor], rows: int, limit: int) -> Ten
     if rows <= limit:
         return function(slice(0, rows))
     return torch.cat([function(slice(start, min(start + limit, rows))) for start in range(0, rows, limit)])
+
+
+def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Positions grouped so that neighbours in length share a batch.
+
+    Args:
+        lengths: subwords per text.
+        max_tokens: subwords per batch, padding included; a longer text forms a batch of its own.
+
+    Yields:
+        Lists of positions, longest texts first, of equal ones the first.
+    """
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > max_tokens:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch

@@ -38,7 +38,12 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         featurizer: decodes subwords where coreference compares those.
         given: `"entities"` hands over the clusters and their types, `"clusters"` the clusters alone, `"mentions"`
             the distinct mention spans alone, in the order in which inference lists spans.
+
+    Raises:
+        ValueError: the model knows no clusters, and is to be given less than entities.
     """
+    if config.reads_sentences and given != "entities":
+        raise ValueError(f'given is {given!r}; {type(config).__name__} takes "entities" or, to find them, None')
     word_ranges, sentences = mention_table(features.document)
     if given == "mentions":
         order = np.lexsort((word_ranges[:, 0], word_ranges[:, 1] - word_ranges[:, 0], sentences))
@@ -67,11 +72,14 @@ def training_example(
     """Gold mentions, clusters, types and relations of a document with sampled negatives.
 
     All gold mentions are positives, also those longer than the longest candidate and exact duplicates (JEREX's
-    release). Stages that the configuration does not have draw no samples.
+    release). Stages that the configuration does not have draw no samples. For a system that reads sentences the samples
+    are those of `sentence_example`.
 
     Raises:
         DocumentError: an entity or relation type is not among those of the configuration.
     """
+    if config.reads_sentences:
+        return sentence_example(features, config, arguments, generator)
     document, stages = features.document, config.stages
     word_ranges, sentences = mention_table(document)
     gold = len(word_ranges)
@@ -208,5 +216,4 @@ class TrainingExamples(Dataset):
 
     def __getitem__(self, index: int) -> Example:
         generator = np.random.default_rng((self.seed, self.epoch, index))
-        sample = sentence_example if self.config.reads_sentences else training_example
-        return sample(self.features[index], self.config, self.arguments, generator)
+        return training_example(self.features[index], self.config, self.arguments, generator)

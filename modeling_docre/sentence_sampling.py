@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from .candidates import span_candidates
+from .candidates import entity_pairs, span_candidates
 from .configuration_docre import DocREConfig
 from .documents import Document
-from .examples import Example, SamplingArguments, draw
+from .examples import Example, SamplingArguments
 from .features import Features, entity_type_ids, mention_table, relation_matrix
 from .sentence_entities import split_entities
 
@@ -35,48 +36,64 @@ def sentence_example(
     document = split_entities(features.document, config.symmetric_relations)
     gold, gold_sentences = mention_table(document)
     kinds = 1 + entity_type_ids(document, config.entity_types)
-    sentences = sum(1 for sentence in document.sentences if sentence)
     candidates, candidate_sentences = span_candidates(document.sentence_starts, config.max_span_size)
     is_gold = ((candidates[:, :1] == gold[:, 0]) & (candidates[:, 1:] == gold[:, 1])).any(axis=1)
     other = (~is_gold).nonzero()[0]
-    other = other[draw(generator, len(other), arguments.negatives_mention * sentences)]
+    other = other[_draw(generator, candidate_sentences[other], arguments.negatives_mention)]
     spans = np.concatenate([gold, candidates[other]])
-    span_sentences = np.concatenate([gold_sentences, candidate_sentences[other]])
+    sentences = np.concatenate([gold_sentences, candidate_sentences[other]])
     related = len(gold) if config.relation_negatives == "strong" else len(spans)
     return Example(
         features,
         spans,
-        span_sentences,
+        sentences,
         span_labels=np.concatenate([kinds, np.zeros(len(other), dtype=np.int64)]),
         members=np.arange(related),
         sizes=np.ones(related, dtype=np.int64),
-        relations=_relations(document, span_sentences[:related], config, arguments, sentences, generator),
+        relations=_relations(document, spans[:related], sentences[:related], config, arguments, generator),
     )
 
 
 def _relations(
     document: Document,
-    span_sentences: np.ndarray,
+    spans: np.ndarray,
+    sentences: np.ndarray,
     config: DocREConfig,
     arguments: SamplingArguments,
-    sentences: int,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All related ordered pairs of gold spans with their types, and sampled pairs of spans without a relation."""
+    """All related ordered pairs of gold spans with their types, and sampled pairs of spans without a relation.
+
+    The first of the spans [spans, 2] are the gold ones. Some may have the same words and different types; then a pair
+    is no negative if one with the same words is related.
+    """
     labels = relation_matrix(document, config.relation_types)  # [gold, gold, types]
-    count = len(labels)
     positives = np.argwhere(labels.any(axis=2))
-    allowed = span_sentences[:, None] == span_sentences[None, :]
-    np.fill_diagonal(allowed, False)
-    allowed[positives[:, 0], positives[:, 1]] = False
+    order = np.argsort(sentences, kind="stable")
+    pairs = order[entity_pairs(torch.from_numpy(sentences[order])).numpy()].reshape(-1, 2)
+    taken = positives
     if arguments.exclude_reverse_symmetric_negatives:
         symmetric = [name in config.symmetric_relations for name in config.relation_types]
-        turned = np.argwhere(labels[:, :, symmetric].any(axis=2))
-        allowed[turned[:, 1], turned[:, 0]] = False
-    negatives = np.argwhere(allowed)
-    wanted = len(negatives) if arguments.negatives_relation < 0 else arguments.negatives_relation * sentences
-    negatives = negatives[draw(generator, len(negatives), wanted)]
-    pairs = np.concatenate([positives, negatives]).reshape(-1, 2)
-    found = np.zeros((len(pairs), len(config.relation_types)), dtype=np.float32)
-    found[: len(positives)] = labels[positives[:, 0], positives[:, 1]] if count else 0
-    return pairs, found
+        taken = np.concatenate([taken, np.argwhere(labels[:, :, symmetric].any(axis=2))[:, ::-1]])
+    _, words = np.unique(spans, axis=0, return_inverse=True)
+    words = words.reshape(-1).astype(np.int64)
+    keys, taken_keys = (words[listed] @ np.array([len(spans), 1]) for listed in (pairs, taken))
+    negatives = pairs[~np.isin(keys, taken_keys) & (words[pairs[:, 0]] != words[pairs[:, 1]])]
+    negatives = negatives[_draw(generator, sentences[negatives[:, 0]], arguments.negatives_relation)]
+    found = np.zeros((len(positives) + len(negatives), len(config.relation_types)), dtype=np.float32)
+    found[: len(positives)] = labels[positives[:, 0], positives[:, 1]]
+    return np.concatenate([positives, negatives]), found
+
+
+def _draw(generator: np.random.Generator, sentences: np.ndarray, wanted: int) -> np.ndarray:
+    """Up to `wanted` positions of each sentence, uniformly without replacement; all where `wanted` is negative.
+
+    Args:
+        generator: the source of the draw.
+        sentences: [items] int64, the sentence of each item.
+        wanted: items of a sentence.
+    """
+    order = generator.permutation(len(sentences))
+    order = order[np.argsort(sentences[order], kind="stable")]
+    rank = np.arange(len(order)) - np.searchsorted(sentences[order], sentences[order])
+    return order if wanted < 0 else order[rank < wanted]

@@ -14,8 +14,9 @@ from .configuration_docre import DocREConfig
 from .coreference import cluster_mentions, symmetric_scores
 from .decoding import decode
 from .documents import Document, Relation
-from .inference import Predictor, to_device, token_batches
+from .inference import Predictor, to_device
 from .mentions import select_mentions
+from .ragged import token_batches
 
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """The candidate values 0.05, 0.10, ..., 0.95."""

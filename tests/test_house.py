@@ -17,13 +17,13 @@ PACKAGE = REPOSITORY / "modeling_docre"
 # A file imports only files of its own floor or of floors below.
 FLOORS = {
     0: "configuration_docre configuration_given_entities configuration_jerex configuration_atlop configuration_kmgre "
-    "configuration_memory_jerex "
-    "documents",
+    "configuration_memory_jerex configuration_spert documents",
     1: "ragged losses heads candidates attention encoder localized_context marked_mentions mentions coreference "
     "entities relations memory key_pairs",
-    2: "features sampling decoding docred_format read_report record_files text graph_text",
+    2: "features examples sentence_entities sentence_sampling sampling decoding docred_format read_report record_files "
+    "text graph_text",
     3: "modeling_docre data_collator inference setup_metric resources offline_encoder",
-    4: "modeling_jerex modeling_memory_jerex modeling_atlop modeling_kmgre",
+    4: "modeling_jerex modeling_memory_jerex modeling_atlop modeling_kmgre modeling_spert",
     5: "pipeline_docre phases memory_warmup uncorrected_adamw trainer_docre reach thresholds model_card extract",
     6: "__init__",
 }
