@@ -34,6 +34,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import speed_metrics
 
 from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
+from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
@@ -41,8 +42,9 @@ from modeling_docre.model_card import scored_levels, write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.sampling import TrainingExamples
+from modeling_docre.sentence_entities import crossing_relations, split_entities
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
-from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
+from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
 
 logger = logging.getLogger("train")
 
@@ -76,6 +78,9 @@ class DataArguments(CorpusArguments):
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
         max_train_documents: use only the first documents of the training data.
+        convention: report what papers report on this corpus, too.
+        no_overlap: leave entities that overlap another one, and relations between overlapping ones, out of all scores.
+        by_word_count: score the relations of documents of similar numbers of words apart, too.
     """
 
     train_facts: str | None = None
@@ -83,6 +88,9 @@ class DataArguments(CorpusArguments):
     tune: bool = False
     single_stages: bool = False
     max_train_documents: int | None = None
+    convention: str | None = field(default=None, metadata={"choices": sorted(CONVENTIONS)})
+    no_overlap: bool = False
+    by_word_count: bool = False
 
 
 def system_options(system: str) -> type:
@@ -229,7 +237,10 @@ def training_examples(
     """
     config = model.config
     if config.given is None:
-        logger.info("training documents:\n%s", measure_reach(documents, config.max_span_size))
+        reached = [split_entities(document) for document in documents] if config.reads_sentences else documents
+        logger.info("training documents:\n%s", measure_reach(reached, config.max_span_size))
+    if config.reads_sentences and (crossing := sum(map(crossing_relations, documents))):
+        logger.info("%d relations hold across sentences, which %s does not see", crossing, type(model).__name__)
     features: list[Features] = Featurizer(tokenizer, config)(documents)
     examples = TrainingExamples(features, config, training, training.seed)
     # Which samples a document has differs from epoch to epoch, how many does not.
@@ -249,6 +260,7 @@ def training_examples(
 
 def _has_samples(example: Example, stages: Sequence[str]) -> bool:
     samples: dict[str, Any] = {
+        "span": example.span_labels,
         "mention": example.span_labels,
         "coreference": example.coreference and example.coreference[2],
         "entity": example.entity_types,
@@ -263,8 +275,12 @@ def build_trainer(
     """A trainer over the corpus.
 
     Raises:
-        ValueError: a split that the settings need is not there.
+        ValueError: a split that the settings need is not there, or a score needs entities that are not given.
     """
+    score_options = {"convention": data.convention, "no_overlap": data.no_overlap}
+    if model.config.entities_given and any(score_options.values()):
+        option = "--convention" if data.convention else "--no_overlap"
+        raise ValueError(f"{option} scores entities that are found, and {type(model).__name__} is given them")
     documents = corpus.splits.get("train", [])[: data.max_train_documents]
     if training.do_train and not documents:
         raise ValueError("there are no training documents; give some, or only evaluate with --no_do_train")
@@ -280,6 +296,7 @@ def build_trainer(
         train_dataset=training_examples(model, tokenizer, documents, training) if training.do_train else None,
         eval_dataset=corpus.splits.get("validation"),
         train_facts=facts,
+        score_options=score_options,
         processing_class=tokenizer,
         callbacks=[EarlyStoppingCallback(data.early_stopping_patience)] if data.early_stopping_patience else [],
     )
@@ -311,10 +328,13 @@ def _is_complete(state: Path) -> bool:
 
 def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) -> dict[str, float]:
     """F1 of each stage on the gold result of the stage before (JEREX Table 4)."""
-    given = {"cluster_f1": "mentions", "entity_f1": "clusters", "relation_f1": "entities"}
+    given = {"coreference": "mentions", "entity": "clusters", "relation": "entities"}
     return {
-        target: trainer.score(trainer.predict_documents(documents, given=inputs), documents)[target]
-        for target, inputs in given.items()
+        TARGETS[stage]: trainer.score(trainer.predict_documents(documents, given=given[stage]), documents)[
+            TARGETS[stage]
+        ]
+        for stage in trainer.model.config.stages
+        if stage in given
     }
 
 
@@ -328,7 +348,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
 
 
 def evaluate_split(
-    trainer: DocRETrainer, split: str, documents: Sequence[Document], single_stages: bool
+    trainer: DocRETrainer, split: str, documents: Sequence[Document], data: DataArguments
 ) -> dict[str, Any] | None:
     """Predict the documents of a split, score them, save both and log the main scores.
 
@@ -341,9 +361,10 @@ def evaluate_split(
         trainer.save_predictions(predictions, speed, folder)
         logger.info("%s: no document states a relation, so they are predicted and not scored", split)
         return None
-    scores = trainer.score(predictions, documents, per_type=True, subsets=True, by_entity_count=True)
+    reports = {"per_type": True, "subsets": True, "by_entity_count": True, "by_word_count": data.by_word_count}
+    scores = trainer.score(predictions, documents, **reports)
     scores |= {"thresholds": thresholds_of(trainer.model.config), **speed}
-    if single_stages:
+    if data.single_stages:
         scores["single_stages"] = single_stage_scores(trainer, documents)
     trainer.save_predictions(predictions, scores, folder)
     logger.info("%s, %d documents, in percent:\n%s", split, len(documents), score_table(scores))
@@ -386,7 +407,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     split, scores = "", None
     for name in ("validation", "test"):
         if name in corpus.splits:
-            scored = evaluate_split(trainer, name, corpus.splits[name], data.single_stages)
+            scored = evaluate_split(trainer, name, corpus.splits[name], data)
             split, scores = (split, scores) if scored is None else (name, scored)
     scored_on = data.test_corpus if split == "test" and data.test_corpus else data.corpus
     save(trainer, scored_on or "own documents", scores, split)

@@ -65,7 +65,6 @@ class Ade(DocumentBuilder):
     ENTITY_TYPES: ClassVar = [EFFECT, DRUG]
     RELATION_LABELS: ClassVar = {RELATION: "adverse effect of"}
     RELATION_TYPES: ClassVar = [RELATION]
-    SYMMETRIC_RELATIONS: ClassVar[list[str]] = []
     LICENSE = "unknown"
     HOMEPAGE = "https://sites.google.com/site/adecorpus/"
     CITATION = (

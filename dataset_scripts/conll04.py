@@ -60,7 +60,6 @@ class Conll04(DocumentBuilder):
         "Located_In": "located in",
     }
     RELATION_TYPES: ClassVar = list(RELATION_LABELS)
-    SYMMETRIC_RELATIONS: ClassVar[list[str]] = []
     LICENSE = "unknown"
     HOMEPAGE = "https://github.com/lavis-nlp/spert"
     CITATION = (

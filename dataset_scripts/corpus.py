@@ -28,7 +28,8 @@ class CorpusArguments:
         corpus: a module of `dataset_scripts` that holds a builder, e.g. `re_docred`; absent, the files below are read.
         corpus_config: the builder's configuration.
         data_dir: folder with the corpus' files; absent, they are downloaded.
-        train_split, validation_split, test_split: names of the corpus' splits; a test split is optional.
+        train_split, validation_split, test_split: names of the corpus' splits; a test split is optional, and with
+            `none` for the validation split there are no validation documents.
         test_corpus: a corpus to test on in place of the first one's own test split, e.g. `revisit_docred`. Documents of
             the training and validation data that it holds too (by title) are left out.
         test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
@@ -36,6 +37,7 @@ class CorpusArguments:
         train_file, validation_file, test_file: files in DocRED's JSON, or `.jsonl` files of Document dicts; read if
             no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
+        symmetric_relations: relation types that hold in both directions, of files; a corpus names its own.
     """
 
     corpus: str | None = None
@@ -51,6 +53,7 @@ class CorpusArguments:
     validation_file: str | None = None
     test_file: str | None = None
     relation_labels: str | None = None
+    symmetric_relations: list[str] | None = None
 
 
 @dataclass
@@ -73,6 +76,8 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
     """
     if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
         raise ValueError("--test_corpus_config and --test_data_dir belong to a --test_corpus; name that, too")
+    if arguments.corpus is not None and arguments.symmetric_relations:
+        raise ValueError("--symmetric_relations belongs to files of your own; a --corpus names its own")
     if arguments.corpus is not None:
         return _from_builder(arguments)
     if arguments.test_corpus is not None:
@@ -94,6 +99,7 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
             "entity_types": sorted({entity.type for document in documents for entity in document.entities}),
             "relation_types": relation_types,
             "relation_labels": {name: labels[name] for name in relation_types if name in labels},
+            "symmetric_relations": list(arguments.symmetric_relations or []),
         },
     )
 
@@ -101,6 +107,8 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
 def _from_builder(arguments: CorpusArguments) -> Corpus:
     builder = _prepared("corpus", arguments.corpus, arguments.corpus_config, arguments.data_dir)
     names = {split: getattr(arguments, f"{split}_split") for split in ("train", "validation", "test")}
+    if arguments.validation_split == "none":
+        names["validation"] = None
     if arguments.test_corpus is not None:
         names["test"] = None
     splits = {split: _read_split(builder, name) for split, name in names.items() if name is not None}
@@ -152,6 +160,7 @@ def _labels(builder: DocumentBuilder) -> dict[str, Any]:
         "entity_types": builder.entity_types(),
         "relation_types": relation_types,
         "relation_labels": {name: labels[name] for name in relation_types if name in labels},
+        "symmetric_relations": [name for name in relation_types if name in builder.SYMMETRIC_RELATIONS],
     }
 
 

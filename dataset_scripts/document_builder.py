@@ -53,6 +53,8 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
     ENTITY_TYPES: ClassVar[list[str]]
     RELATION_TYPES: ClassVar[list[str]]
     RELATION_LABELS: ClassVar[dict[str, str]]
+    SYMMETRIC_RELATIONS: ClassVar[list[str]] = []
+    """Relation types that hold in both directions."""
     LICENSE: ClassVar[str]
     """Identifier of the data's license as dataset cards spell it."""
     HOMEPAGE: ClassVar[str]

@@ -54,12 +54,15 @@ def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) ->
     (Path(folder) / "README.md").write_text(render_card(model, **facts), encoding="utf-8")
 
 
-def scored_levels(scores: Mapping[str, float], levels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of the levels that were scored; Ign F1 takes its recall from all relations."""
+def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of the levels that were scored, and of those that the corpus' convention reports.
+
+    Ign F1 takes its recall from all relations.
+    """
     return {
         level: {
             part: scores.get(f"{level}_{part}", scores["relation_recall"]) for part in ("precision", "recall", "f1")
         }
-        for level in levels
+        for level in dict.fromkeys((*levels, *scores.get("reported", ())))
         if f"{level}_f1" in scores
     }

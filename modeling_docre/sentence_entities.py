@@ -44,5 +44,11 @@ def split_entities(document: Document, symmetric: Collection[str] = ()) -> Docum
     return replace(document, entities=tuple(entities), relations=tuple(relations.values()), candidates=None)
 
 
+def crossing_relations(document: Document) -> int:
+    """How many relations no sentence holds both ends of."""
+    sentences = [{mention.sentence for mention in entity.mentions} for entity in document.entities]
+    return sum(not sentences[relation.head] & sentences[relation.tail] for relation in document.relations)
+
+
 def _start(document: Document, entity: Entity) -> tuple[int, int]:
     return document.span(entity.mentions[0])

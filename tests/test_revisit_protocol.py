@@ -59,6 +59,7 @@ def test_documents_of_both_are_test_documents_only(folders: dict[str, str], capl
         "entity_types": ENTITY_TYPES,
         "relation_types": RELATION_TYPES,
         "relation_labels": RELATION_LABELS,
+        "symmetric_relations": [],
     }
     messages = [entry.getMessage() for entry in caplog.records if entry.name == "dataset_scripts.corpus"]
     assert messages == [

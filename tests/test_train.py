@@ -162,6 +162,7 @@ def test_labels_of_files_come_from_all_splits(tmp_path: Path) -> None:
         "entity_types": ["DATE", "LOC", "PER"],
         "relation_types": ["born", "held", "works"],
         "relation_labels": {"held": "was held on"},
+        "symmetric_relations": [],
     }
 
 

@@ -1,0 +1,93 @@
+"""Train and score a system on every fold of a corpus: `python cross_validate.py recipes/spert_ade.yaml [--option ...]`.
+
+The arguments are those of `train.py`, which does the work of each fold in a process of its own; the folds are the
+configurations `fold_...` of the corpus. Each fold has a folder in `--output_dir`, which also gets `folds.json`: the
+test scores of each fold, their mean and their sample standard deviation. A fold whose test scores are there is not
+done again, and an interrupted one goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from dataset_scripts.corpus import builders
+from train import last_checkpoint, parse_arguments
+
+PREFIX = "fold_"
+LEVELS = ("mention", "entity", "macro_entity", "relation", "macro_relation", "relation_untyped")
+PARTS = ("precision", "recall", "f1")
+
+
+def folds_of(corpus: str | None) -> list[str]:
+    """Names of the configurations of a corpus that are folds, in their order.
+
+    Raises:
+        ValueError: it has none, or there is no such corpus.
+    """
+    found = dict(builders())
+    configs = [item.name for item in found[corpus].BUILDER_CONFIGS] if corpus in found else []
+    folds = [name for name in configs if name.startswith(PREFIX)]
+    if not folds:
+        known = [name for name, builder in found.items() if builder.BUILDER_CONFIGS[0].name.startswith(PREFIX)]
+        raise ValueError(f"--corpus {corpus} has no folds; corpora with folds: {', '.join(sorted(known))}")
+    return folds
+
+
+def run_fold(fold: str, arguments: Sequence[str], folder: Path) -> dict[str, Any]:
+    """The test scores of a fold, after training on it if they are not there yet.
+
+    Raises:
+        CalledProcessError: the training failed.
+        FileNotFoundError: it left no test scores.
+    """
+    scores = folder / "test" / "scores.json"
+    if not scores.exists():
+        command = [sys.executable, str(Path(__file__).with_name("train.py")), *arguments]
+        command += ["--corpus_config", fold, "--output_dir", str(folder)]
+        if last_checkpoint(str(folder)):
+            command += ["--resume_from_checkpoint", "last"]
+        subprocess.run(command, check=True)
+    if not scores.exists():
+        raise FileNotFoundError(f"{fold} has no {scores}; name the test part with --test_split")
+    return json.loads(scores.read_text())
+
+
+def summarise(folds: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean and sample standard deviation (0 for a single fold) of each score, by its name."""
+    names = [f"{level}_{part}" for level in LEVELS for part in PARTS]
+    columns = {name: [scores[name] for scores in folds.values()] for name in names}
+    return {
+        name: {"mean": mean(values), "standard_deviation": stdev(values) if len(values) > 1 else 0.0}
+        for name, values in columns.items()
+    }
+
+
+def table(summary: Mapping[str, Mapping[str, float]]) -> str:
+    """Mean and standard deviation of precision, recall and F1 of each level, in percent."""
+    lines = [f"{'':18}{'precision':>16}{'recall':>16}{'F1':>16}"]
+    for level in LEVELS:
+        cells = [summary[f"{level}_{part}"] for part in PARTS]
+        text = (f"{100 * cell['mean']:.2f} ± {100 * cell['standard_deviation']:.2f}" for cell in cells)
+        lines.append(f"{level.replace('_', ' '):18}{''.join(f'{item:>16}' for item in text)}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do each fold, write `folds.json` and print the table."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    _, data, training, _ = parse_arguments(given)
+    folder = Path(str(training.output_dir))
+    folds = {fold: run_fold(fold, given, folder / fold) for fold in folds_of(data.corpus)}
+    summary = summarise(folds)
+    (folder / "folds.json").write_text(json.dumps({"summary": summary, "folds": folds}, indent=1) + "\n")
+    print(f"{len(folds)} folds, mean ± standard deviation, in percent:\n{table(summary)}")
+
+
+if __name__ == "__main__":
+    main()
