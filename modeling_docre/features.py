@@ -31,21 +31,32 @@ def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarr
     return np.array([index[entity.type] for entity in document.entities], dtype=np.int64)
 
 
-def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:
-    """Gold relations as [entities, entities, types] bool: head, tail, class index.
+def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.ndarray:
+    """Class index of each relation's type, [relations] int64.
 
     Raises:
         DocumentError: a type is not among `relation_types`.
     """
     index = {name: number for number, name in enumerate(relation_types)}
-    matrix = np.zeros((len(document.entities), len(document.entities), len(index)), dtype=bool)
     for number, relation in enumerate(document.relations):
         if relation.type not in index:
             fix = (
                 f"it is not among the {len(index)} relation types of the config; add it to `relation_types` or drop it"
             )
             raise DocumentError(document.id, f"relations[{number}].type", relation.type, fix)
-        matrix[relation.head, relation.tail, index[relation.type]] = True
+    return np.array([index[relation.type] for relation in document.relations], dtype=np.int64)
+
+
+def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:
+    """Gold relations as [entities, entities, types] bool: head, tail, class index.
+
+    Raises:
+        DocumentError: a type is not among `relation_types`.
+    """
+    kinds = relation_type_ids(document, relation_types)
+    matrix = np.zeros((len(document.entities), len(document.entities), len(relation_types)), dtype=bool)
+    for relation, kind in zip(document.relations, kinds, strict=True):
+        matrix[relation.head, relation.tail, kind] = True
     return matrix
 
 

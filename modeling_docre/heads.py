@@ -61,14 +61,14 @@ class DropoutLinear(ConcatLinear):
 
     def __init__(self, part_sizes: Sequence[int], out_features: int, dropout: float):
         super().__init__(part_sizes, out_features)
-        self.dropout = dropout
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Apply dropout and the layer; arguments and result as for `ConcatLinear.forward`."""
-        if not self.training or self.dropout == 0:
+        if not self.training or self.dropout.p == 0:
             return super().forward(*parts)
         rows = [part[0].index_select(0, part[1]) if isinstance(part, tuple) else part for part in parts]
-        return nn.functional.linear(nn.functional.dropout(torch.cat(rows, dim=1), self.dropout), self.weight, self.bias)
+        return nn.functional.linear(self.dropout(torch.cat(rows, dim=1)), self.weight, self.bias)
 
 
 class TwoLayer(nn.Module):

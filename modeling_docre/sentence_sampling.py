@@ -9,7 +9,7 @@ from .candidates import entity_pairs, span_candidates
 from .configuration_docre import DocREConfig
 from .documents import Document
 from .examples import Example, SamplingArguments
-from .features import Features, entity_type_ids, mention_table, relation_matrix
+from .features import Features, entity_type_ids, mention_table, relation_type_ids
 from .sentence_entities import split_entities
 
 
@@ -33,6 +33,8 @@ def sentence_example(
     Raises:
         DocumentError: an entity or relation type is not among those of the configuration.
     """
+    entity_type_ids(features.document, config.entity_types)  # errors count the entities of the whole document
+    relation_type_ids(features.document, config.relation_types)
     document = split_entities(features.document, config.symmetric_relations)
     gold, gold_sentences = mention_table(document)
     kinds = 1 + entity_type_ids(document, config.entity_types)
@@ -67,22 +69,28 @@ def _relations(
     The first of the spans [spans, 2] are the gold ones. Some may have the same words and different types; then a pair
     is no negative if one with the same words is related.
     """
-    labels = relation_matrix(document, config.relation_types)  # [gold, gold, types]
-    positives = np.argwhere(labels.any(axis=2))
+    positives, labels = _related_pairs(document, config)
     order = np.argsort(sentences, kind="stable")
     pairs = order[entity_pairs(torch.from_numpy(sentences[order])).numpy()].reshape(-1, 2)
     taken = positives
     if arguments.exclude_reverse_symmetric_negatives:
         symmetric = [name in config.symmetric_relations for name in config.relation_types]
-        taken = np.concatenate([taken, np.argwhere(labels[:, :, symmetric].any(axis=2))[:, ::-1]])
+        taken = np.concatenate([taken, positives[labels[:, symmetric].any(axis=1)][:, ::-1]])
     _, words = np.unique(spans, axis=0, return_inverse=True)
     words = words.reshape(-1).astype(np.int64)
     keys, taken_keys = (words[listed] @ np.array([len(spans), 1]) for listed in (pairs, taken))
     negatives = pairs[~np.isin(keys, taken_keys) & (words[pairs[:, 0]] != words[pairs[:, 1]])]
     negatives = negatives[_draw(generator, sentences[negatives[:, 0]], arguments.negatives_relation)]
-    found = np.zeros((len(positives) + len(negatives), len(config.relation_types)), dtype=np.float32)
-    found[: len(positives)] = labels[positives[:, 0], positives[:, 1]]
-    return np.concatenate([positives, negatives]), found
+    return np.concatenate([positives, negatives]), np.pad(labels, ((0, len(negatives)), (0, 0)))
+
+
+def _related_pairs(document: Document, config: DocREConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The related ordered pairs [pairs, 2] int64 and their types [pairs, types] float32."""
+    ends = np.array([(relation.head, relation.tail) for relation in document.relations], dtype=np.int64).reshape(-1, 2)
+    pairs, index = np.unique(ends, axis=0, return_inverse=True)
+    labels = np.zeros((len(pairs), len(config.relation_types)), dtype=np.float32)
+    labels[index.reshape(-1), relation_type_ids(document, config.relation_types)] = 1
+    return pairs, labels
 
 
 def _draw(generator: np.random.Generator, sentences: np.ndarray, wanted: int) -> np.ndarray:
