@@ -1,0 +1,34 @@
+"""What is asked about a document, and the one way to draw."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from samples import ANNA, featurize
+from tiny import tiny_jerex
+
+from modeling_docre.examples import Example, SamplingArguments, draw
+
+
+def test_a_draw_is_uniform_without_replacement_and_takes_all_there_is():
+    generator = np.random.default_rng(0)
+    assert sorted(draw(generator, 3, 10).tolist()) == [0, 1, 2]
+    assert draw(generator, 0, 5).tolist() == draw(generator, 5, 0).tolist() == []
+    counts = Counter(item for _ in range(2000) for item in draw(generator, 5, 2).tolist())
+    assert sorted(counts) == list(range(5)) and all(700 < count < 900 for count in counts.values())
+    drawn = [draw(np.random.default_rng(1), 100, 5).tolist() for _ in range(2)]
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 5
+
+
+def test_numbers_of_negatives_are_those_of_jerex():
+    arguments = SamplingArguments()
+    assert (arguments.negatives_mention, arguments.negatives_coreference, arguments.negatives_relation) == (200,) * 3
+    assert arguments.negatives_inside_ratio == 0.5 and not arguments.exclude_reverse_symmetric_negatives
+
+
+def test_what_is_not_asked_is_absent():
+    [features] = featurize([ANNA], tiny_jerex().config)
+    example = Example(features, np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64))
+    asked = ("span_texts", "span_labels", "coreference", "members", "sizes", "entity_types", "relations")
+    assert all(getattr(example, name) is None for name in asked)
