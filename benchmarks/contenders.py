@@ -19,7 +19,7 @@ from modeling_docre.inference import to_device
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.sampling import training_example
 
-BARE, BARE_MARKED = "bare encoder", "bare encoder, marked text"
+BARE, BARE_MARKED, BARE_SENTENCES = "bare encoder", "bare encoder, marked text", "bare encoder, sentence by sentence"
 ENCODERS = ("bert-base", "minilm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -42,7 +42,7 @@ class Entry:
 
 
 JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
-MEMORY_JEREX, ATLOP, KMGRE = "memory-enhanced JEREX", "ATLOP", "KMGRE"
+MEMORY_JEREX, ATLOP, KMGRE, SPERT = "memory-enhanced JEREX", "ATLOP", "KMGRE", "SpERT"
 SHARED_KMGRE = "KMGRE with a shared encoder"
 ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
 ENTRIES[MEMORY_JEREX] = Entry("memory_jerex", {}, BARE)
@@ -50,6 +50,7 @@ ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
 # As far in its training that key mention pairs are selected.
 ENTRIES[KMGRE] = Entry("kmgre", {"expectation_updates": 1000}, BARE_MARKED)
 ENTRIES[SHARED_KMGRE] = Entry("kmgre", {"expectation_updates": 1000, "shared_encoder": True}, BARE_MARKED, True)
+ENTRIES[SPERT] = Entry("spert", {}, BARE_SENTENCES)
 USUAL = tuple(name for name, entry in ENTRIES.items() if not entry.on_request)
 
 
@@ -101,7 +102,7 @@ class Setup:
 
     def _checkpoint_name(self, folder: str) -> str:
         config: Any = AutoConfig.from_pretrained(folder)
-        own = {"docre-atlop": ATLOP, "docre-kmgre": KMGRE, "docre-memory-jerex": MEMORY_JEREX}
+        own = {"docre-atlop": ATLOP, "docre-kmgre": KMGRE, "docre-memory-jerex": MEMORY_JEREX, "docre-spert": SPERT}
         if name := own.get(config.model_type):
             return name
         if len(config.stages) < len(("mention", "coreference", "entity", "relation")):
@@ -134,7 +135,7 @@ class Setup:
         if name not in ENTRIES:
             encoder = next(module for module in model.modules() if isinstance(module, DocumentEncoder))
             return Contender(name, encoder, predictor.featurizer)
-        kinds = {"atlop": SystemContender, "kmgre": KmgreContender}
+        kinds = {"atlop": SystemContender, "kmgre": KmgreContender, "spert": SpertContender}
         return kinds.get(ENTRIES[name].system, JerexContender)(name, model, predictor)
 
 
@@ -183,7 +184,7 @@ class Contender:
 
     def _input(self, batch: Sequence[Features]) -> list[Tensor]:
         ids = torch.from_numpy(np.concatenate([item.input_ids for item in batch]))
-        lengths = torch.tensor([len(item.input_ids) for item in batch])
+        lengths = torch.from_numpy(np.concatenate([item.text_lengths for item in batch]))
         return [value.to(self.device) for value in (ids, lengths, torch.tensor(batch[0].special_lengths))]
 
 
@@ -235,15 +236,18 @@ class KmgreContender(SystemContender):
             super().train(batch)
 
 
-class JerexContender(SystemContender):
-    """JEREX, whose mention scores can be shifted document by document."""
+class FindingContender(SystemContender):
+    """A system that finds mentions, whose scores can be shifted document by document."""
 
     def __init__(self, name: str, model: Any, predictor: Predictor):
         super().__init__(name, model, predictor)
         self.decisions = Decisions()
-        self._document_shifts = self._span_shifts = torch.zeros(0)
+        self.document_shifts = self.span_shifts = torch.zeros(0)
         model.register_forward_pre_hook(self._spread_shifts, with_kwargs=True)
-        model.mention_classifier.register_forward_hook(self._shift_mentions)
+
+    def mention_logits(self, output: Any) -> Tensor:
+        """By how much each span is a mention rather than none, [spans]."""
+        return output.mention_logits
 
     def decide_by(self, decisions: Decisions) -> None:
         """Decide by these from now on."""
@@ -262,11 +266,37 @@ class JerexContender(SystemContender):
 
     def _prepare_shifts(self, batch: Sequence[Features]) -> None:
         shifts = [self.decisions.mention_shifts.get(item.document.id, 0.0) for item in batch]
-        self._document_shifts = torch.tensor(shifts, device=self.device)
+        self.document_shifts = torch.tensor(shifts, device=self.device)
 
     def _spread_shifts(self, module: nn.Module, arguments: Any, options: dict[str, Any]) -> None:
         if not module.training:
-            self._span_shifts = self._document_shifts[options["spans"]["document"]]  # [spans]
+            self.span_shifts = self.document_shifts[options["spans"]["document"]]  # [spans]
+
+
+class JerexContender(FindingContender):
+    """JEREX, with its mention classifier."""
+
+    def __init__(self, name: str, model: Any, predictor: Predictor):
+        super().__init__(name, model, predictor)
+        model.mention_classifier.register_forward_hook(self._shift_mentions)
 
     def _shift_mentions(self, module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
-        return None if module.training else logits.float() + self._span_shifts
+        return None if module.training else logits.float() + self.span_shifts
+
+
+class SpertContender(FindingContender):
+    """SpERT, whose shifts are taken off the logit of no entity."""
+
+    def __init__(self, name: str, model: Any, predictor: Predictor):
+        super().__init__(name, model, predictor)
+        self._classify, model._classify_spans = model._classify_spans, self._classify_shifted
+
+    def mention_logits(self, output: Any) -> Tensor:
+        """The logit of each span's best type over that of none, [spans]."""
+        return output.span_logits[:, 1:].max(1).values - output.span_logits[:, 0]
+
+    def _classify_shifted(self, *arguments: Any) -> Tensor:
+        logits = self._classify(*arguments)
+        if self.model.training:
+            return logits
+        return torch.cat([logits[:, :1] - self.span_shifts[:, None], logits[:, 1:]], dim=1)

@@ -10,11 +10,14 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from benchmarks.contenders import Decisions, JerexContender, SystemContender
+from benchmarks.contenders import Decisions, FindingContender, JerexContender, SystemContender
 from modeling_docre import Document
 from modeling_docre.candidates import span_candidates
 from modeling_docre.coreference import complete_linkage, symmetric_scores
 from modeling_docre.features import Features
+
+# Which mention is kept shall not hang on the last digit of its score.
+MARGIN = 1e-5
 
 
 def mean_load(documents: Sequence[Document], max_span_size: int) -> dict[str, float]:
@@ -77,7 +80,7 @@ def match_gold_load(contender: SystemContender, batches: Sequence[list[Features]
         batches: batches of documents with gold entities and relations.
     """
     documents = [item.document for batch in batches for item in batch]
-    found = _match_entities(contender, batches, documents) if isinstance(contender, JerexContender) else Decisions()
+    found = _match_entities(contender, batches, documents) if isinstance(contender, FindingContender) else Decisions()
     logits = torch.cat([contender.run(batch)[0].relation_logits.float().flatten().cpu() for batch in batches])
     relations = sum(len(document.relations) for document in documents)
     threshold = nth_best(torch.sigmoid(logits), relations, otherwise=1.0)
@@ -87,9 +90,14 @@ def match_gold_load(contender: SystemContender, batches: Sequence[list[Features]
 
 
 def _match_entities(
-    contender: JerexContender, batches: Sequence[list[Features]], documents: Sequence[Document]
+    contender: FindingContender, batches: Sequence[list[Features]], documents: Sequence[Document]
 ) -> Decisions:
     """Decisions by which a model finds about as many mentions and entities as the gold annotation holds."""
+    if not isinstance(contender, JerexContender):  # each mention is an entity
+        contender.decide_by(Decisions())
+        decisions = Decisions({}, {k: v for batch in batches for k, v in _mention_shifts(contender, batch).items()})
+        contender.decide_by(decisions)
+        return decisions
     contender.decide_by(Decisions({"mention_threshold": 1.0}))  # the mention scores alone are wanted
     shifts = {name: value for batch in batches for name, value in _mention_shifts(contender, batch).items()}
     thresholds = {"mention_threshold": 0.5}
@@ -109,14 +117,15 @@ def nth_best(scores: torch.Tensor, wanted: int, otherwise: float) -> float:
     return float(scores.sort(descending=True).values[min(wanted, len(scores)) - 1])
 
 
-def _mention_shifts(contender: JerexContender, batch: list[Features]) -> dict[str, float]:
+def _mention_shifts(contender: FindingContender, batch: list[Features]) -> dict[str, float]:
     """By document, what to add to its mention logits so that as many as it has gold mentions are not negative."""
     output, spans = contender.run(batch)
-    logits, owners = output.mention_logits.float().cpu(), spans["document"]
+    logits, owners = contender.mention_logits(output).float().cpu(), spans["document"]
     shifts = {}
     for number, features in enumerate(batch):
         wanted = sum(len(entity.mentions) for entity in features.document.entities)
-        shifts[features.document.id] = -nth_best(logits[owners == number], wanted, otherwise=float("inf"))
+        least = nth_best(logits[owners == number], wanted, otherwise=float("inf"))
+        shifts[features.document.id] = MARGIN - least
     return shifts
 
 

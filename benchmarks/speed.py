@@ -3,9 +3,10 @@
     python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--systems NAME ...] [--checkpoint DIR]
         [--out FILE --json FILE]
 
-Contenders are JEREX with the multi-instance classifier, with the global one, with memory, ATLOP, KMGRE, and their
-encoder alone, with the same weights, on the same batches, with the same optimiser. ATLOP and KMGRE mark mentions in the
-text, so they are compared with the encoder that reads the marked text. BERT-base has random weights (time does not
+Contenders are JEREX with the multi-instance classifier, with the global one, with memory, ATLOP, KMGRE, SpERT, and
+their encoder alone, with the same weights, on the same batches, with the same optimiser. ATLOP and KMGRE mark mentions
+in the text, so they are compared with the encoder that reads the marked text; SpERT reads each sentence by itself, so
+it is compared with the encoder that does. BERT-base has random weights (time does not
 depend on them), MiniLM its own. `README.md` beside this file says what is timed.
 
 **Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the
@@ -78,6 +79,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--checkpoint", help="folder of a trained model, measured instead of random heads")
     parser.add_argument("--documents", type=int, default=30, help="documents of the inference comparison")
     parser.add_argument("--training_documents", type=int, default=8, help="of these, those trained on")
+    parser.add_argument("--training_batch", type=int, default=1, help="documents per training step")
     parser.add_argument("--lengths", type=int, nargs="*", default=[250, 500, 1000, 2000, 4000], help="words")
     parser.add_argument("--growth_encoders", nargs="*", choices=ENCODERS, default=["minilm"])
     parser.add_argument("--repetitions", type=int, default=3)
@@ -88,7 +90,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="file for the Markdown report")
     parser.add_argument("--json", type=Path, help="file for all figures")
     options = parser.parse_args(arguments)
-    for name in ("documents", "training_documents", "repetitions", "max_tokens", "threads"):
+    for name in ("documents", "training_documents", "training_batch", "repetitions", "max_tokens", "threads"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}; give a number of at least 1")
     return options
@@ -137,7 +139,8 @@ def _measure_encoder(
     features = featurizer(chosen)
     tokenise_seconds = (time.perf_counter() - started) / len(features)
     subwords = [len(item.input_ids) for item in features]
-    workloads = [corpus_workload(chosen, subwords, options.training_documents, options.max_tokens)]
+    training = options.training_documents, options.max_tokens, options.training_batch
+    workloads = [corpus_workload(chosen, subwords, *training)]
     workloads += [Workload(long.id, [[long]], [[long]]) for long in (concatenate(documents, n) for n in lengths)]
     with ExitStack() as stack:
         for head in heads:

@@ -22,6 +22,7 @@ from modeling_docre import (
     modeling_jerex,
     modeling_kmgre,
     modeling_memory_jerex,
+    modeling_spert,
 )
 
 COLLATE = "candidates, samples, collation"
@@ -89,11 +90,22 @@ def kmgre_places(model: Any) -> list[tuple[Any, str, str]]:
     ]
 
 
+def spert_places(model: Any) -> list[tuple[Any, str, str]]:
+    """The functions of SpERT's stages: owner, name, stage."""
+    return [
+        (modeling_spert, "range_max", "span and context pooling"),
+        (model, "_classify_spans", "span classifier"),
+        (model, "_filter", "span classifier"),
+        (model, "_relate", "relation classifier"),
+    ]
+
+
 PLACES = {
     "docre-jerex": jerex_places,
     "docre-memory-jerex": memory_jerex_places,
     "docre-atlop": atlop_places,
     "docre-kmgre": kmgre_places,
+    "docre-spert": spert_places,
 }
 
 

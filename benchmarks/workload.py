@@ -20,7 +20,7 @@ Batches = list[list[Document]]
 
 @dataclass(frozen=True)
 class Workload:
-    """Documents in the batches of each task: `inference` several documents a batch, `training` one."""
+    """Documents in the batches of each task: `inference` several documents a batch, `training` one or a few."""
 
     name: str
     inference: Batches
@@ -63,11 +63,20 @@ def label_lists(documents: Sequence[Document]) -> dict[str, list[str]]:
 
 
 def corpus_workload(
-    documents: Sequence[Document], lengths: Sequence[int], training_documents: int, max_tokens: int
+    documents: Sequence[Document],
+    lengths: Sequence[int],
+    training_documents: int,
+    max_tokens: int,
+    training_batch: int = 1,
 ) -> Workload:
-    """Documents as they come, `lengths` in subwords: inference batches by subwords, training steps on one document."""
+    """Documents as they come, `lengths` in subwords: inference batches by subwords, training batches of a few.
+
+    What fills no further training batch is left out.
+    """
     inference = [[documents[index] for index in batch] for batch in token_batches(lengths, max_tokens)]
-    return Workload("corpus", inference, [[document] for document in documents[:training_documents]])
+    trained = list(documents[:training_documents])
+    starts = range(0, max(1, len(trained) - training_batch + 1), training_batch)
+    return Workload("corpus", inference, [trained[start : start + training_batch] for start in starts])
 
 
 def concatenate(documents: Sequence[Document], words: int) -> Document:
