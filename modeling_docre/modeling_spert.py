@@ -209,8 +209,9 @@ class SpertModel(DocREPreTrainedModel):
         vectors = self._pool_spans(sentences.hidden, mentions.subword_range)  # [mentions, hidden]
         sizes = mentions.sizes
         head, tail = pairs.unbind(1)
-        found = [sentences.hidden.new_zeros(0, len(self.config.relation_types))]
-        for first, stop in chunk_bounds(entities.sizes[head] * entities.sizes[tail], PAIR_CHUNK):
+        runs = list(chunk_bounds(entities.sizes[head] * entities.sizes[tail], PAIR_CHUNK))
+        found = []
+        for first, stop in runs or [(0, 0)]:  # without pairs the parameters still get a gradient, of zero
             listed = mention_pairs(entities, pairs[first:stop])
             listed = listed.take((sentence[listed.head] == sentence[listed.tail]).nonzero().squeeze(1))
             logits = self.relation_classifier(

@@ -22,9 +22,12 @@ class LiteralSentence(NamedTuple):
     words: list[Span]
 
 
-def literal_sentences(model: Any, document: Document) -> list[LiteralSentence]:
-    """Each sentence of a document, read alone; `window_overlap` has to be 0 where one is longer than the positions."""
-    tokenizer, eager = tiny_tokenizer(), eager_twin(model.encoder.model)
+def literal_sentences(model: Any, document: Document, eager: Any = None) -> list[LiteralSentence]:
+    """Each sentence of a document, read alone; `window_overlap` has to be 0 where one is longer than the positions.
+
+    `eager` is an unfused encoder, by default a copy of the model's.
+    """
+    tokenizer, eager = tiny_tokenizer(), eager or eager_twin(model.encoder.model)
     found = []
     for sentence in document.sentences:
         ids, words = [tokenizer.cls_token_id], []

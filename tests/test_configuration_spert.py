@@ -56,9 +56,9 @@ def test_the_file_keeps_every_option(tmp_path: Path):
         "pretraining": "all_random",
         "symmetric_relations": ["works"],
     }
-    SpertConfig(encoder_config=tiny_encoder_config(), relation_types=RELATION_TYPES, **options).save_pretrained(
-        tmp_path
-    )
+    SpertConfig(
+        encoder_config=tiny_encoder_config(), window_overlap=16, relation_types=RELATION_TYPES, **options
+    ).save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "docre-spert"
     loaded = AutoConfig.from_pretrained(tmp_path)
     assert isinstance(loaded, SpertConfig)

@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build
-from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_tokenizer
+from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
 from training import trainer
 
 from modeling_docre import Document, DocumentError, Predictor, localized_context
@@ -56,6 +56,8 @@ ROWS = [
     System("kmgre without key classifier", tiny_kmgre, {"key_classifier": False, "head_norm": "sum_then_norm"}),
     System("kmgre without fusion", tiny_kmgre, {"fusion": "label_assignment", "head_norm": "norm_then_sum"}),
     System("kmgre with a shared encoder", tiny_kmgre, {"shared_encoder": True, "entity_markers": "none"}),
+    System("spert", tiny_spert),
+    System("spert with full context", tiny_spert, {"context": "full", "span_pooling": "mean", "pool_mask": "zero"}),
 ]
 each_system = pytest.mark.parametrize("system", ROWS, ids=lambda system: system.name)
 GIVEN = [system for system in ROWS if system.model().config.entities_given]
@@ -102,10 +104,23 @@ def permissive(system: System, **options: Any) -> Any:
     model = system.model(relation_threshold=0.45, **options)
     if model.config.entities_given:
         return model
+    if model.config.reads_sentences:
+        return keeping(model, 6)
     model.config.coreference_threshold = 0.5
     predictor = Predictor(model, tiny_tokenizer())
     scores = torch.sigmoid(predictor.run(predictor.featurizer([ANNA]))[0].mention_logits).sort(descending=True).values
     model.config.mention_threshold = scores[11:13].mean().item()
+    return model
+
+
+def keeping(model: Any, count: int) -> Any:
+    """A model that calls so many spans of ANNA entities, by what it takes for a span to be none."""
+    predictor = Predictor(model, tiny_tokenizer())
+    logits = predictor.run(predictor.featurizer([ANNA]))[0].span_logits
+    over = (logits[:, 1:].max(1).values - logits[:, 0]).sort(descending=True).values.tolist()
+    limits = [over[0] + 1, *((a + b) / 2 for a, b in pairwise(over))]
+    with torch.no_grad():
+        model.span_classifier.bias[0] += limits[count]
     return model
 
 
@@ -197,6 +212,8 @@ def test_odd_documents_train_predict_and_score(system: System, tmp_path: Path) -
 @each_system
 def test_five_thousand_words(system: System, tmp_path: Path) -> None:
     model = system.model()
+    if model.config.reads_sentences:
+        keeping(model, 0)
     assert sum(map(len, LONG.sentences)) > 5000
     running = trainer(model, tmp_path, [LONG], max_steps=1)
     assert math.isfinite(running.train().training_loss)
@@ -211,6 +228,12 @@ def test_nothing_is_found_and_one_mention_is_found(system: System) -> None:
     model = system.model()
     if model.config.entities_given:
         pytest.skip("its mentions are given")
+    if model.config.reads_sentences:
+        for count in (0, 1):
+            [found] = Predictor(keeping(system.model(), count), tiny_tokenizer()).predict([ANNA])
+            assert [len(entity.mentions) for entity in found.entities] == [1] * count
+            assert found.relations == ()
+        return
     predictor = Predictor(model, tiny_tokenizer())
     features = predictor.featurizer([ANNA])
     scores = torch.sigmoid(predictor.run(features)[0].mention_logits)
@@ -323,8 +346,10 @@ def test_bad_input_is_one_clear_error(system: System, tmp_path: Path) -> None:
         _fails(("'odd entity'", "'FOOD'"), lambda: Predictor(model, tiny_tokenizer()).predict([odd_entity]))
 
     strict = system.model(long_input="error")
-    _fails(("'five thousand words'", "64 positions", "windows"), lambda: trainer(strict, tmp_path, [LONG]))
-    _fails(("'five thousand words'", "64"), lambda: Predictor(strict, tiny_tokenizer()).predict([ANNA, LONG]))
+    words = sum(LONG.sentences, ())
+    long = Document(LONG.id, (words,), LONG.entities[:0]) if model.config.reads_sentences else LONG
+    _fails(("'five thousand words'", "64 positions", "windows"), lambda: trainer(strict, tmp_path, [long]))
+    _fails(("'five thousand words'", "64"), lambda: Predictor(strict, tiny_tokenizer()).predict([ANNA, long]))
 
 
 @each_given

@@ -1,0 +1,223 @@
+"""SpERT in use: the pipeline on long text, the corpora's conventions in training, and cross-validation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from samples import ANNA, OTTO, build
+from tiny import tiny_spert, tiny_tokenizer
+from training import trainer
+from transformers import pipeline
+
+import cross_validate
+import train
+from dataset_scripts.corpus import CorpusArguments, load_corpus
+from modeling_docre import Predictor
+from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
+
+TEXT = "Anna B was born in Berlin. She works in Ulm. " * 30
+
+
+def extract(**options: Any) -> DocRelationExtractionPipeline:
+    model = tiny_spert(relation_threshold=0.5, **options)
+    with torch.no_grad():
+        model.span_classifier.weight *= 4
+    return pipeline("doc-relation-extraction", model=model, tokenizer=tiny_tokenizer())
+
+
+# --- pipeline -----------------------------------------------------------------------------------------------------
+
+
+def test_long_text_is_read_sentence_by_sentence():
+    graph = extract()(TEXT)
+    assert len(graph["sentences"]) == 60
+    assert graph["entities"] and graph["relations"]
+    for entity in graph["entities"]:
+        [mention] = entity["mentions"]
+        assert TEXT[mention["char_start"] : mention["char_end"]] == mention["name"] and 0 < entity["score"] < 1
+    for relation in graph["relations"]:
+        ends = (graph["entities"][relation[end]]["mentions"][0]["sentence"] for end in ("head", "tail"))
+        assert len(set(ends)) == 1 and relation["score"] >= 0.5
+
+
+def test_each_sentence_says_what_it_says_alone():
+    call = extract()
+    whole, alone = call(TEXT), call("Anna B was born in Berlin.")
+    first = [e for e in whole["entities"] if e["mentions"][0]["sentence"] == 0]
+    for found, wanted in zip(first, alone["entities"], strict=True):
+        assert (found["type"], found["mentions"][0]["name"]) == (wanted["type"], wanted["mentions"][0]["name"])
+        assert found["score"] == pytest.approx(wanted["score"], abs=1e-5)
+
+
+def test_several_texts_and_the_options_of_a_call():
+    call = extract()
+    texts = ["Anna B was born in Berlin.", "", "Ulm.", TEXT]
+    together = call(texts, batch_size=3)
+    assert [len(graph["entities"]) for graph in together] == [len(call(text)["entities"]) for text in texts]
+    only = call(texts[0], threshold=0.0, relations=["seat"])
+    assert {relation["type"] for relation in only["relations"]} == {"seat"}
+    assert len(only["relations"]) == len(only["entities"]) * (len(only["entities"]) - 1)
+
+
+def test_entities_may_be_given():
+    entities = [
+        {"type": "PER", "mentions": [{"char_start": 0, "char_end": 6}, {"char_start": 27, "char_end": 30}]},
+        {"type": "LOC", "mentions": [{"char_start": 19, "char_end": 25}]},
+        {"type": "LOC", "mentions": [{"char_start": 40, "char_end": 43}]},
+    ]
+    graph = extract()(TEXT[:44], entities=entities, threshold=0.0)
+    assert [[m["name"] for m in e["mentions"]] for e in graph["entities"]] == [["Anna B", "She"], ["Berlin"], ["Ulm"]]
+    related = {(relation["head"], relation["tail"]) for relation in graph["relations"]}
+    assert related == {(0, 1), (1, 0), (0, 2), (2, 0)}, "Berlin and Ulm share no sentence"
+
+
+# --- evaluation ---------------------------------------------------------------------------------------------------
+
+
+def test_references_are_split_like_predictions(tmp_path: Path):
+    running = trainer(tiny_spert(), tmp_path, [ANNA, OTTO])
+    perfect = running.score([ANNA, OTTO], [ANNA, OTTO])
+    assert all(perfect[f"{level}_f1"] == 1.0 for level in ("mention", "cluster", "entity", "relation"))
+    given = Predictor(tiny_spert(relation_threshold=1.0), tiny_tokenizer()).predict([ANNA], given="entities")
+    assert running.score(given, [ANNA])["entity_f1"] == 1.0
+
+
+def test_symmetric_relations_are_scored_in_either_order(tmp_path: Path):
+    def document(head: int, tail: int) -> Any:
+        return build("one", ["a b"], [("PER", [(0, 0, 1)]), ("LOC", [(0, 1, 2)])], [(head, tail, "works")])
+
+    for symmetric, score in (([], 0.0), (["works"], 1.0)):
+        running = trainer(tiny_spert(symmetric_relations=symmetric), tmp_path, [ANNA])
+        assert running.score([document(0, 1)], [document(1, 0)])["relation_f1"] == score
+
+
+def test_the_last_epoch_is_the_result_and_the_best_one_on_request(tmp_path: Path):
+    defaults = train.parse_arguments(["--system", "spert"])[2]
+    assert not defaults.load_best_model_at_end and defaults.eval_strategy == "epoch"
+    chosen = train.parse_arguments(["--system", "spert", "--load_best_model_at_end", "true"])[2]
+    assert chosen.load_best_model_at_end and chosen.metric_for_best_model == "eval_relation_f1"
+
+
+# --- train.py -----------------------------------------------------------------------------------------------------
+
+SENTENCES = [
+    build(
+        f"s{number}",
+        ["anna was born in ulm ." + " and" * 15 * number],
+        [("PER", [(0, 0, 1)]), ("LOC", [(0, 4, 5)])],
+        [(0, 1, "born")],
+    )
+    for number in range(4)
+]
+
+
+def files(folder: Path) -> list[str]:
+    lines = "".join(json.dumps(document.to_dict()) + "\n" for document in SENTENCES)
+    (folder / "a.jsonl").write_text(lines)
+    tiny_spert().encoder.model.save_pretrained(folder / "encoder")
+    tiny_tokenizer().save_pretrained(folder / "encoder")
+    file, options = str(folder / "a.jsonl"), ["--window_overlap", "16", "--use_cpu", "true", "--max_steps", "2"]
+    return [
+        "--system",
+        "spert",
+        "--encoder",
+        str(folder / "encoder"),
+        "--train_file",
+        file,
+        "--validation_file",
+        file,
+        *options,
+    ]
+
+
+def test_the_scores_of_a_convention_are_shown_and_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", logger="train")
+    options = [
+        "--convention",
+        "conll04",
+        "--no_overlap",
+        "true",
+        "--by_word_count",
+        "true",
+        "--symmetric_relations",
+        "born",
+    ]
+    output = tmp_path / "out"
+    train.main(
+        [*files(tmp_path), *options, "--eval_strategy", "steps", "--eval_steps", "1", "--output_dir", str(output)]
+    )
+    scores = json.loads((output / "validation" / "scores.json").read_text())
+    assert list(scores["reported"]) == ["entity", "macro_entity", "relation", "macro_relation"]
+    assert list(scores["by_word_count"]) == ["<20", "20-34", "35-50", ">50"]
+    assert "macro relation" in caplog.text and "| macro_relation |" in (output / "README.md").read_text()
+    assert json.loads((output / "config.json").read_text())["symmetric_relations"] == ["born"]
+
+
+def test_a_convention_needs_entities_that_are_found(tmp_path: Path):
+    given = [text.replace("spert", "atlop") if text == "spert" else text for text in files(tmp_path)]
+    for option in (["--convention", "ade"], ["--no_overlap", "true"]):
+        with pytest.raises(ValueError, match=rf"{option[0]} scores entities that are found"):
+            train.main([*given, *option, "--entity_markers", "none", "--output_dir", str(tmp_path / "out")])
+
+
+def test_a_corpus_names_its_symmetric_relations(shared_data: Any):
+    folder = str(shared_data("scierc"))
+    corpus = load_corpus(CorpusArguments("scierc", data_dir=folder))
+    assert corpus.labels["symmetric_relations"] == ["Compare", "Conjunction"]
+    assert set(load_corpus(CorpusArguments("scierc", data_dir=folder, validation_split="none")).splits) == {"train"}
+    with pytest.raises(ValueError, match="--symmetric_relations belongs to files"):
+        load_corpus(CorpusArguments("scierc", data_dir=folder, symmetric_relations=["Compare"]))
+
+
+def test_single_stages_are_those_that_the_system_has(tmp_path: Path):
+    running = trainer(tiny_spert(), tmp_path, [ANNA, OTTO])
+    assert list(train.single_stage_scores(running, [ANNA, OTTO])) == ["relation_f1"]
+
+
+# --- cross-validation ---------------------------------------------------------------------------------------------
+
+
+def test_folds_are_those_of_the_corpus():
+    assert cross_validate.folds_of("ade") == [f"fold_{number}" for number in range(10)]
+    with pytest.raises(ValueError, match="--corpus conll04 has no folds; corpora with folds: ade"):
+        cross_validate.folds_of("conll04")
+
+
+def test_mean_and_sample_standard_deviation():
+    names = [f"{level}_{part}" for level in cross_validate.LEVELS for part in cross_validate.PARTS]
+    summary = cross_validate.summarise({"a": dict.fromkeys(names, 0.5), "b": dict.fromkeys(names, 0.7)})
+    assert summary["macro_relation_f1"]["mean"] == pytest.approx(0.6)
+    assert summary["macro_relation_f1"]["standard_deviation"] == pytest.approx(0.02**0.5)
+    assert "60.00 ± 14.14" in cross_validate.table(summary)
+    assert cross_validate.summarise({"a": dict.fromkeys(names, 0.5)})["entity_f1"]["standard_deviation"] == 0.0
+
+
+def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    names = [f"{level}_{part}" for level in cross_validate.LEVELS for part in cross_validate.PARTS]
+    commands: list[list[str]] = []
+
+    def finish(command: list[str], check: bool) -> None:
+        commands.append(command)
+        folder = Path(command[command.index("--output_dir", command.index("--corpus_config")) + 1]) / "test"
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(dict.fromkeys(names, len(commands) / 10)))
+
+    monkeypatch.setattr(cross_validate.subprocess, "run", finish)
+    arguments = ["recipes/spert_ade.yaml", "--data_dir", "x", "--output_dir", str(tmp_path)]
+    cross_validate.main(arguments)
+    assert [command[command.index("--corpus_config") + 1] for command in commands] == cross_validate.folds_of("ade")
+    assert all(command[2:7] == arguments for command in commands)
+    assert json.loads((tmp_path / "folds.json").read_text())["summary"]["relation_f1"]["mean"] == pytest.approx(0.55)
+    assert "10 folds" in capsys.readouterr().out
+    cross_validate.main(arguments)
+    assert len(commands) == 10, "what is finished is not done again"
+
+
+def test_a_fold_without_test_scores_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cross_validate.subprocess, "run", lambda command, check: None)
+    with pytest.raises(FileNotFoundError, match="--test_split"):
+        cross_validate.run_fold("fold_0", [], tmp_path)
