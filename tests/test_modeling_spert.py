@@ -343,14 +343,15 @@ def test_without_the_filter_a_related_span_may_have_no_type():
 
 def test_a_symmetric_relation_is_found_once_with_the_first_span_as_head():
     model = exact(symmetric_relations=["works"], relation_threshold=0.0)
-    found = decided(model, build("short", ["anna ulm b"]))
+    short = build("short", ["anna ulm b seat of"])
+    found = decided(model, short)
     spans = [(e.mentions[0].start, e.mentions[0].end) for e in found.entities]
     works = [(r.head, r.tail) for r in found.relations if r.type == "works"]
     count = len(spans)
     assert count > 2 and len(works) == len(set(works)) == count * (count - 1) // 2
     assert all(spans[head] < spans[tail] for head, tail in works)
     assert sum(r.type == "born" for r in found.relations) == count * (count - 1)
-    output = model(**batch([build("short", ["anna ulm b"])], model.config, "candidates"))
+    output = model(**batch([short], model.config, "candidates"))
     best = {}
     for (head, tail), score in zip(output.pairs.tolist(), output.relation_logits.sigmoid()[:, 1].tolist(), strict=True):
         best[frozenset((head, tail))] = max(score, best.get(frozenset((head, tail)), 0.0))
