@@ -11,7 +11,7 @@ from .features import Features
 
 @dataclass
 class SamplingArguments:
-    """How many negatives each stage is trained on, per document (JEREX section 4).
+    """How many negatives each stage is trained on, per document (JEREX section 4) or, in SpERT, per sentence.
 
     Args:
         negatives_mention: spans that are no mention.

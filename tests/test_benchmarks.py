@@ -12,20 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import save_tiny, tiny_atlop, tiny_jerex, tiny_kmgre, tiny_tokenizer
+from tiny import save_tiny, tiny_atlop, tiny_jerex, tiny_kmgre, tiny_spert, tiny_tokenizer
 
 from benchmarks import measure, speed
 from benchmarks.contenders import (
     ATLOP,
     BARE,
     BARE_MARKED,
+    BARE_SENTENCES,
     JEREX,
     KMGRE,
     MEMORY_JEREX,
     SHARED_KMGRE,
+    SPERT,
+    Contender,
     JerexContender,
     KmgreContender,
     Setup,
+    SpertContender,
     SystemContender,
     reference_of,
 )
@@ -268,10 +272,10 @@ def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch)
     speed.main([*arguments.split(), "--lengths", "--out", str(out), "--json", str(file)])
     report, text = json.loads(file.read_text()), out.read_text()
     check_report(report, text)
-    names = [BARE, *JEREX.values(), MEMORY_JEREX, BARE_MARKED, ATLOP, KMGRE]
-    assert [row["contender"] for row in report["measurements"][:7]] == names
+    names = [BARE, *JEREX.values(), MEMORY_JEREX, BARE_MARKED, ATLOP, KMGRE, BARE_SENTENCES, SPERT]
+    assert [row["contender"] for row in report["measurements"][:9]] == names
     gold, *found = report["loads"]
-    assert [row["mentions"] for row in found] == [gold["mentions"]] * 5
+    assert [row["mentions"] for row in found] == [gold["mentions"]] * 6
     read = [row["seconds"].get("memory reading", 0) for row in report["stages"] if row["contender"] == MEMORY_JEREX]
     assert len(read) == 2 and min(read) > 0
     assert all(abs(row["relations"] - gold["relations"]) <= 1 for row in found)
@@ -307,6 +311,31 @@ def test_a_training_step_of_kmgre_is_a_round_and_the_frozen_pass_is_told_apart()
     assert not [name for name, value in model.named_parameters() if torch.equal(value, before[name])]
     assert {"encoder", FROZEN, "localized context", "mention pair layers", "loss", "optimiser"} <= seconds.keys()
     assert seconds[FROZEN] > 0 and seconds["encoder"] > 0 and seconds["fusion"] > 0
+
+
+def test_spert_is_measured_beside_the_encoder_of_the_same_sentences():
+    model = tiny_spert(**label_lists(DOCUMENTS))
+    contender = SpertContender(SPERT, model, Predictor(model, tiny_tokenizer()))
+    batches = contender.prepare([DOCUMENTS[:2], DOCUMENTS[2:3]])
+    match_gold_load(contender, batches)
+    found = [document for batch in batches for document in contender.infer(batch)]
+    expected, actual = mean_load(DOCUMENTS[:3], 10), mean_load(found, 10)
+    assert actual["mentions"] == actual["entities"] == expected["mentions"]
+    assert actual["relations"] == pytest.approx(expected["relations"], rel=0.15)
+    seconds = stage_seconds(contender, "inference", batches)
+    assert all(seconds[name] > 0 for name in ("encoder", "span classifier", "relation classifier", "decoding"))
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    assert stage_seconds(contender, "training", batches)["span and context pooling"] > 0
+    assert not [name for name, value in model.named_parameters() if torch.equal(value, before[name])]
+
+    bare = Contender(BARE_SENTENCES, contender.encoders[0], contender.featurizer)
+    assert bare.infer(batches[0]).shape[0] == sum(len(item.input_ids) for item in batches[0])
+
+
+def test_training_batches_of_several_documents():
+    workload = corpus_workload(DOCUMENTS[:5], [10] * 5, 5, max_tokens=20, training_batch=2)
+    assert [len(batch) for batch in workload.training] == [2, 2]
+    assert [len(batch) for batch in corpus_workload(DOCUMENTS[:5], [10] * 5, 1, 20, 2).training] == [1]
 
 
 def test_wrong_input_is_named(tmp_path, capsys):

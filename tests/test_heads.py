@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from modeling_docre import heads
-from modeling_docre.heads import ClampedEmbedding, ConcatLinear, GroupedBilinear, TwoLayer
+from modeling_docre.heads import ClampedEmbedding, ConcatLinear, DropoutLinear, GroupedBilinear, TwoLayer
 
 SIZES = (4, 3, 2)
 
@@ -217,3 +217,20 @@ def test_a_layer_in_half_precision_answers_in_float32():
     found = half(*inputs)
     assert found.dtype == torch.float32
     assert torch.allclose(found, half.float()(*inputs.float()), atol=0.05)
+
+
+def test_dropout_on_the_input_is_that_of_a_linear_layer_over_the_concatenation():
+    torch.manual_seed(0)
+    layer = DropoutLinear([3, 2], 4, dropout=0.5).train()
+    table, rows = torch.randn(5, 3), torch.randn(6, 2)
+    index = torch.tensor([0, 4, 4, 1, 2, 4])
+    torch.manual_seed(1)
+    found = layer((table, index), rows)
+    torch.manual_seed(1)
+    dropped = torch.nn.functional.dropout(torch.cat([table[index], rows], dim=1), 0.5)
+    torch.testing.assert_close(found, torch.nn.functional.linear(dropped, layer.weight, layer.bias))
+    whole = torch.nn.functional.linear(torch.cat([table[index], rows], dim=1), layer.weight, layer.bias)
+    torch.testing.assert_close(layer.eval()((table, index), rows), whole)
+    layer.train().dropout.p = 0.0
+    torch.testing.assert_close(layer((table, index), rows), whole)
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
