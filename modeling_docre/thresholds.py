@@ -58,7 +58,8 @@ def tune_thresholds(
         )
     if "relation" in config.stages:
         scored = predictor.predict(documents, max_tokens, relation_threshold=relation_grid(config)[0])
-        if predictor.given == "entities":
+        # The facts of sentence-level systems are not those of the documents as they are; `score` knows both.
+        if predictor.given == "entities" and not config.reads_sentences:
             fit_relation_thresholds(config, scored, documents)
             chosen |= {name: value for name, value in thresholds_of(config).items() if name.startswith("relation")}
         else:

@@ -18,6 +18,7 @@ import train
 from dataset_scripts.corpus import CorpusArguments, load_corpus
 from modeling_docre import Predictor
 from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
+from modeling_docre.thresholds import GRID, tune_thresholds
 
 TEXT = "Anna B was born in Berlin. She works in Ulm. " * 30
 
@@ -93,6 +94,22 @@ def test_symmetric_relations_are_scored_in_either_order(tmp_path: Path):
     for symmetric, score in (([], 0.0), (["works"], 1.0)):
         running = trainer(tiny_spert(symmetric_relations=symmetric), tmp_path, [ANNA])
         assert running.score([document(0, 1)], [document(1, 0)])["relation_f1"] == score
+
+
+@pytest.mark.parametrize("given", [None, "entities"])
+def test_the_threshold_is_searched_by_what_is_scored(tmp_path: Path, given: str | None):
+    running = trainer(tiny_spert(symmetric_relations=["works"]), tmp_path, [ANNA, OTTO])
+    with torch.no_grad():
+        running.model.relation_classifier.weight *= 20
+    predictor = Predictor(running.model, tiny_tokenizer(), given)
+    chosen = tune_thresholds(predictor, [ANNA, OTTO], running.score)
+    found = {
+        value: running.score(predictor.predict([ANNA, OTTO], relation_threshold=value), [ANNA, OTTO])["relation_f1"]
+        for value in GRID
+    }
+    assert chosen == {"relation_threshold": max(found, key=found.__getitem__)}
+    assert running.model.config.relation_threshold == chosen["relation_threshold"]
+    assert given is None or found[chosen["relation_threshold"]] > 0
 
 
 def test_the_last_epoch_is_the_result_and_the_best_one_on_request(tmp_path: Path):
