@@ -12,6 +12,7 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 
 from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
+from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.examples import SamplingArguments
 from modeling_docre.sampling import training_example
@@ -150,3 +151,15 @@ def test_types_of_tensors_of_given_entities_are_the_same_whatever_is_empty():
                 assert kinds.setdefault(name, (value.dtype, value.shape[1:])) == (value.dtype, value.shape[1:]), name
     assert kinds["relations.labels"] == (torch.float32, (3,)) and kinds["relations.pairs"] == (torch.int64, (2,))
     assert kinds["subword_sentences"] == kinds["special_lengths"] == (torch.int64, ())
+
+
+def test_sentences_that_are_read_by_themselves_are_the_texts_of_a_batch():
+    options = {"entity_types": ENTITY_TYPES, "relation_types": RELATION_TYPES, "window_overlap": 16}
+    config = SpertConfig(encoder_config=tiny_encoder_config(), **options)
+    corpus = [ANNA, ODD_DOCUMENTS[0], OTTO, ODD_DOCUMENTS[7]]
+    inputs, features = batch(corpus, config, negatives_mention=3), featurize(corpus, config)
+    assert inputs["document_lengths"].tolist() == [n for item in features for n in item.text_lengths.tolist()]
+    assert len(inputs["document_lengths"]) == 3 + 0 + 2 + 3 and inputs["special_lengths"].tolist() == [1, 1]
+    assert inputs["document_lengths"].sum() == len(inputs["input_ids"])
+    assert inputs["span_labels"].dtype == torch.int64 and "entity_types" not in inputs
+    assert inputs["spans"]["document"].unique().tolist() == [0, 2, 3]

@@ -13,6 +13,7 @@ from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
 
 from modeling_docre.configuration_jerex import JerexConfig
+from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.documents import Candidate, DocumentError
 from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
 
@@ -159,3 +160,21 @@ def test_candidates_are_asked_about_once_each_in_their_order_but_for_those_that_
 def test_without_a_candidate_that_is_scored_nothing_is_asked(candidates):
     found = relation_pairs(replace(ANNA, candidates=candidates))
     assert found.shape == (0, 2) and found.dtype == np.int64
+
+
+@given(documents())
+@settings(max_examples=60, deadline=None)
+def test_sentences_that_are_read_by_themselves_have_start_and_end_tokens_each(document):
+    options = {"encoder_config": tiny_encoder_config(), "window_overlap": 16}
+    (features,), tokenizer = featurize([document], SpertConfig(**options)), tiny_tokenizer()
+    (plain,) = featurize([document], JerexConfig(**options))
+    assert len(features.text_lengths) == len(document.sentences) and features.text_lengths.sum() == len(
+        features.input_ids
+    )
+    pieces = [plain.input_ids[start:end].tolist() for start, end in plain.word_ranges.tolist()]
+    assert [features.input_ids[start:end].tolist() for start, end in features.word_ranges.tolist()] == pieces
+    expected, words = [], iter(pieces)
+    for sentence in document.sentences:
+        expected += [tokenizer.cls_token_id, *(i for _ in sentence for i in next(words)), tokenizer.sep_token_id]
+    assert features.input_ids.tolist() == expected
+    assert plain.text_lengths.tolist() == [len(plain.input_ids)]
