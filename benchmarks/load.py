@@ -16,9 +16,6 @@ from modeling_docre.candidates import span_candidates
 from modeling_docre.coreference import complete_linkage, symmetric_scores
 from modeling_docre.features import Features
 
-# Which mention is kept shall not hang on the last digit of its score.
-MARGIN = 1e-5
-
 
 def mean_load(documents: Sequence[Document], max_span_size: int) -> dict[str, float]:
     """Means per document of everything that costs time: words, candidate spans, mentions, entities and pairs.
@@ -124,9 +121,16 @@ def _mention_shifts(contender: FindingContender, batch: list[Features]) -> dict[
     shifts = {}
     for number, features in enumerate(batch):
         wanted = sum(len(entity.mentions) for entity in features.document.entities)
-        least = nth_best(logits[owners == number], wanted, otherwise=float("inf"))
-        shifts[features.document.id] = MARGIN - least
+        shifts[features.document.id] = -_below_best(logits[owners == number], wanted)
     return shifts
+
+
+def _below_best(scores: torch.Tensor, wanted: int) -> float:
+    """A value that `wanted` scores exceed, far from the scores, so that no decision hangs on the last digit of one."""
+    if wanted == 0 or not len(scores):
+        return float("inf")
+    best = scores.sort(descending=True).values[: wanted + 1]
+    return float(best[-2:].mean()) if len(best) > wanted else float(best[-1]) - 1.0
 
 
 def _pair_scores(contender: JerexContender, batch: list[Features]) -> list[tuple[np.ndarray, int]]:
