@@ -16,13 +16,13 @@ from .configuration_memory_jerex import MemoryJerexConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
+from .metric_cache import install_metric, metric_folder
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
 from .modeling_kmgre import KmgreModel
 from .modeling_memory_jerex import MemoryJerexModel
 from .pipeline_docre import DocRelationExtractionPipeline
-from .setup_metric import install_metric, metric_folder
 
 __version__ = "0.1.0"
 

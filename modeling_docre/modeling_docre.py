@@ -73,11 +73,14 @@ class DocREPreTrainedModel(PreTrainedModel):
     `from_encoder` starts a model from a pre-trained text encoder, `from_pretrained` loads a trained one. A system's
     `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`;
     `mixed_precision` tells whether the paper trains in half precision where the device has it.
+    `title` is the system's name for people and `citation` its paper as BibTeX; the model card shows both.
 
     A system whose parts are trained in turns names the phase that trains each of its modules in `phase_of_module`, in
     the order of the turns; `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
     """
 
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     training_defaults: ClassVar[dict[str, Any]] = {}
     mixed_precision: ClassVar[bool] = False
     phase_of_module: ClassVar[dict[str, str]] = {}

@@ -21,10 +21,10 @@ from .documents import Document
 from .encoder import DocumentEncoder
 from .inference import Predictor
 from .memory_warmup import MemoryArguments, MemoryCallback
+from .metric_cache import metric_folder
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import SamplingArguments, TrainingExamples
-from .setup_metric import metric_folder
 from .thresholds import fit_relation_thresholds, relation_grid
 from .uncorrected_adamw import UncorrectedAdamW
 
