@@ -6,6 +6,8 @@ Importing the package makes its systems known to `AutoConfig` and `AutoModel`, i
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers import AutoConfig, AutoModel
 
 from .configuration_atlop import AtlopConfig
@@ -34,9 +36,19 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 }
 """Model class by the name that recipes use."""
 
+
+def _write_card(*arguments: Any, **facts: Any) -> None:
+    """Write a model's card; what renders it is loaded only then."""
+    from .model_card import write_card
+
+    write_card(*arguments, **facts)
+
+
 for _model in SYSTEMS.values():
     AutoConfig.register(_model.config_class.model_type, _model.config_class, exist_ok=True)
     AutoModel.register(_model.config_class, _model, exist_ok=True)
+DocREPreTrainedModel.pipeline_class = DocRelationExtractionPipeline
+DocREPreTrainedModel.card_writer = staticmethod(_write_card)
 install_metric()
 
 __all__ = [

@@ -21,7 +21,6 @@ from huggingface_hub.utils import validate_repo_id
 from transformers import MODEL_MAPPING, AutoConfig
 
 from .configuration_docre import DocREConfig
-from .hub_upload import UNNAMED
 from .modeling_docre import DocREPreTrainedModel
 from .resources import resource
 from .thresholds import thresholds_of

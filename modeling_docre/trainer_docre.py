@@ -12,7 +12,7 @@ from typing import Any
 import evaluate
 import torch
 from accelerate.utils import gather_object
-from transformers import PreTrainedConfig, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedConfig, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from .data_collator import DocRECollator
@@ -25,6 +25,7 @@ from .metric_cache import metric_folder
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import SamplingArguments, TrainingExamples
+from .sharing_trainer import SharingTrainer
 from .thresholds import fit_relation_thresholds, relation_grid
 from .uncorrected_adamw import UncorrectedAdamW
 
@@ -74,7 +75,7 @@ class EpochCallback(TrainerCallback):
         train_dataloader.dataset.set_epoch(int(state.epoch or 0))
 
 
-class DocRETrainer(Trainer):
+class DocRETrainer(SharingTrainer):
     """Trainer of all systems.
 
     Args:
@@ -84,6 +85,7 @@ class DocRETrainer(Trainer):
         eval_dataset: documents to evaluate on.
         processing_class: the encoder's tokenizer.
         train_facts: training documents or name triples, for Ign F1.
+        card_facts: what the model's card says beside its scores (see `CardFacts`), where it is pushed.
         **options: further options of `transformers.Trainer`.
     """
 
@@ -100,8 +102,10 @@ class DocRETrainer(Trainer):
         train_dataset: TrainingExamples | None = None,
         eval_dataset: Sequence[Document] | None = None,
         train_facts: Sequence[Any] | None = None,
+        card_facts: Mapping[str, Any] | None = None,
         **options: Any,
     ):
+        self.card_facts = dict(card_facts or {})
         if args.metric_for_best_model == "eval_relation_f1":
             args.metric_for_best_model = f"eval_{TARGETS[model.config.stages[-1]]}"
         super().__init__(
@@ -248,6 +252,7 @@ class DocRETrainer(Trainer):
         else:
             predictions = self.predict_documents(references)
         scores = self.score(predictions, references)
+        self.scored = self.state.global_step, scores
         self.model.train(training)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         metrics |= speed_metrics(metric_key_prefix, started, num_samples=len(references))
