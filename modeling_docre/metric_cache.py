@@ -21,6 +21,8 @@ from .resources import resource
 METRIC_NAME = "docre_f1"
 # The three parts that `evaluate` puts between its module cache and the folder of a version.
 _CACHE_PARTS = ("evaluate_modules", "metrics", f"evaluate-metric--{METRIC_NAME}")
+# What makes a Space of the folder and is no part of the metric.
+_PAGE = ("app.py",)
 
 
 def metric_folder() -> Path:
@@ -66,7 +68,7 @@ def install_metric() -> Path | None:
 
 
 def _install(source: Path, cache: Path) -> Path:
-    files = {path.name: path.read_bytes() for path in sorted(source.glob("*.py"))}
+    files = {path.name: path.read_bytes() for path in sorted(source.glob("*.py")) if path.name not in _PAGE}
     files.setdefault("__init__.py", b"")
     versions = cache.joinpath(*_CACHE_PARTS)
     target = versions / _content_hash(files)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre import resources, metric_cache
+from modeling_docre import metric_cache, resources
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
@@ -68,7 +68,9 @@ def output_of(process: subprocess.Popen[str]) -> str:
 def test_bare_name_works_in_a_fresh_process_from_any_folder(tmp_path: Path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    printed = output_of(python(elsewhere, tmp_path / "home", "-W", "error::RuntimeWarning", "-m", "modeling_docre.setup_metric"))
+    printed = output_of(
+        python(elsewhere, tmp_path / "home", "-W", "error::RuntimeWarning", "-m", "modeling_docre.setup_metric")
+    )
     assert Path(printed).is_relative_to(tmp_path / "home" / "modules" / "evaluate_modules" / "metrics")
     assert output_of(python(elsewhere, tmp_path / "home", "-c", COMPUTE)) == "1.0"
 
@@ -80,7 +82,8 @@ def test_processes_may_install_at_the_same_time(tmp_path: Path):
     assert len(installed) == 1
     target = Path(installed.pop())
     source = metric_cache.metric_folder()
-    assert {path.name for path in target.glob("*.py")} == {path.name for path in source.glob("*.py")} | {"__init__.py"}
+    expected = {path.name for path in source.glob("*.py")} - {"app.py"} | {"__init__.py"}
+    assert {path.name for path in target.glob("*.py")} == expected
     assert sorted(path.name for path in target.parent.iterdir()) == sorted(["__init__.py", target.name])
 
 

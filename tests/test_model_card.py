@@ -52,15 +52,15 @@ def test_every_system_has_a_whole_card(system):
 
 
 def test_the_systems_cite_different_papers():
-    assert len({model.citation for model in SYSTEMS.values()}) == len({m.title for m in SYSTEMS.values()}) == len(SYSTEMS)
+    assert (
+        len({model.citation for model in SYSTEMS.values()}) == len({m.title for m in SYSTEMS.values()}) == len(SYSTEMS)
+    )
     assert not DocREPreTrainedModel.citation
 
 
 def test_the_card_says_what_the_model_is_and_how_it_scored(tmp_path):
     model = tiny_jerex(relation_threshold=0.35)
-    write_card(
-        tmp_path, model, corpus="sample", split="validation", scores=SCORES | PREDICTED, train_results=MEASURED
-    )
+    write_card(tmp_path, model, corpus="sample", split="validation", scores=SCORES | PREDICTED, train_results=MEASURED)
     text = (tmp_path / "README.md").read_text()
     assert "Eberts and Ulges, EACL 2021" in text
     assert "| mention | 12.5 | 12.5 | 12.5 |" in text and "| relation | 12.5" in text and "| entity |" not in text
