@@ -7,7 +7,6 @@ is pushed is still the checkpoint it was loaded from, and are left behind when i
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +30,7 @@ UPLOAD_ERRORS = (HTTPError, OSError)
 # Left over from an earlier push, these would say something about other weights, or be read in their stead.
 _REPLACED = (".eval_results/*", "*.safetensors", "*.safetensors.index.json")
 # What changes from save to save and not in what it means.
-_INCIDENTAL = ("transformers_version", "auto_map", "custom_pipelines")
+_INCIDENTAL = ("transformers_version", "auto_map", "custom_pipelines", "_name_or_path")
 
 
 def push(
@@ -110,7 +109,11 @@ def bring_companions(model: PreTrainedModel, folder: Path, token: bool | str | N
         Whether there was a card among them.
     """
     origin = _origin(model.name_or_path, token)
-    if origin is None or not _same_configuration(folder, origin) or not _same_weights(model, folder, origin, token):
+    if (
+        origin is None
+        or not _same_configuration(model, folder, origin)
+        or not _same_weights(model, folder, origin, token)
+    ):
         return False
     for pattern in COMPANIONS:
         for file in origin.glob(pattern):
@@ -130,14 +133,12 @@ def _origin(name: str, token: bool | str | None) -> Path | None:
         return None  # gone since, or never a repository: the model then has no card to bring along
 
 
-def _same_configuration(folder: Path, origin: Path) -> bool:
-    files = [place / "config.json" for place in (folder, origin)]
-    if not all(file.is_file() for file in files):
+def _same_configuration(model: PreTrainedModel, folder: Path, origin: Path) -> bool:
+    if not (origin / "config.json").is_file():
         return False
-    first, second = (json.loads(file.read_text(encoding="utf-8")) for file in files)
-    for key in _INCIDENTAL:
-        first.pop(key, None), second.pop(key, None)
-    return first == second
+    # Read as configurations: the files also say what the library or the training left there.
+    first, second = (type(model.config).from_pretrained(place).to_dict() for place in (folder, origin))
+    return all(first.get(key) == second.get(key) for key in (first.keys() | second.keys()) - set(_INCIDENTAL))
 
 
 def _same_weights(model: PreTrainedModel, folder: Path, origin: Path, token: bool | str | None) -> bool:

@@ -48,7 +48,16 @@ def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     tiny_encoder().save_pretrained(folder / "encoder")
     tiny_tokenizer().save_pretrained(folder / "encoder")
     own = ["--system", "atlop", "--pair_size", "24", "--bilinear_groups", "3", "--negatives_relation", "-1"]
-    own += ["--per_device_train_batch_size", "1", "--num_train_epochs", "2", "--encoder", str(folder / "encoder")]
+    own += [
+        "--per_device_train_batch_size",
+        "1",
+        "--num_train_epochs",
+        "2",
+        "--save_total_limit",
+        "5",
+        "--encoder",
+        str(folder / "encoder"),
+    ]
     data = ["--train_file", write_jsonl(folder / "a.jsonl", FIVE)]
     data += ["--validation_file", write_jsonl(folder / "b.jsonl", FIVE[:3])]
     brief = [word for word in BRIEF if word not in ("--negatives_mention", "20")]
@@ -135,8 +144,7 @@ def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
     command = message.split("`")[1]
     assert command == f"python -m modeling_docre.share '{output}' org/later --revision trial"
     assert list(hub.model("org/later").files()) == [".gitattributes"]
-    state = json.loads(max(output.glob("checkpoint-*/trainer_state.json"), key=_step).read_text())
-    assert state["epoch"] == 2.0
+    assert json.loads((output / "train_results.json").read_text())["epoch"] == 2.0
     variables = environment(hub, tmp_path / "home") | {"PYTHONPATH": str(REPOSITORY)}
     words = [sys.executable, *shlex.split(command)[1:]]
     done = subprocess.run(words, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=600)
