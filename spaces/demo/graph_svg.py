@@ -44,10 +44,11 @@ def draw(graph: Mapping[str, Any]) -> str:
         return "<p>There are no relations to draw.</p>"
     arrows: dict[tuple[int, int], list[str]] = {}
     for relation in graph["relations"]:
-        arrows.setdefault((relation["head"], relation["tail"]), []).append(relation["label"] or relation["type"])
+        arrows.setdefault((relation["head"], relation["tail"]), []).append(relation.get("label") or relation["type"])
     boxes = place(list(arrows), names(graph))
     lines = [
-        _arrow(boxes[head], boxes[tail], labels, (tail, head) in arrows) for (head, tail), labels in arrows.items()
+        _arrow(boxes[head], boxes[tail], labels, both_ways=(tail, head) in arrows)
+        for (head, tail), labels in arrows.items()
     ]
     shapes = [_box(box, colour(number)) for number, box in boxes.items()]
     width = max(box.x + box.width / 2 for box in boxes.values()) + MARGIN

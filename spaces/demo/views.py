@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
@@ -21,7 +22,7 @@ def names(graph: Mapping[str, Any]) -> list[str]:
 
 
 def _mention_text(mention: Mapping[str, Any]) -> str:
-    return " ".join((mention["name"] or "").split())
+    return " ".join((mention.get("name") or "").split())
 
 
 def highlighted(graph: Mapping[str, Any]) -> str:
@@ -36,7 +37,7 @@ def highlighted(graph: Mapping[str, Any]) -> str:
     ]
     text = graph["text"]
     cuts = sorted({0, len(text), *(end for start, stop, _ in mentions for end in (start, stop))})
-    pieces = [_piece(graph, mentions, start, end) for start, end in zip(cuts, cuts[1:], strict=False)]
+    pieces = [_piece(graph, mentions, start, end) for start, end in pairwise(cuts)]
     body = "".join(pieces).replace("\n", "<br>")
     return f'<div class="highlighted" style="line-height:2.1">{body}</div>'
 
@@ -71,10 +72,10 @@ def relation_rows(graph: Mapping[str, Any]) -> list[list[Any]]:
     rows = [
         [
             called[relation["head"]],
-            relation["label"] or relation["type"],
+            relation.get("label") or relation["type"],
             called[relation["tail"]],
-            None if relation["score"] is None else round(relation["score"], 3),
-            "\n".join(f"{number + 1}: {_sentence(graph, number)}" for number in relation["evidence"] or ()),
+            None if relation.get("score") is None else round(relation["score"], 3),
+            "\n".join(f"{number + 1}: {_sentence(graph, number)}" for number in relation.get("evidence") or ()),
         ]
         for relation in graph["relations"]
     ]
