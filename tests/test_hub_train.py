@@ -16,11 +16,13 @@ from hub_processes import REPOSITORY, environment, run
 from hub_server import TOKEN, Hub, running_hub
 from huggingface_hub import ModelCard
 from test_train import BRIEF, FIVE, write_jsonl
-from tiny import tiny_encoder, tiny_tokenizer
+from tiny import tiny_atlop, tiny_encoder, tiny_tokenizer
+from training import trainer
 
 import train
 from modeling_docre import AtlopConfig
 from modeling_docre.share import failure, share
+from modeling_docre.sharing_trainer import SharingTrainer
 from modeling_docre.trainer_docre import DocRETrainingArguments
 
 TRAIN = """
@@ -161,6 +163,13 @@ def test_a_hub_that_is_out_of_reach_is_said_before_training(flags: list[str], tm
         train.main(arguments)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "out" / "config.json").exists()
+
+
+def test_a_push_in_the_background_is_refused(tmp_path: Path) -> None:
+    running = trainer(tiny_atlop(), tmp_path, FIVE[:2])
+    assert isinstance(running, SharingTrainer)
+    with pytest.raises(ValueError, match="blocking is False"):
+        running.push_to_hub(blocking=False)
 
 
 @pytest.mark.parametrize("strategy", ["checkpoint", "all_checkpoints"])
