@@ -78,11 +78,11 @@ def push(
         card = folder / "README.md"
         if known:
             _rename(card, (UNNAMED, model.name_or_path), repo_id)
-        elif api.file_exists(repo_id, "README.md", revision=revision):
-            card.unlink(missing_ok=True)
         elif write_card:
-            write_card(folder, repo_id)
-        else:
+            write_card(folder, repo_id)  # and the licence
+        if not known and api.file_exists(repo_id, "README.md", revision=revision):
+            card.unlink(missing_ok=True)
+        elif not card.exists():
             create_and_tag_model_card(repo_id, token=token).save(card)
         if tags and card.exists():
             _add_tags(card, tags)
@@ -100,6 +100,8 @@ def push(
 def bring_companions(model: PreTrainedModel, folder: Path, token: bool | str | None = None) -> bool:
     """Copy the companions of the checkpoint that a model came from, if it still is that checkpoint.
 
+    The licence goes along in any case: it is also that of the code.
+
     Args:
         model: the model, which knows where it came from.
         folder: where the model was saved, and where the files go.
@@ -109,13 +111,10 @@ def bring_companions(model: PreTrainedModel, folder: Path, token: bool | str | N
         Whether there was a card among them.
     """
     origin = _origin(model.name_or_path, token)
-    if (
-        origin is None
-        or not _same_configuration(model, folder, origin)
-        or not _same_weights(model, folder, origin, token)
-    ):
+    if origin is None:
         return False
-    for pattern in COMPANIONS:
+    same = _same_configuration(model, folder, origin) and _same_weights(model, folder, origin, token)
+    for pattern in COMPANIONS if same else ("LICENSE",):
         for file in origin.glob(pattern):
             target = folder / file.relative_to(origin)
             target.parent.mkdir(exist_ok=True)

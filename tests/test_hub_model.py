@@ -1,4 +1,4 @@
-"""Models on the Hub: what a push writes, and what a user elsewhere loads, with the package and without it."""
+"""Models on the Hub (modeling_docre/hub_upload.py): what a push writes, and what a user elsewhere loads from it."""
 
 from __future__ import annotations
 
@@ -201,7 +201,9 @@ def test_a_model_works_the_same_where_the_package_is_not(pushed: Pushed) -> None
         changed = {path for path in wanted if copy.files()[path] != wanted[path]}
         assert changed <= {"README.md", "config.json", "tokenizer_config.json"}
         text = wanted["README.md"].decode()
-        assert copy.files()["README.md"].decode() == text.replace(f'"lab/{name}"', f'"copy/{name}"') != text
+        moved = text.replace(f'"lab/{name}"', f'"copy/{name}"')
+        # The main branch of `lab/atlop` holds another model by now, whose card this is not.
+        assert (copy.files()["README.md"].decode() == moved != text) == (name == "jerex")
 
 
 def repository(pushed: Pushed, organisation: str, name: str) -> Repository:
