@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Each environment is rebuilt when what it installs changes.
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test lint types bench wheel clean
+.PHONY: help setup run demo test lint types bench wheel clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ setup: $(STAMP)-dev ## Make the virtual environment with everything for developm
 run: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
 	$(BIN)/python train.py recipes/jerex_sample.yaml
 	$(BIN)/python -m modeling_docre.extract outputs/jerex_sample --file recipes/unseen_text.txt --format both
+
+demo: $(STAMP)-demo ## Serve the demo page of a model: make demo MODEL=outputs/jerex_sample
+	$(BIN)/python spaces/demo/app.py $(MODEL)
 
 test: $(STAMP)-test ## Run the tests
 	$(BIN)/python -m pytest -q

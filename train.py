@@ -11,6 +11,7 @@ import dataclasses
 import gzip
 import json
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -38,11 +39,13 @@ from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
+from modeling_docre.hub_upload import UPLOAD_ERRORS
 from modeling_docre.model_card import scored_levels, write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.sampling import TrainingExamples
 from modeling_docre.sentence_entities import crossing_relations, split_entities
+from modeling_docre.share import failure, share
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
 
@@ -81,6 +84,8 @@ class DataArguments(CorpusArguments):
         convention: report what papers report on this corpus, too.
         no_overlap: leave entities that overlap another one, and relations between overlapping ones, out of all scores.
         by_word_count: score the relations of documents of similar numbers of words apart, too.
+        hub_dataset_id: the scored corpus' repository on the Hub, "organisation/name"; the card names it, and the Hub
+            lists the scores there.
     """
 
     train_facts: str | None = None
@@ -91,6 +96,7 @@ class DataArguments(CorpusArguments):
     convention: str | None = field(default=None, metadata={"choices": sorted(CONVENTIONS)})
     no_overlap: bool = False
     by_word_count: bool = False
+    hub_dataset_id: str | None = None
 
 
 def system_options(system: str) -> type:
@@ -298,8 +304,26 @@ def build_trainer(
         train_facts=facts,
         score_options=score_options,
         processing_class=tokenizer,
+        card_facts=card_facts(data),
         callbacks=[EarlyStoppingCallback(data.early_stopping_patience)] if data.early_stopping_patience else [],
     )
+
+
+def card_facts(data: DataArguments, split: str = "validation") -> dict[str, Any]:
+    """What a card says of the data and of how the scores of a split were made."""
+    corpus = data.test_corpus if split == "test" and data.test_corpus else data.corpus
+    return {"corpus": corpus or "own documents", "dataset": data.hub_dataset_id, "command": command_line(sys.argv[1:])}
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command of this run, without the token that it may hold."""
+    words, secret = ["python", "train.py"], False
+    for word in arguments:
+        name = word.partition("=")[0].lstrip("-").replace("-", "_")
+        if not secret and name != "hub_token":
+            words.append(word)
+        secret = name == "hub_token" and "=" not in word
+    return shlex.join(words)
 
 
 def _read_facts(file: str) -> Any:
@@ -371,14 +395,31 @@ def evaluate_split(
     return scores
 
 
-def save(trainer: DocRETrainer, corpus: str, scores: Mapping[str, Any] | None, split: str) -> None:
-    """Save the model with its tokenizer, the code of model and pipeline, and its card."""
+def save(trainer: DocRETrainer, scores: Mapping[str, Any] | None, **facts: Any) -> None:
+    """Save the model with its tokenizer, the code of model and pipeline, and its card; facts as for `CardFacts`."""
     if trainer.is_world_process_zero():
         model = trainer.accelerator.unwrap_model(trainer.model)
         extract = pipeline("doc-relation-extraction", model=model, tokenizer=trainer.processing_class)
         extract.save_pretrained(trainer.args.output_dir)
-        command = f"python train.py {' '.join(sys.argv[1:])}"
-        write_card(trainer.args.output_dir, model, corpus=corpus, scores=scores, split=split, command=command)
+        write_card(trainer.args.output_dir, model, repository=trainer.hub_model_id, scores=scores, **facts)
+
+
+def push(trainer: DocRETrainer) -> None:
+    """Push what was saved, as a commit with a tag of its own.
+
+    Raises:
+        SystemExit: it could not be pushed; the message says why, and by which command it can be pushed later.
+    """
+    args, name = trainer.args, str(trainer.hub_model_id)
+    if not trainer.is_world_process_zero():
+        return
+    try:
+        commit, tag = share(
+            args.output_dir, name, message="End of training", revision=args.hub_revision, token=args.hub_token
+        )
+    except UPLOAD_ERRORS as error:
+        raise SystemExit(failure(args.output_dir, name, error, args.hub_revision)) from error
+    logger.info('pushed to %s, revision="%s" (commit %s)', commit.repo_url, tag, commit.oid)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -409,8 +450,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name in corpus.splits:
             scored = evaluate_split(trainer, name, corpus.splits[name], data)
             split, scores = (split, scores) if scored is None else (name, scored)
-    scored_on = data.test_corpus if split == "test" and data.test_corpus else data.corpus
-    save(trainer, scored_on or "own documents", scores, split)
+    save(trainer, scores, split=split, **card_facts(data, split))
+    if training.push_to_hub:
+        push(trainer)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import datasets
 from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCard, DatasetCardData
+from huggingface_hub import CommitInfo, DatasetCard, DatasetCardData, HfApi
+from huggingface_hub.errors import HFValidationError, HTTPError
+from huggingface_hub.utils import validate_repo_id
 
 from .corpus_statistics import corpus_statistics, statistics_table
 from .document_builder import DocumentBuilder, config_options
@@ -43,13 +45,50 @@ Entity types: {entity_types}
 
 
 def main(builder_class: type[DocumentBuilder], arguments: Sequence[str] | None = None) -> None:
-    """The command line of every builder: prepare the corpus, then export it with its card."""
-    options = _parser(builder_class).parse_args(arguments)
+    """The command line of every builder: prepare the corpus, export it with its card, and push that if asked."""
+    parser = _parser(builder_class)
+    options = parser.parse_args(arguments)
+    if options.push_to_hub is not None:
+        try:
+            validate_repo_id(options.push_to_hub)
+        except HFValidationError as error:
+            parser.error(f"--push_to_hub {options.push_to_hub}: {error}")
     given = {option.name: getattr(options, option.name) for option in config_options(builder_class)}
     given = {name: value for name, value in given.items() if value is not None}
     builder = builder_class(options.cache_dir, config_name=options.config, data_dir=options.data_dir, **given)
     statistics = export(builder, Path(options.out), options.num_proc)
     print(statistics_table(statistics))
+    if options.push_to_hub is not None:
+        try:
+            print(push(Path(options.out), options.push_to_hub, private=options.private).commit_url)
+        except (HTTPError, OSError) as error:
+            raise SystemExit(
+                f"{options.push_to_hub} was not pushed: {error}\nThe dataset is complete in {options.out}; push it "
+                f"later by `hf upload {options.push_to_hub} {options.out} --repo-type dataset`"
+            ) from error
+
+
+def push(folder: Path, repo_id: str, private: bool | None = None) -> CommitInfo:
+    """Put an exported corpus on the Hub as one commit; Parquet files of an earlier export are replaced.
+
+    Args:
+        folder: what `export` wrote.
+        repo_id: the repository, "organisation/name"; it is made if it is not there.
+        private: whether a repository that is made is private; None leaves it to the organisation.
+
+    Raises:
+        HTTPError: the Hub refuses, or cannot be reached; the repository is then as it was.
+    """
+    api = HfApi()
+    repo_id = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True).repo_id
+    return api.upload_folder(
+        repo_id=repo_id,
+        repo_type="dataset",
+        folder_path=folder,
+        allow_patterns=["README.md", "data/*.parquet"],
+        delete_patterns=["data/*.parquet"],
+        commit_message="Upload the corpus",
+    )
 
 
 def export(builder: DocumentBuilder, folder: Path, num_proc: int | None = None) -> dict[str, dict[str, int]]:
@@ -127,6 +166,10 @@ def _parser(builder_class: type[DocumentBuilder]) -> argparse.ArgumentParser:
         description=f"Write {builder_class.NAME} as Parquet files with a dataset card.",
     )
     parser.add_argument("--out", required=True, help="folder of the dataset repository; made if it is not there")
+    parser.add_argument("--push_to_hub", metavar="ORGANISATION/NAME", help="also put it on the Hub, in this repository")
+    parser.add_argument(
+        "--private", action="store_true", default=None, help="make the repository private, if it is made"
+    )
     parser.add_argument("--data_dir", help="folder with the files of the corpus (default: download them)")
     parser.add_argument(
         "--config",

@@ -6,6 +6,8 @@ Importing the package makes its systems known to `AutoConfig` and `AutoModel`, i
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers import AutoConfig, AutoModel
 
 from .configuration_atlop import AtlopConfig
@@ -17,6 +19,7 @@ from .configuration_spert import SpertConfig
 from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
+from .metric_cache import install_metric, metric_folder
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
@@ -24,7 +27,6 @@ from .modeling_kmgre import KmgreModel
 from .modeling_memory_jerex import MemoryJerexModel
 from .modeling_spert import SpertModel
 from .pipeline_docre import DocRelationExtractionPipeline
-from .setup_metric import install_metric, metric_folder
 
 __version__ = "0.1.0"
 
@@ -37,9 +39,19 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 }
 """Model class by the name that recipes use."""
 
+
+def _write_card(*arguments: Any, **facts: Any) -> None:
+    """Write a model's card; what renders it is loaded only then."""
+    from .model_card import write_card
+
+    write_card(*arguments, **facts)
+
+
 for _model in SYSTEMS.values():
     AutoConfig.register(_model.config_class.model_type, _model.config_class, exist_ok=True)
     AutoModel.register(_model.config_class, _model, exist_ok=True)
+DocREPreTrainedModel.pipeline_class = DocRelationExtractionPipeline
+DocREPreTrainedModel.card_writer = staticmethod(_write_card)
 install_metric()
 
 __all__ = [

@@ -14,6 +14,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .configuration_limits import check_code, check_encoder, check_labels, check_language, check_sizes
+
 # Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
 _BASE_KEYS = frozenset(
     [
@@ -111,6 +113,16 @@ class DocREConfig(PreTrainedConfig):
         if not type(self).__module__.startswith("transformers_modules."):
             # The file names the repository's pipeline code; where this package is installed, its own code answers.
             kwargs.pop("custom_pipelines", None)
+        if kwargs.get("auto_map"):
+            check_code(kwargs["auto_map"])
+        if not isinstance(self.encoder_config, dict | PreTrainedConfig | None):
+            raise ValueError(
+                f"encoder_config is a {type(self.encoder_config).__name__}; give a configuration or a dict"
+            )
+        if isinstance(self.encoder_config, dict):
+            # Before a configuration is made of it, which may make a list as long as a number in it.
+            check_encoder(self.encoder_config)
+            self.encoder_config.pop("trust_remote_code", None)  # that is for the user to say
         super().__post_init__(**kwargs)
 
     @classmethod
@@ -138,19 +150,20 @@ class DocREConfig(PreTrainedConfig):
         return output
 
     def validate_encoder(self) -> None:
-        """Refuse an encoder whose configuration asks for code from somewhere else."""
-        if getattr(self.encoder_config, "auto_map", None):
-            raise ValueError(
-                "encoder_config has an `auto_map`, that is, it asks for remote code of its own; use an encoder that "
-                "transformers implements"
-            )
+        """Refuse an encoder beyond reason, or one whose configuration asks for code from somewhere else."""
+        if self.encoder_config is not None:
+            check_encoder(self.encoder_config.to_dict())
+
+    def validate_own_sizes(self) -> None:
+        """Refuse options beyond reason, and a language that is no code of one."""
+        own = set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__)
+        check_sizes({name: getattr(self, name) for name in own})
+        check_language(self.language)
 
     def validate_labels(self) -> None:
-        """Refuse label lists that contradict themselves or each other."""
+        """Refuse labels that are no names, and label lists that contradict themselves or each other."""
         for name in ("entity_types", "relation_types", "symmetric_relations"):
-            labels = getattr(self, name)
-            if repeated := sorted({label for label in labels if labels.count(label) > 1}):
-                raise ValueError(f"{name} names {repeated[0]!r} twice; give each label once")
+            check_labels(name, getattr(self, name))
         for name in ("symmetric_relations", "relation_labels"):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")

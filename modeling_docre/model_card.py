@@ -1,57 +1,202 @@
-"""Renders the model card that is saved beside a trained model."""
+"""Renders the model card that is saved beside a trained model.
+
+`python -m modeling_docre.model_card FOLDER` renders it anew from what the folder holds, without a connection.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+from transformers import MODEL_MAPPING, AutoConfig
 
+from .configuration_docre import DocREConfig
 from .modeling_docre import DocREPreTrainedModel
 from .resources import resource
 from .thresholds import thresholds_of
 
-LEVELS = ("mention", "cluster", "entity", "relation")
-LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter")
+LEVELS = ("mention", "cluster", "entity", "relation", "evidence")
+LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter", "evidence")
+RESULTS = Path(".eval_results") / "docre_f1.yaml"
+"""Where the scores stand for the leaderboard of the dataset, in the folder of a model."""
+
+_LICENSE = "apache-2.0"
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says beside what the model's class and configuration tell; what is absent is left out.
+
+    Args:
+        corpus: name of the corpus that the model was trained on or, where it was scored on another one, of that.
+        dataset: the corpus' repository on the Hub, "organisation/name". Only with it does the card's metadata name a
+            dataset, and only with it are there `.eval_results`: a name alone could be another one's dataset.
+        split: the split that was scored.
+        scores: what docre_f1 returned for it; `predict_runtime` (seconds), `predict_samples_per_second`,
+            `predict_device` and `predict_peak_memory_mib` beside it.
+        command: the command that made the scores.
+        train_results: what the Trainer measured: `train_runtime` (seconds), `train_samples_per_second`, `epoch`,
+            `train_device` and `train_peak_memory_mib` beside it.
+        base_model: name of the pre-trained encoder on the Hub; absent, that of the configuration, if it has one.
+        repository: where the model will be loaded from.
+        license: of the model, as the Hub spells it; with the default the folder gets this package's licence text.
+    """
+
+    corpus: str | None = None
+    dataset: str | None = None
+    split: str | None = None
+    scores: Mapping[str, Any] | None = None
+    command: str | None = None
+    train_results: Mapping[str, Any] | None = None
+    base_model: str | None = None
+    repository: str | None = None
+    license: str = _LICENSE
+
+    def __post_init__(self) -> None:
+        if self.dataset is not None and not (_is_hub_name(self.dataset) and "/" in self.dataset):
+            raise ValueError(f'dataset is {self.dataset!r}; give its repository on the Hub, "organisation/name"')
+        if self.scores is not None and "documents" not in self.scores:
+            raise ValueError("scores has no key 'documents'; give what the metric docre_f1 returned")
 
 
 def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
     """The card of a model as Markdown.
 
     Args:
-        model: the model; its docstring opens the card.
-        **facts: `corpus`, `split`, `scores` (what docre_f1 returned), `command`, `base_model`, `repository`, `license`;
-            what is absent is left out or said to be unknown.
+        model: the model.
+        **facts: see `CardFacts`.
     """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    template = environment.from_string(resource("model_card.md").read_text(encoding="utf-8"))
-    known = {
-        "corpus": None,
-        "split": None,
-        "command": "",
-        "base_model": None,
-        "repository": "REPOSITORY",
-        "license": "apache-2.0",
-    }
-    scores = facts.pop("scores", None)
-    return template.render(
-        **{**known, **facts},
-        system=model.config.model_type.removeprefix("docre-"),
-        language=model.config.language,
-        description=(type(model).__doc__ or "").split("\n\n")[0],
-        entities_given=model.config.entities_given,
-        entity_types=model.config.entity_types,
-        relation_types=model.config.relation_types,
-        thresholds=thresholds_of(model.config),
-        documents=scores and scores["documents"],
-        scores=scores and scored_levels(scores, LEVELS_OF_GIVEN_ENTITIES if model.config.entities_given else LEVELS),
-    )
+    return _render(type(model), model.config, CardFacts(**facts))
 
 
 def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) -> None:
-    """Write the card as `README.md` into a folder; facts as for `render_card`."""
-    (Path(folder) / "README.md").write_text(render_card(model, **facts), encoding="utf-8")
+    """Write `README.md` into a folder, `.eval_results` if the scores can name a dataset, and the licence's text.
+
+    Args:
+        folder: the folder.
+        model: the model.
+        **facts: see `CardFacts`; for those that are not given, what the folder holds counts (see `folder_facts`).
+    """
+    _write(Path(folder), type(model), model.config, facts)
+
+
+def folder_facts(folder: str | Path) -> dict[str, Any]:
+    """The facts that a training run leaves in its output folder.
+
+    These are `train_results.json` and `test/scores.json`, or else `validation/scores.json`; the latter also tell
+    `corpus`, `dataset` and `command` where these are among their keys.
+    """
+    folder = Path(folder)
+    found: dict[str, Any] = {}
+    for split in ("test", "validation"):
+        scores = _read_json(folder / split / "scores.json")
+        if scores is not None and "documents" in scores:
+            told = {name: scores[name] for name in ("corpus", "dataset", "command") if scores.get(name)}
+            found = {"split": split, "scores": scores, **told}
+            break
+    train_results = _read_json(folder / "train_results.json")
+    return found if train_results is None else {**found, "train_results": train_results}
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREConfig, given: dict[str, Any]) -> None:
+    given = {name: value for name, value in given.items() if value is not None}
+    # Scores that are given are those of the split that is given, or of none.
+    known = {name: value for name, value in folder_facts(folder).items() if not (name == "split" and "scores" in given)}
+    facts = CardFacts(**{**known, **given})
+    (folder / "README.md").write_text(_render(model_class, config, facts), encoding="utf-8")
+    if entries := eval_result_entries(config, facts):
+        (folder / RESULTS).parent.mkdir(exist_ok=True)
+        text = yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
+        (folder / RESULTS).write_text(text, encoding="utf-8")
+    else:
+        (folder / RESULTS).unlink(missing_ok=True)
+    if facts.license == _LICENSE:
+        shutil.copyfile(resource("LICENSE"), folder / "LICENSE")
+
+
+def _render(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts: CardFacts) -> str:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    template = environment.from_string(resource("model_card.md").read_text(encoding="utf-8"))
+    return template.render(
+        {item.name: getattr(facts, item.name) for item in fields(facts)},
+        metadata=card_data(model_class, config, facts).to_yaml(),
+        title=model_class.title or config.model_type.removeprefix("docre-"),
+        description=(model_class.__doc__ or "").split("\n\n")[0],
+        citation=model_class.citation.strip(),
+        config=config,
+        base_model=facts.base_model or _encoder_name(config),
+        encoder=config.encoder_config,
+        thresholds=thresholds_of(config),
+        levels=facts.scores and scored_levels(facts.scores, _levels(config)),
+        train=facts.train_results or {},
+        predict=facts.scores or {},
+        default_license=_LICENSE,
+    )
+
+
+def card_data(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts: CardFacts) -> ModelCardData:
+    """The metadata of the card, as the Hub reads it."""
+    name = " ".join(filter(None, (model_class.title, facts.corpus and f"on {facts.corpus}")))
+    results = eval_results(config, facts)
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag="token-classification",
+        license=facts.license,
+        language=config.language,
+        tags=[
+            "relation-extraction",
+            "document-level-relation-extraction",
+            config.model_type.removeprefix("docre-").replace("_", "-"),
+        ],
+        base_model=facts.base_model or _encoder_name(config),
+        datasets=facts.dataset and [facts.dataset],
+        metrics=["docre_f1"],
+        **({"model_name": name or config.model_type, "eval_results": results} if results else {}),
+    )
+
+
+def eval_results(config: DocREConfig, facts: CardFacts) -> list[EvalResult]:
+    """The F1 scores as the card's `model-index` has them; none without scores or the name of a corpus."""
+    if facts.scores is None or not (facts.corpus or facts.dataset):
+        return []
+    return [
+        EvalResult(
+            task_type="relation-extraction",
+            task_name="Document-level relation extraction",
+            dataset_type=facts.dataset or str(facts.corpus),
+            dataset_name=facts.corpus or str(facts.dataset),
+            dataset_split=facts.split,
+            metric_type="docre_f1",
+            metric_name=f"{level}_f1",
+            metric_value=round(values["f1"], 4),
+        )
+        for level, values in scored_levels(facts.scores, _levels(config)).items()
+    ]
+
+
+def eval_result_entries(config: DocREConfig, facts: CardFacts) -> list[EvalResultEntry]:
+    """The F1 scores as `.eval_results` have them; none without scores or the repository of the dataset."""
+    if facts.scores is None or facts.dataset is None:
+        return []
+    notes = "; ".join(filter(None, ("docre_f1", facts.split and f"split {facts.split}", facts.command)))
+    return [
+        EvalResultEntry(dataset_id=facts.dataset, task_id=f"{level}_f1", value=round(values["f1"], 4), notes=notes)
+        for level, values in scored_levels(facts.scores, _levels(config)).items()
+    ]
 
 
 def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -66,3 +211,49 @@ def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str,
         for level in dict.fromkeys((*levels, *scores.get("reported", ())))
         if f"{level}_f1" in scores
     }
+
+
+def _levels(config: DocREConfig) -> tuple[str, ...]:
+    return LEVELS_OF_GIVEN_ENTITIES if config.entities_given else LEVELS
+
+
+def _encoder_name(config: DocREConfig) -> str | None:
+    """The encoder's name on the Hub; None where it came from a folder or was made here."""
+    name = getattr(config.encoder_config, "_name_or_path", "") or ""
+    return name if _is_hub_name(name) and not Path(name).exists() else None
+
+
+def _is_hub_name(name: str) -> bool:
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Render the card of a saved model again, with facts of one's own; nothing is read but its folder."""
+    parser = argparse.ArgumentParser(prog="python -m modeling_docre.model_card", description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder of a saved model; its README.md is replaced")
+    parser.add_argument("--repository", help="where the model will be loaded from, organisation/name")
+    parser.add_argument("--corpus", help="name of the corpus")
+    parser.add_argument("--dataset", help="the corpus' repository on the Hub, organisation/name; adds .eval_results")
+    parser.add_argument("--command", help="the command that made the scores")
+    parser.add_argument("--base_model", help="name of the pre-trained encoder on the Hub")
+    parser.add_argument("--license", help=f"licence of the model, as the Hub spells it (default: {_LICENSE})")
+    options = parser.parse_args(arguments)
+    given = {name: value for name, value in vars(options).items() if name != "folder"}
+    if not (options.folder / "config.json").is_file():
+        parser.error(f"{options.folder} holds no config.json; name the folder of a saved model")
+    try:
+        config = AutoConfig.from_pretrained(options.folder)
+        if not isinstance(config, DocREConfig):
+            raise ValueError(f"{options.folder} holds a model of type {config.model_type!r}, which is none of ours")
+        _write(options.folder, MODEL_MAPPING[type(config)], config, given)
+    except ValueError as error:
+        parser.error(str(error))
+    print(options.folder / "README.md")
+
+
+if __name__ == "__main__":
+    main()

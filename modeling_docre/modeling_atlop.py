@@ -50,6 +50,15 @@ class AtlopModel(DocREPreTrainedModel):
     """
 
     config_class = AtlopConfig
+    title = "ATLOP"
+    citation = """
+@inproceedings{zhou-etal-2021-document,
+  title = {Document-Level Relation Extraction with Adaptive Thresholding and Localized Context Pooling},
+  author = {Zhou, Wenxuan and Huang, Kevin and Ma, Tengyu and Huang, Jing},
+  booktitle = {Proceedings of the AAAI Conference on Artificial Intelligence},
+  year = {2021},
+  url = {https://arxiv.org/abs/2010.11304}
+}"""
     training_defaults: ClassVar[dict[str, Any]] = {
         "head_learning_rate": 1e-4,
         "weight_decay": 0.0,

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from huggingface_hub import CommitInfo
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers import initialization as init
+from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
 
 from .configuration_docre import DocREConfig
 from .encoder import DocumentEncoder, extend_positions
+from .hub_upload import push
+
+_HUB_OPTIONS = frozenset(["repo_id", "commit_message", "private", "create_pr", "revision", "tags"])
 
 
 @dataclass
@@ -75,11 +83,21 @@ class DocREPreTrainedModel(PreTrainedModel):
     `from_encoder` starts a model from a pre-trained text encoder, `from_pretrained` loads a trained one. A system's
     `training_defaults` are its paper's training arguments where they differ from those of `DocRETrainingArguments`;
     `mixed_precision` tells whether the paper trains in half precision where the device has it.
+    `title` is the system's name for people and `citation` its paper as BibTeX; the model card shows both.
 
     A system whose parts are trained in turns names the phase that trains each of its modules in `phase_of_module`, in
     the order of the turns; `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
+
+    A saved model carries the code of `pipeline_class`, so that its folder or repository serves as a pipeline once it
+    has a tokenizer; `card_writer` writes its card. Where the package is not installed, a model knows the first from the
+    pipeline that it is part of, and has no card written.
     """
 
+    pipeline_class: type[Pipeline] | None = None
+    card_writer: ClassVar[Callable[..., None] | None] = None
+
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     training_defaults: ClassVar[dict[str, Any]] = {}
     mixed_precision: ClassVar[bool] = False
     phase_of_module: ClassVar[dict[str, str]] = {}
@@ -137,6 +155,76 @@ class DocREPreTrainedModel(PreTrainedModel):
             if isinstance(module, DocumentEncoder):
                 module.adopt(copy.deepcopy(encoder))
         return model.eval()
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike, is_main_process: bool = True, push_to_hub: bool = False, **options: Any
+    ) -> None:
+        """Save weights, configuration, and the code of model and pipeline; options as for other models.
+
+        Args:
+            save_directory: the folder.
+            is_main_process: whether this process writes.
+            push_to_hub: whether the model is also pushed, to `repo_id` or a repository of the folder's name.
+            **options: as for `PreTrainedModel.save_pretrained` and, with `push_to_hub`, `push_to_hub`.
+        """
+        for_hub = {name: options.pop(name) for name in _HUB_OPTIONS & set(options)} | {"token": options.get("token")}
+        with _pipeline_stated(self.config, self.pipeline_class):
+            super().save_pretrained(save_directory, is_main_process=is_main_process, **options)
+        if self.pipeline_class and is_main_process:
+            custom_object_save(self.pipeline_class, save_directory)
+        if push_to_hub and is_main_process:
+            self.push_to_hub(for_hub.pop("repo_id", os.path.basename(os.path.normpath(save_directory))), **for_hub)
+
+    def push_to_hub(self, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any) -> CommitInfo:
+        """Push weights, configuration, code, card and licence as one commit; the tokenizer pushes itself.
+
+        Args:
+            repo_id: the repository, "name" or "organisation/name".
+            max_shard_size: size above which the weights are split.
+            **options: as for `hub_upload.push`: commit_message, private, token, revision, create_pr, tags.
+        """
+        return push(
+            lambda folder: self.save_pretrained(folder, max_shard_size=max_shard_size),
+            self,
+            repo_id,
+            write_card=self.new_card(),
+            **options,
+        )
+
+    def new_card(self) -> Callable[..., None] | None:
+        """A function that writes this model's card into a folder, given the repository; None for code from the Hub."""
+        write = type(self).card_writer
+        return write and (lambda folder, repository: write(folder, self, repository=repository))
+
+
+@contextmanager
+def _pipeline_stated(config: DocREConfig, pipeline_class: type[Pipeline] | None) -> Iterator[None]:
+    """The configuration names the pipeline whose code is saved beside it, or none, until the block ends.
+
+    A configuration in memory names it only where it was loaded as code from the Hub, which reads it there.
+    """
+    before = getattr(config, "custom_pipelines", None)
+    stated = {
+        task: {
+            **known,
+            "impl": f"{pipeline_class.__module__.rpartition('.')[2]}.{pipeline_class.__name__}",
+            "pt": [auto_class.__name__ for auto_class in known["pt"]],
+        }
+        for task, known in getattr(pipeline_class, "_registered_impl", {}).items()
+        if pipeline_class
+    }
+    _state(config, stated)
+    try:
+        yield
+    finally:
+        _state(config, before)
+
+
+def _state(config: DocREConfig, pipelines: dict[str, Any] | None) -> None:
+    if pipelines:
+        config.custom_pipelines = pipelines
+    elif hasattr(config, "custom_pipelines"):
+        del config.custom_pipelines
 
 
 DocREPreTrainedModel.register_for_auto_class("AutoModel")

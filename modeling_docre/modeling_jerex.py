@@ -41,6 +41,15 @@ class JerexModel(DocREPreTrainedModel):
     """
 
     config_class = JerexConfig
+    title = "JEREX"
+    citation = """
+@inproceedings{eberts-ulges-2021-end,
+  title = {An End-to-end Model for Entity-level Relation Extraction using Multi-instance Learning},
+  author = {Eberts, Markus and Ulges, Adrian},
+  booktitle = {Proceedings of the 16th Conference of the European Chapter of the ACL},
+  year = {2021},
+  url = {https://aclanthology.org/2021.eacl-main.319/}
+}"""
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)

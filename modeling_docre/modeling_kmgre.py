@@ -95,6 +95,12 @@ class KmgreModel(DocREPreTrainedModel):
     """
 
     config_class = KmgreConfig
+    title = "KMGRE"
+    citation = """
+@misc{jiang-etal-key,
+  title = {Key Mention Pairs Guided Document-Level Relation Extraction},
+  author = {Jiang, Feng and Niu, Jianwei and Mo, Shasha and Fan, Shengda}
+}"""
     training_defaults: ClassVar[dict[str, Any]] = {
         "weight_decay": 1e-5,
         "warmup_steps": 0.06,

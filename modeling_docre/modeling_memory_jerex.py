@@ -38,6 +38,14 @@ class MemoryJerexModel(JerexModel):
     """
 
     config_class = MemoryJerexConfig
+    title = "Memory-enhanced JEREX"
+    citation = """
+@inproceedings{kosciukiewicz-etal-2023-similarity,
+  title = {Similarity-based Memory Enhanced Joint Entity and Relation Extraction},
+  author = {Kościukiewicz, Witold and Wójcik, Mateusz and Kajdanowicz, Tomasz and Gonczarek, Adam},
+  booktitle = {Proceedings of ICCS 2023},
+  year = {2023}
+}"""
     training_defaults: ClassVar[dict[str, Any]] = {"per_device_train_batch_size": 2, "adam_bias_correction": False}
 
     def __init__(self, config: MemoryJerexConfig):

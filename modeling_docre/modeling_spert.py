@@ -63,6 +63,14 @@ class SpertModel(DocREPreTrainedModel):
     - Between given entities with several mentions a type holds if it holds between two mentions of one sentence.
     """
 
+    title = "SpERT"
+    citation = """
+@inproceedings{eberts-ulges-2020-span,
+  title = {Span-based Joint Entity and Relation Extraction with Transformer Pre-training},
+  author = {Eberts, Markus and Ulges, Adrian},
+  booktitle = {Proceedings of the 24th European Conference on Artificial Intelligence},
+  year = {2020}
+}"""
     config_class = SpertConfig
     training_defaults: ClassVar[dict[str, Any]] = {
         "negatives_mention": 100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
@@ -9,11 +10,13 @@ from itertools import groupby, islice, repeat, zip_longest
 from numbers import Real
 from typing import Any
 
+from huggingface_hub import CommitInfo
 from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
 from .documents import Document, DocumentError, Entity, Mention, Relation
+from .hub_upload import push
 from .inference import Predictor
 from .text import document_from_text, place_entities
 
@@ -77,6 +80,7 @@ class DocRelationExtractionPipeline(Pipeline):
         if self.tokenizer is None:
             raise ValueError("the pipeline has no tokenizer; give that of the model's encoder as `tokenizer`")
         self.predictor = Predictor(self.model, self.tokenizer)
+        self.model.pipeline_class = type(self)
 
     def _sanitize_parameters(
         self,
@@ -147,6 +151,27 @@ class DocRelationExtractionPipeline(Pipeline):
                 found = self.forward([prepared[position] for position in batch], **forward)
                 documents |= zip(batch, found, strict=True)
             yield from (self.postprocess(documents[position], **postprocess) for position in range(len(prepared)))
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **options: Any) -> None:
+        """Save the model with its code and that of the pipeline, and the tokenizer; options as for both of them."""
+        self.model.save_pretrained(save_directory, **options)
+        self.tokenizer.save_pretrained(save_directory, **options)
+
+    def push_to_hub(self, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any) -> CommitInfo:
+        """Push model, tokenizer, code, card and licence as one commit.
+
+        Args:
+            repo_id: the repository, "name" or "organisation/name".
+            max_shard_size: size above which the weights are split.
+            **options: as for `hub_upload.push`: commit_message, private, token, revision, create_pr, tags.
+        """
+        return push(
+            lambda folder: self.save_pretrained(folder, max_shard_size=max_shard_size),
+            self.model,
+            repo_id,
+            write_card=self.model.new_card(),
+            **options,
+        )
 
     def preprocess(self, input_: Any, entities: Any = None, number: int = 0) -> dict[str, Any]:
         """One input as `features` and `given`, what is known about it ("entities" or None).

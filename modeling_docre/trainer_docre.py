@@ -13,7 +13,7 @@ import evaluate
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
-from transformers import PreTrainedConfig, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedConfig, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from .data_collator import DocRECollator
@@ -23,11 +23,12 @@ from .encoder import DocumentEncoder
 from .examples import SamplingArguments
 from .inference import Predictor
 from .memory_warmup import MemoryArguments, MemoryCallback
+from .metric_cache import metric_folder
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
-from .setup_metric import metric_folder
+from .sharing_trainer import SharingTrainer
 from .thresholds import fit_relation_thresholds, relation_grid
 from .token_batch_sampler import TokenBatchSampler
 from .uncorrected_adamw import UncorrectedAdamW
@@ -84,7 +85,7 @@ class EpochCallback(TrainerCallback):
             train_dataloader.batch_sampler.set_epoch(epoch)
 
 
-class DocRETrainer(Trainer):
+class DocRETrainer(SharingTrainer):
     """Trainer of all systems.
 
     Args:
@@ -95,6 +96,7 @@ class DocRETrainer(Trainer):
         processing_class: the encoder's tokenizer.
         train_facts: training documents or name triples, for Ign F1.
         score_options: further options of docre_f1's `compute`, for all scores.
+        card_facts: what the model's card says beside its scores (see `CardFacts`), where it is pushed.
         **options: further options of `transformers.Trainer`.
     """
 
@@ -112,8 +114,10 @@ class DocRETrainer(Trainer):
         eval_dataset: Sequence[Document] | None = None,
         train_facts: Sequence[Any] | None = None,
         score_options: Mapping[str, Any] | None = None,
+        card_facts: Mapping[str, Any] | None = None,
         **options: Any,
     ):
+        self.card_facts = dict(card_facts or {})
         if args.metric_for_best_model == "eval_relation_f1":
             args.metric_for_best_model = f"eval_{TARGETS[model.config.stages[-1]]}"
         super().__init__(
@@ -295,6 +299,7 @@ class DocRETrainer(Trainer):
         else:
             predictions = self.predict_documents(references)
         scores = self.score(predictions, references)
+        self.scored = self.state.global_step, scores
         self.model.train(training)
         metrics = {f"{metric_key_prefix}_{k}": value for k, value in scores.items() if not isinstance(value, Mapping)}
         metrics |= speed_metrics(metric_key_prefix, started, num_samples=len(references))

@@ -2,45 +2,223 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 import yaml
-from huggingface_hub import ModelCard
-from tiny import tiny_atlop, tiny_jerex
+from huggingface_hub import EvalResult, ModelCard, parse_eval_result_entries
+from pipelines import build
+from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex
 
-from modeling_docre.model_card import render_card, write_card
+from modeling_docre import SYSTEMS, DocREPreTrainedModel
+from modeling_docre.model_card import RESULTS, CardFacts, folder_facts, main, render_card, write_card
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 SCORES = {f"{level}_{part}": 0.125 for level in ("mention", "relation") for part in ("precision", "recall", "f1")}
+SCORES |= {"documents": 12}
+MEASURED = {
+    "train_runtime": 267.57,
+    "train_samples_per_second": 3.887,
+    "epoch": 20.0,
+    "train_device": "a processor, 2 threads",
+    "train_peak_memory_mib": 1234,
+}
+PREDICTED = {"predict_runtime": 2.0, "predict_samples_per_second": 6.0}
+TINY = {"jerex": tiny_jerex, "memory_jerex": tiny_memory_jerex, "atlop": tiny_atlop, "kmgre": tiny_kmgre}
+
+
+def front_matter(text: str) -> dict:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_has_a_whole_card(system):
+    model = TINY[system]()
+    text = render_card(model, corpus="Corpus", split="test", scores=SCORES, command="run it", repository="org/name")
+    assert text.startswith("---\nlanguage: en\n") and f"# {model.title} on Corpus\n" in text
+    sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert sections == ["Use", "Scores", "Training, speed and memory", "Limits and biases", "Licence", "Citation"]
+    assert "12 held-out documents (Corpus, test)" in text and "Command: `run it`" in text
+    assert re.search(r"```bibtex\n@\w+\{[\w-]+,\n  title = \{", text) and "author = {" in text
+    assert 'model="org/name", trust_remote_code=True' in text
+    assert not re.search(r"\{\{|\{%|None|Undefined|\n\n\n", text), text
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+    compile(code, "card", "exec")
+    assert ("entities=[" in code) == model.config.entities_given
+
+
+def test_the_systems_cite_different_papers():
+    assert (
+        len({model.citation for model in SYSTEMS.values()}) == len({m.title for m in SYSTEMS.values()}) == len(SYSTEMS)
+    )
+    assert not DocREPreTrainedModel.citation
 
 
 def test_the_card_says_what_the_model_is_and_how_it_scored(tmp_path):
     model = tiny_jerex(relation_threshold=0.35)
-    write_card(
-        tmp_path, model, corpus="sample", split="validation", scores=SCORES | {"documents": 12}, command="run it"
-    )
+    write_card(tmp_path, model, corpus="sample", split="validation", scores=SCORES | PREDICTED, train_results=MEASURED)
     text = (tmp_path / "README.md").read_text()
     assert "Eberts and Ulges, EACL 2021" in text
     assert "| mention | 12.5 | 12.5 | 12.5 |" in text and "| relation | 12.5" in text and "| entity |" not in text
-    assert "12 held-out documents (validation)" in text and "`run it`" in text
     assert "relation_threshold 0.35" in text
+    assert "| training, 20 epochs | 268 | 3.9 | 1234 | a processor, 2 threads |" in text
+    assert "| prediction | 2.0 | 6.0 |  |  |" in text
     for name in model.config.entity_types:
         assert name in text
+    assert (tmp_path / "LICENSE").read_text() == (REPOSITORY / "LICENSE").read_text()
 
 
-def test_the_card_of_a_model_for_given_entities_shows_how_to_give_them():
-    scores = SCORES | {f"{level}_f1": 0.25 for level in ("ign", "intra")} | {"ign_precision": 0.5, "documents": 3}
+def test_the_card_of_a_model_for_given_entities_shows_their_scores():
+    scores = SCORES | {f"{level}_f1": 0.25 for level in ("ign", "intra")} | {"ign_precision": 0.5}
     text = render_card(tiny_atlop(), scores=scores | {"intra_precision": 0.5, "intra_recall": 0.5})
-    assert "Zhou et al., AAAI 2021" in text and "entities=[" in text and "candidate span" not in text
+    assert "candidate span" not in text and "takes the given entities as they are" in text
     assert "| ign | 50.0 | 12.5 | 25.0 |" in text and "| mention |" not in text
-    code = text.split("```python")[1].split("```")[0]
-    compile(code, "card", "exec")
 
 
-def test_the_cards_metadata_is_what_the_hub_reads():
-    card = ModelCard(render_card(tiny_jerex(), base_model="user/encoder"))
-    assert card.data.library_name == "transformers"
-    assert card.data.base_model == "user/encoder"
-    assert "relation-extraction" in card.data.tags
-    assert yaml.safe_load(card.data.to_yaml())["language"] == "en"
+@pytest.mark.parametrize("task", ["mention", "coreference", "entity", "relation"])
+def test_a_single_stage_says_what_it_reads(task):
+    model = tiny_jerex(task=task)
+    text = render_card(model)
+    assert ("returns a graph" in text) is False
+    assert f"does the stage {task}" in text or f"with its {model.config.given}" in text
 
 
-def test_a_model_without_scores_is_said_to_have_none():
-    assert "Not scored." in render_card(tiny_jerex())
+def test_the_metadata_is_what_the_hub_reads(tmp_path):
+    write_card(
+        tmp_path,
+        tiny_jerex(),
+        base_model="user/encoder",
+        corpus="Sample",
+        dataset="org/sample",
+        split="test",
+        scores=SCORES,
+        command="python train.py: a 'run' #1",
+        license="mit",
+    )
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("transformers", "token-classification", "mit")
+    assert (data.base_model, data.datasets, data.metrics) == ("user/encoder", ["org/sample"], ["docre_f1"])
+    assert data.language == "en"
+    assert data.tags == ["relation-extraction", "document-level-relation-extraction", "jerex"]
+    assert data.model_name == "JEREX on Sample"
+    first = data.eval_results[0]
+    assert isinstance(first, EvalResult)
+    assert (first.dataset_type, first.dataset_name, first.dataset_split) == ("org/sample", "Sample", "test")
+    assert {result.metric_name: result.metric_value for result in data.eval_results} == {
+        "mention_f1": 0.125,
+        "relation_f1": 0.125,
+    }
+    assert not (tmp_path / "LICENSE").exists(), "the package's licence is not that of these weights"
+
+
+def test_scores_for_leaderboards(tmp_path):
+    facts = {"scores": SCORES, "split": "test", "command": "run it: 'now' # then"}
+    write_card(tmp_path, tiny_jerex(), dataset="org/sample", **facts)
+    entries = parse_eval_result_entries(yaml.safe_load((tmp_path / RESULTS).read_text()))
+    assert {entry.task_id: entry.value for entry in entries} == {"mention_f1": 0.125, "relation_f1": 0.125}
+    assert {entry.dataset_id for entry in entries} == {"org/sample"}
+    assert entries[0].notes == "docre_f1; split test; run it: 'now' # then"
+    write_card(tmp_path, tiny_jerex(), corpus="sample", **facts)
+    assert not (tmp_path / RESULTS).exists(), "the name of a corpus could be that of another dataset on the Hub"
+
+
+def test_a_model_without_scores_is_said_to_have_none(tmp_path):
+    write_card(tmp_path, tiny_jerex())
+    text = (tmp_path / "README.md").read_text()
+    assert "Not scored." in text and 'model="REPOSITORY"' in text and "| training" not in text
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert data.eval_results is None and data.datasets is None and data.base_model is None
+
+
+def test_only_an_encoder_of_the_hub_is_the_base_model(tmp_path):
+    model = tiny_jerex()
+    for name, expected in (("org/encoder", "org/encoder"), ("bert-base-cased", "bert-base-cased"), ("a b/c", None)):
+        model.config.encoder_config.name_or_path = name
+        assert front_matter(render_card(model)).get("base_model") == expected
+    model.config.encoder_config.name_or_path = str(tmp_path)
+    assert str(tmp_path) not in render_card(model)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"dataset": "docred"}, "dataset is 'docred'; give its repository"),
+        ({"dataset": "org/name/more"}, "organisation/name"),
+        ({"scores": {"relation_f1": 0.5}}, "'documents'"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused(facts, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        write_card(tmp_path, tiny_jerex(), **facts)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(TypeError, match="colour"):
+        CardFacts(colour="blue")
+
+
+def test_names_that_yaml_or_markdown_could_misread():
+    model = tiny_jerex(entity_types=["a: b", "{{ c }}", "# d"], relation_types=["{% raw %}"])
+    text = render_card(model, corpus="x: {y} # {{ z }}", scores=SCORES)
+    assert "(a: b, {{ c }}, # d)" in text
+    assert front_matter(text)["model-index"][0]["results"][0]["dataset"]["name"] == "x: {y} # {{ z }}"
+
+
+def run_folder(folder: Path) -> Path:
+    """What a training run leaves: a model, and what was measured."""
+    tiny_jerex().save_pretrained(folder)
+    (folder / "train_results.json").write_text(json.dumps(MEASURED))
+    for split, value in (("validation", 0.25), ("test", 0.5)):
+        (folder / split).mkdir()
+        told = {"relation_f1": value, "corpus": "sample", "command": f"run {split}"}
+        (folder / split / "scores.json").write_text(json.dumps(SCORES | told))
+    return folder
+
+
+def test_the_folder_tells_the_facts(tmp_path):
+    run_folder(tmp_path)
+    facts = folder_facts(tmp_path)
+    assert (facts["split"], facts["corpus"], facts["command"]) == ("test", "sample", "run test")
+    (tmp_path / "test" / "scores.json").write_text(json.dumps(PREDICTED))  # hidden labels: predicted, not scored
+    assert folder_facts(tmp_path)["split"] == "validation"
+    write_card(tmp_path, tiny_jerex(), scores=SCORES)
+    text = (tmp_path / "README.md").read_text()
+    assert "on 12 held-out documents (sample);" in text, "scores that are given are not those of the folder's split"
+    assert "| training, 20 epochs | 268 |" in text
+    assert folder_facts(tmp_path / "nowhere") == {}
+
+
+def test_the_command_renders_a_card_offline(tmp_path):
+    run_folder(tmp_path)
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "modeling_docre.model_card", str(tmp_path)]
+    options = ["--repository", "org/model", "--dataset", "org/sample", "--base_model", "org/encoder"]
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "README.md")
+    text = (tmp_path / "README.md").read_text()
+    assert "# JEREX on sample" in text and "| relation | 12.5 | 12.5 | 50.0 |" in text and 'model="org/model"' in text
+    assert "Command: `run test`" in text and (tmp_path / RESULTS).is_file()
+
+
+@pytest.mark.parametrize("content", [None, '{"model_type": "bert"}', '{"model_type": "docre-jerex", "colour": 1}'])
+def test_the_command_refuses_what_is_no_model_of_ours(content, tmp_path, capsys):
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "no config.json" in error or "none of ours" in error or "'colour'" in error
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_the_cards_code_runs():
+    """The usage of a card, with the pipeline replaced by one on a model in memory."""
+    for model in (tiny_jerex(), tiny_atlop()):
+        code = re.search(r"```python\n(.*?)```", render_card(model), re.DOTALL).group(1)
+        extract = build(model)
+        names = {"pipeline": lambda *_, extract=extract, **__: extract}
+        exec(code.replace("from transformers import pipeline", ""), names)
+        assert {"entities", "relations"} <= names["graph"].keys()

@@ -1,0 +1,121 @@
+"""How a trainer shares its models on the Hub: what it pushes, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitInfo
+from transformers import Trainer
+from transformers.trainer_utils import HubStrategy
+from transformers.utils import logging
+
+from .hub_upload import UPLOAD_ERRORS
+from .model_card import write_card
+from .share import failure, share
+
+logger = logging.get_logger(__name__)
+
+
+class SharingTrainer(Trainer):
+    """A trainer that pushes models and nothing of its own: no training arguments, no state of the optimizer.
+
+    `hub_strategy` is "every_save", for each best checkpoint as it comes (each one where none is better than another),
+    or "end", for the last model alone. `card_facts` is what the cards say beside the scores (see `CardFacts`), `scored`
+    the step of the last evaluation and what it gave.
+    """
+
+    # The Trainer's own state.
+    hub_model_id: str | None
+
+    card_facts: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
+    scored: tuple[int, dict[str, Any]] | None = None
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Make the repository to push to, before the training begins.
+
+        Raises:
+            ConnectionError: the Hub cannot be reached or refuses.
+            ValueError: `hub_strategy` would push pickles.
+        """
+        if self.args.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+            raise ValueError(
+                f"hub_strategy is {self.args.hub_strategy.value!r}, which pushes pickles of the optimizer; give "
+                "'every_save' (each best checkpoint) or 'end' (the last model)"
+            )
+        try:
+            super().init_hf_repo(token=token, private=private)
+        except UPLOAD_ERRORS as error:
+            name = self.args.hub_model_id or Path(self.args.output_dir).absolute().name
+            raise ConnectionError(
+                f"the repository {name} cannot be made on the Hub: {str(error).splitlines()[0]}; check the connection, "
+                "the name and your token (`hf auth login`), or train without --push_to_hub and push the model later"
+            ) from error
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **facts: Any,
+    ) -> CommitInfo | None:
+        """Save the model, write its card, and push both with the tokenizer and the code; nothing else is pushed.
+
+        Args:
+            commit_message: what the commit says.
+            blocking: must be True.
+            token, revision, private: in place of `hub_token`, `hub_revision` and `hub_private_repo`.
+            **facts: for the card, beside `card_facts`.
+
+        Returns:
+            The commit; None in the processes that push nothing.
+        """
+        if not blocking:
+            raise ValueError("blocking is False; a push of these models is through when it returns, so leave it out")
+        if self.hub_model_id is None:
+            self.init_hf_repo(token=token, private=private)
+        self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        return self._share(self.args.output_dir, commit_message, token=token, revision=revision, **facts)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Push a checkpoint if it is the best one so far, or if none is better than another.
+
+        The training waits for the push: an older checkpoint may be deleted as soon as it goes on.
+        """
+        best = self.state.best_model_checkpoint
+        passed = best is not None and Path(best) != Path(checkpoint_folder)
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END or passed:
+            return
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        step = self.state.global_step
+        facts: dict[str, Any] = {}
+        if self.scored and self.scored[0] == step:  # an earlier evaluation was one of other weights
+            facts = {"scores": self.scored[1], "split": "validation"}
+        try:
+            self._share(checkpoint_folder, f"Training in progress, step {step}", tagged=False, **facts)
+        except UPLOAD_ERRORS as error:
+            logger.warning(failure(checkpoint_folder, str(self.hub_model_id), error, self.args.hub_revision))
+
+    def _share(
+        self,
+        folder: str,
+        message: str | None,
+        token: str | None = None,
+        revision: str | None = None,
+        tagged: bool = True,
+        **facts: Any,
+    ) -> CommitInfo:
+        model = self.accelerator.unwrap_model(self.model)
+        write_card(folder, model, repository=self.hub_model_id, **{**self.card_facts, **facts})
+        return share(
+            folder,
+            str(self.hub_model_id),
+            message=message,
+            token=token or self.args.hub_token,
+            revision=revision or self.args.hub_revision,
+            tagged=tagged,
+        ).commit

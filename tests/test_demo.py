@@ -1,0 +1,215 @@
+"""The demo Space: what it shows of a graph, and the page itself in a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from pipelines import build, decisive_atlop, decisive_jerex
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DEMO = REPOSITORY / "spaces" / "demo"
+sys.path.insert(0, str(DEMO))
+
+pytest.importorskip("networkx", reason="the extra `demo` is not installed")
+import graph_svg  # noqa: E402
+import views  # noqa: E402
+
+TEXT = "Ada Lovelace <b> & Ada\nwas born in London."
+
+
+def mention(start: int, end: int) -> dict:
+    return {"char_start": start, "char_end": end, "name": TEXT[start:end]}
+
+
+def graph(**changes) -> dict:
+    """A graph with an overlap: "Ada" inside "Ada Lovelace" is another entity."""
+    relations = [(0, 2, "P19", "place of birth", 0.5), (2, 0, "P1", None, 0.75), (0, 2, "P2", "home", None)]
+    whole = {
+        "text": TEXT,
+        "token_offsets": [[[0, 3], [4, 12], [13, 16], [17, 18], [19, 22]], [[23, 26], [35, 41], [41, 42]]],
+        "entities": [
+            {"type": "PER", "mentions": [mention(0, 12), mention(19, 22)]},
+            {"type": "NAME", "mentions": [mention(0, 3)]},
+            {"type": "LOC", "mentions": [mention(35, 41)]},
+        ],
+        "relations": [
+            {"head": head, "tail": tail, "type": kind, "label": label, "score": score, "evidence": [0, 1]}
+            for head, tail, kind, label, score in relations
+        ],
+    }
+    del whole["relations"][1]["label"]  # absent and None mean the same
+    return whole | changes
+
+
+def test_the_text_is_whole_and_every_mention_is_marked():
+    html = views.highlighted(graph())
+    marks = re.findall(r'<mark [^>]*data-entity="(\d)">(.*?)</mark>', html)
+    assert [(int(entity), re.sub("<sup>.*?</sup>", "", text)) for entity, text in marks] == [
+        (1, "Ada"),
+        (0, " Lovelace"),
+        (0, "Ada"),
+        (2, "London"),
+    ]
+    assert "&lt;b&gt; &amp; " in html and "<br>was" in html
+    plain = re.sub("<sup>.*?</sup>", "", html).replace("<br>", "\n")
+    assert ElementTree.fromstring(f"<r>{plain}</r>").find("div") is not None
+    assert "".join(ElementTree.fromstring(f"<r>{plain}</r>").itertext()) == TEXT
+    assert re.findall(r"<sup>&thinsp;(.*?)</sup>", html) == ["1", "0", "0", "2"]
+    same = graph()
+    same["entities"][1]["mentions"] = [mention(0, 12)]
+    assert "<sup>&thinsp;0,1</sup>" in views.highlighted(same), "a mention of two entities has both numbers"
+
+
+def test_relations_are_rows_with_the_surest_first():
+    rows = views.relation_rows(graph())
+    assert [row[:4] for row in rows] == [
+        ["London [2]", "P1", "Ada Lovelace [0]", 0.75],
+        ["Ada Lovelace [0]", "place of birth", "London [2]", 0.5],
+        ["Ada Lovelace [0]", "home", "London [2]", None],
+    ]
+    assert rows[0][4] == "1: Ada Lovelace <b> & Ada\n2: was born in London."
+    assert all(len(row) == len(views.COLUMNS) for row in rows)
+
+
+def test_the_picture_is_one_of_the_relations():
+    svg = graph_svg.draw(graph())
+    root = ElementTree.fromstring(svg)
+    texts = [item.text for item in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert sorted(texts) == ["Ada Lovelace [0]", "London [2]", "P1", "home", "place of birth"]
+    assert len(root.findall("{http://www.w3.org/2000/svg}path")) == 2, "an arrow for each direction"
+    assert "no relations" in graph_svg.draw(graph(relations=[]))
+    assert "no entities" in views.legend(graph(entities=[]))
+
+
+def test_boxes_keep_apart_and_inside_the_picture():
+    pairs = [(0, other) for other in range(1, 9)] + [(10, 11), (12, 13), (13, 14), (14, 12), (20, 21)]
+    boxes = graph_svg.place(pairs, [f"an entity called {number}" for number in range(22)])
+    assert set(boxes) == {number for pair in pairs for number in pair}
+    listed = list(boxes.values())
+    assert min(box.x - box.width / 2 for box in listed) >= 0 and min(box.y for box in listed) >= graph_svg.HEIGHT / 2
+    for number, first in enumerate(listed):
+        for second in listed[number + 1 :]:
+            apart = abs(first.x - second.x) >= (first.width + second.width) / 2
+            assert apart or abs(first.y - second.y) >= graph_svg.HEIGHT, (first, second)
+
+
+def test_entities_are_read_from_lines():
+    text = "Ada Lovelace met Ada. Adam was in London."
+    found = views.read_entities("PER: Ada; Ada Lovelace\n\n LOC : London ", text)
+    assert [[text[m["char_start"] : m["char_end"]] for m in entity["mentions"]] for entity in found] == [
+        ["Ada Lovelace", "Ada"],
+        ["London"],
+    ]
+    assert [entity["type"] for entity in found] == ["PER", "LOC"]
+    for lines, message in (("London", "not of the form"), (": London", "not of the form"), ("LOC: Lond", "'Lond'")):
+        with pytest.raises(ValueError, match=message):
+            views.read_entities(lines, text)
+
+
+def browser_or_skip() -> str:
+    """The path of a Chromium; skips the test where something that it takes is not installed."""
+    for name, extra in (("gradio", "demo"), ("playwright", "e2e")):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed (extra `{extra}`)")
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium is installed; set CHROMIUM to the path of one")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def wait_for(url: str, process: subprocess.Popen, seconds: int = 240) -> None:
+    for _ in range(seconds):
+        assert process.poll() is None, process.stdout.read()
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(1)
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Iterator:
+    """A browser, and a function that opens the demo of a model in it."""
+    executable = browser_or_skip()
+    from playwright.sync_api import sync_playwright
+
+    running = []
+
+    def opened(model, tab):
+        folder = tmp_path_factory.mktemp("model")
+        build(model).save_pretrained(folder)
+        port = free_port()
+        kept = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DOCRE_MODEL": str(folder)}
+        kept["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+        command = [sys.executable, str(DEMO / "app.py"), "--port", str(port)]
+        running.append(subprocess.Popen(command, env=kept, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        wait_for(f"http://127.0.0.1:{port}", running[-1])
+        tab.set_default_timeout(120_000)
+        tab.goto(f"http://127.0.0.1:{port}")
+        return tab
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        try:
+            yield lambda model: opened(model, browser.new_page())
+        finally:
+            browser.close()
+            for process in running:
+                process.terminate()
+                process.wait()
+
+
+def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
+    model = decisive_jerex(relation_threshold=0.0)
+    tab = page(model)
+    text = "Anna Berg was born in Berlin. She works at the Institute."
+    expected = build(model)(text)
+    assert len(expected["entities"]) > 1 and expected["relations"], "the test needs something to show"
+    tab.get_by_role("textbox", name="Text", exact=True).fill(text)
+    tab.get_by_role("button", name="Extract").click()
+    tab.locator("svg[aria-label=graph]").wait_for()
+    marked = tab.locator(".highlighted")
+    assert re.sub(r"\s+", " ", marked.inner_text().replace("\u2009", "")).strip()
+    assert marked.locator("mark").count() >= len(expected["entities"])
+    boxes = tab.locator("svg[aria-label=graph] rect").count()
+    assert boxes == len({end for relation in expected["relations"] for end in (relation["head"], relation["tail"])})
+    scores = {f"{round(relation['score'], 3)}" for relation in expected["relations"]}
+    cells = set(tab.locator("table td").all_inner_texts())
+    assert scores & {cell.strip() for cell in cells}
+    tab.get_by_role("textbox", name="Text", exact=True).fill("   ")
+    tab.get_by_role("button", name="Extract").click()
+    tab.get_by_text("There is no text; write some, or take an example.").wait_for()
+    tab.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+
+
+def test_entities_are_asked_for_where_the_model_needs_them(page):
+    tab = page(decisive_atlop(relation_threshold=0.0))
+    tab.get_by_role("textbox", name="Text", exact=True).fill("Tom met Anna.")
+    tab.get_by_role("textbox", name="Entities").fill("PER: Tom\nPER: Bob")
+    tab.get_by_role("button", name="Extract").click()
+    tab.get_by_text("the entity name 'Bob' does not stand in the text").wait_for()
+    tab.get_by_role("textbox", name="Entities").fill("PER: Tom\nPER: Anna")
+    tab.get_by_role("button", name="Extract").click()
+    tab.locator("svg[aria-label=graph]").wait_for()
+    assert tab.locator(".highlighted mark").all_inner_texts()[0].startswith("Tom")

@@ -1,0 +1,191 @@
+"""train.py and the Hub: each best checkpoint or the last one, tags, and a connection that breaks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hub_processes import REPOSITORY, environment, run
+from hub_server import TOKEN, Hub, running_hub
+from huggingface_hub import ModelCard
+from test_train import BRIEF, FIVE, write_jsonl
+from tiny import tiny_atlop, tiny_encoder, tiny_tokenizer
+from training import trainer
+
+import train
+from modeling_docre import AtlopConfig
+from modeling_docre.share import failure, share
+from modeling_docre.sharing_trainer import SharingTrainer
+from modeling_docre.trainer_docre import DocRETrainingArguments
+
+TRAIN = """
+import train
+def outcome(arguments):
+    sys.argv = ["train.py", *arguments]
+    try:
+        train.main()
+    except SystemExit as stop:
+        return str(stop)
+print(json.dumps([outcome(arguments) for arguments in json.loads(sys.argv[1])]))
+"""
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    with running_hub() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What all runs have in common: a small ATLOP that sees five documents twice."""
+    folder = tmp_path_factory.mktemp("data")
+    tiny_encoder().save_pretrained(folder / "encoder")
+    tiny_tokenizer().save_pretrained(folder / "encoder")
+    own = ["--system", "atlop", "--pair_size", "24", "--bilinear_groups", "3", "--negatives_relation", "-1"]
+    own += [
+        "--per_device_train_batch_size",
+        "1",
+        "--num_train_epochs",
+        "2",
+        "--save_total_limit",
+        "5",
+        "--encoder",
+        str(folder / "encoder"),
+    ]
+    data = ["--train_file", write_jsonl(folder / "a.jsonl", FIVE)]
+    data += ["--validation_file", write_jsonl(folder / "b.jsonl", FIVE[:3])]
+    brief = [word for word in BRIEF if word not in ("--negatives_mention", "20")]
+    return [*brief, *own, *data]
+
+
+def hub_flags(output: Path, name: str, *more: str) -> list[str]:
+    return ["--output_dir", str(output), "--push_to_hub", "--hub_model_id", name, *more]
+
+
+def test_best_checkpoints_and_the_last_model_are_pushed(hub: Hub, flags: list[str], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    told = ["--hub_dataset_id", "org/corpus", "--hub_token", TOKEN]
+    again = ["--hub_strategy", "end", "--seed", "3", "--hub_private_repo", "true"]
+    runs = [[*flags, *hub_flags(first, "org/trained", *told)], [*flags, *hub_flags(second, "org/trained", *again)]]
+    assert run(TRAIN, tmp_path, hub, runs) == [None, None]
+    repository = hub.model("org/trained")
+    titles = [commit.title for commit in reversed(repository.history())]
+    steps = [int(title.rpartition(" ")[2]) for title in titles if title.startswith("Training in progress")]
+    assert titles == [
+        "initial commit",
+        *(f"Training in progress, step {step}" for step in steps),
+        "End of training",
+        "End of training",
+    ]
+    assert steps == improvements(first) != []
+    assert list(repository.tags) == ["v1", "v2"]
+    assert repository.tags["v2"] == repository.sha("main")
+    assert not repository.private  # it was there already
+    for tag, output in (("v1", first), ("v2", second)):
+        check_pushed(repository.files(tag), output, "org/trained")
+    scores = {item["dataset"]["task_id"]: item["value"] for item in results(repository.files("v1"))}
+    written = json.loads((first / "validation" / "scores.json").read_text())
+    assert scores["relation_f1"] == pytest.approx(written["relation_f1"], abs=1e-3)
+    # The second run named no data set: what the first one scored does not stay.
+    assert not any(path.startswith(".eval_results") for path in repository.files("v2"))
+    everything = [blob.content for commit in repository.commits.values() for blob in commit.files.values()]
+    assert not any(TOKEN.encode() in content for content in everything)
+
+
+def improvements(output: Path) -> list[int]:
+    """The steps at which the best score so far was reached, from the log of a run."""
+    log = json.loads(max(output.glob("checkpoint-*/trainer_state.json"), key=_step).read_text())["log_history"]
+    best, steps = float("-inf"), []
+    for entry in log:
+        if "eval_relation_f1" in entry and entry["eval_relation_f1"] > best:
+            best = entry["eval_relation_f1"]
+            steps.append(entry["step"])
+    return steps
+
+
+def _step(state: Path) -> int:
+    return int(state.parent.name.rpartition("-")[2])
+
+
+def results(files: dict[str, bytes]) -> list[dict[str, Any]]:
+    return yaml.safe_load(files[".eval_results/docre_f1.yaml"])
+
+
+def check_pushed(files: dict[str, bytes], output: Path, name: str) -> None:
+    """The model that the output folder holds, and nothing of the training."""
+    assert files["model.safetensors"] == (output / "model.safetensors").read_bytes()
+    beside = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors", "tokenizer.json"}
+    beside |= {"tokenizer_config.json", ".eval_results/docre_f1.yaml"}
+    assert {path for path in files if not path.endswith(".py")} <= beside
+    text = files["README.md"].decode()
+    assert text == (output / "README.md").read_text()
+    assert f'model="{name}"' in text and "python train.py" in text and "--hub_token" not in text
+    assert "relation-extraction" in ModelCard(text).data.tags
+
+
+def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
+    hub: Hub, flags: list[str], tmp_path: Path
+) -> None:
+    """The connection is gone once the repository is made: training goes on, and the model can be pushed later."""
+    output = tmp_path / "out put"
+    hub.broken = "POST /api/models/org/later/commit"
+    try:
+        [message] = run(TRAIN, tmp_path, hub, [[*flags, *hub_flags(output, "org/later", "--hub_revision", "trial")]])
+    finally:
+        hub.broken = None
+    assert len(message.splitlines()) == 1
+    assert message.startswith(f"{output} is complete, but could not be pushed to org/later: ")
+    command = message.split("`")[1]
+    assert command == f"python -m modeling_docre.share '{output}' org/later --revision trial"
+    assert list(hub.model("org/later").files()) == [".gitattributes"]
+    assert json.loads((output / "train_results.json").read_text())["epoch"] == 2.0
+    variables = environment(hub, tmp_path / "home") | {"PYTHONPATH": str(REPOSITORY)}
+    words = [sys.executable, *shlex.split(command)[1:]]
+    done = subprocess.run(words, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    repository = hub.model("org/later")
+    assert done.stdout == f'{hub.url}/org/later, revision="v1" (commit {repository.sha("trial")})\n'
+    check_pushed(repository.files("v1"), output, "org/later")
+    assert set(repository.branches) == {"main", "trial"} and list(repository.files()) == [".gitattributes"]
+
+
+def test_a_hub_that_is_out_of_reach_is_said_before_training(flags: list[str], tmp_path: Path) -> None:
+    arguments = [*flags, *hub_flags(tmp_path / "out", "org/name")]
+    with pytest.raises(ConnectionError, match=r"org/name cannot be made on the Hub: .*hf auth login") as caught:
+        train.main(arguments)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
+def test_a_push_in_the_background_is_refused(tmp_path: Path) -> None:
+    running = trainer(tiny_atlop(), tmp_path, FIVE[:2])
+    assert isinstance(running, SharingTrainer)
+    with pytest.raises(ValueError, match="blocking is False"):
+        running.push_to_hub(blocking=False)
+
+
+@pytest.mark.parametrize("strategy", ["checkpoint", "all_checkpoints"])
+def test_a_strategy_that_pushes_pickles_is_refused(strategy: str, flags: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"hub_strategy is '{strategy}', which pushes pickles .* 'end'"):
+        train.main([*flags, *hub_flags(tmp_path / "out", "org/name", "--hub_strategy", strategy)])
+    assert DocRETrainingArguments(str(tmp_path)).hub_strategy == "every_save"
+
+
+def test_the_token_is_not_part_of_the_command() -> None:
+    for secret in (["--hub_token", "hf_x"], ["--hub_token=hf_x"], ["--hub-token", "hf_x"], ["--hub-token=hf_x"]):
+        assert train.command_line(["a b.yaml", *secret, "--seed", "3"]) == "python train.py 'a b.yaml' --seed 3"
+
+
+def test_a_folder_without_a_model_is_not_pushed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no config.json; name the folder of a saved model"):
+        share(tmp_path, "org/name")
+    AtlopConfig(relation_types=["a"]).save_pretrained(tmp_path)
+    assert failure(tmp_path, "o/n", OSError("gone\nfar")).count("\n") == 0
