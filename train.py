@@ -6,8 +6,6 @@ A recipe is a YAML file of the same options as the flags; flags win. The options
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import gzip
 import json
 import logging
@@ -16,18 +14,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import torch
-import yaml
 from transformers import (
     AutoConfig,
     AutoTokenizer,
     EarlyStoppingCallback,
-    HfArgumentParser,
-    PreTrainedConfig,
     pipeline,
     set_seed,
 )
@@ -43,6 +37,7 @@ from modeling_docre.hub_upload import UPLOAD_ERRORS
 from modeling_docre.model_card import scored_levels, write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
+from modeling_docre.recipe import parse_recipe
 from modeling_docre.sampling import TrainingExamples
 from modeling_docre.sentence_entities import crossing_relations, split_entities
 from modeling_docre.share import failure, share
@@ -50,8 +45,6 @@ from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
 
 logger = logging.getLogger("train")
-
-_BASE_FIELDS = frozenset(f.name for f in dataclasses.fields(PreTrainedConfig))
 
 
 @dataclass
@@ -99,27 +92,6 @@ class DataArguments(CorpusArguments):
     hub_dataset_id: str | None = None
 
 
-def system_options(system: str) -> type:
-    """A dataclass of the options of a system's configuration that a flag can set."""
-    config_class = SYSTEMS[system].config_class
-    own = [f for f in dataclasses.fields(config_class) if f.name not in _BASE_FIELDS and _is_flag(f)]
-    hints = get_type_hints(config_class, localns={"torch": torch})  # transformers imports torch for its hints only
-    flags = [(f.name, _flag_type(hints[f.name]), field(default=f.default)) for f in own]
-    return dataclasses.make_dataclass("SystemOptions", flags)
-
-
-def _is_flag(option: dataclasses.Field) -> bool:
-    return option.default is not dataclasses.MISSING and option.name != "encoder_config"
-
-
-def _flag_type(hint: Any) -> Any:
-    """The type of a flag; options that take whole and other numbers alike become one type."""
-    kinds = get_args(hint)
-    if float not in kinds:
-        return hint
-    return float | None if type(None) in kinds else float
-
-
 def parse_arguments(
     arguments: Sequence[str],
 ) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
@@ -128,63 +100,10 @@ def parse_arguments(
     Raises:
         SystemExit: an option is unknown or has a wrong value; the message names it.
     """
-    arguments = list(arguments)
-    recipe = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
-    named = _read_recipe(recipe) if recipe else {}
-    arguments = [text for name, value in named.items() for text in _as_flags(name, value)] + arguments
-    # Abbreviations would let a misspelt option pass for another one.
-    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    peek.add_argument("--system", default=ModelArguments.system, choices=sorted(SYSTEMS))
-    system = peek.parse_known_args(arguments)[0].system
-    options = system_options(system)
-    groups = (ModelArguments, DataArguments, DocRETrainingArguments, options)
-    parser = HfArgumentParser(groups, allow_abbrev=False, description=__doc__)
-    parser.set_defaults(**SYSTEMS[system].training_defaults)
-    if SYSTEMS[system].mixed_precision and not any(text.startswith("--use_cpu") for text in arguments):
-        parser.set_defaults(**precision_of_the_device())
-    for action in parser._actions:  # argparse shows the default of an option only beside a text
-        action.help = action.help or "(default: %(default)s)"
-    known = [item.name for group in groups for item in dataclasses.fields(group) if item.init]
-    for name in named:
-        if name not in known:
-            parser.error(f"{recipe} has the unknown option {name!r}{_suggestion(name, known)}")
-    *parsed, chosen, unknown = parser.parse_args_into_dataclasses(
-        arguments, return_remaining_strings=True, look_for_args_file=False
+    model, data, training, options = parse_recipe(
+        arguments, (ModelArguments, DataArguments, DocRETrainingArguments), SYSTEMS, __doc__
     )
-    if unknown:
-        parser.error(f"unknown option {unknown[0]!r}{_suggestion(unknown[0].lstrip('-'), known)}")
-    flags = [text.partition("=")[0].replace("-", "_") for text in arguments if text.startswith("--")]
-    given = {flag[2:].removeprefix("no_") for flag in flags}
-    return (*parsed, {name: value for name, value in vars(chosen).items() if name in given})
-
-
-def precision_of_the_device() -> dict[str, bool]:
-    """The training argument for mixed precision on this machine's GPU; none where there is no GPU."""
-    if not torch.cuda.is_available():
-        return {}
-    return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
-
-
-def _read_recipe(file: str) -> dict[str, Any]:
-    recipe = yaml.safe_load(Path(file).read_text()) or {}
-    if not isinstance(recipe, dict):
-        raise SystemExit(f"{file} holds {type(recipe).__name__}; a recipe is a YAML file of lines `option: value`")
-    return recipe
-
-
-def _as_flags(name: str, value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [f"--{name}", *map(_as_text, value)]
-    return [] if value is None else [f"--{name}={_as_text(value)}"]
-
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, dict) else str(value)
-
-
-def _suggestion(name: Any, known: Sequence[str]) -> str:
-    close = get_close_matches(str(name), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else "; --help lists all options"
+    return model, data, training, options
 
 
 def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict[str, Any]) -> tuple[Any, Any]:

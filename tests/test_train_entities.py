@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from samples import ANNA, OTTO
 from tiny import tiny_encoder, tiny_tokenizer
 
@@ -237,23 +236,3 @@ def test_a_corpus_with_candidates_is_trained_and_scored_on_them(data: Path, tmp_
     assert pairs == {(0, 1), (0, 2), (3, 2)}
     scores = read(tmp_path / "o" / "validation" / "scores.json")
     assert (scores["relation_precision"], scores["relation_recall"]) == (4 / 9, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("cuda", "bfloat16", "wanted"),
-    [(False, False, {}), (True, True, {"bf16": True}), (True, False, {"fp16": True})],
-)
-def test_precision_follows_the_device(cuda, bfloat16, wanted, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
-    assert train.precision_of_the_device() == wanted
-
-
-@pytest.mark.parametrize(
-    ("flags", "asked"), [(["--system", "atlop"], True), (["--system", "atlop", "--use_cpu"], False), ([], False)]
-)
-def test_mixed_precision_is_the_default_of_systems_whose_paper_has_it(flags, asked, monkeypatch) -> None:
-    # Another option stands for the precision, which the arguments would refuse on a machine without a GPU.
-    monkeypatch.setattr(train, "precision_of_the_device", lambda: {"logging_steps": 7})
-    assert (train.parse_arguments(flags)[2].logging_steps == 7) == asked
-    assert train.parse_arguments([*flags, "--logging_steps", "9"])[2].logging_steps == 9

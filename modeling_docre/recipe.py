@@ -1,0 +1,121 @@
+"""A recipe and flags as groups of options: the flags of a system are the options of its configuration."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import torch
+import yaml
+from transformers import HfArgumentParser, PreTrainedConfig
+
+from .modeling_docre import DocREPreTrainedModel
+
+_BASE_FIELDS = frozenset(item.name for item in dataclasses.fields(PreTrainedConfig))
+
+
+def parse_recipe(
+    arguments: Sequence[str],
+    groups: Sequence[type],
+    systems: Mapping[str, type[DocREPreTrainedModel]],
+    description: str | None = None,
+) -> tuple[Any, ...]:
+    """The groups of options from an optional recipe and flags, and the system's options that were given.
+
+    Args:
+        arguments: the command line; its first word is the file of a recipe unless it is a flag. Flags win.
+        groups: dataclasses of options; the first one has the field `system`, one is that of the training arguments.
+        systems: model class by name; its `training_defaults` are the defaults of its training.
+        description: what `--help` says first.
+
+    Raises:
+        SystemExit: an option is unknown or has a wrong value; the message names it.
+    """
+    arguments = list(arguments)
+    recipe = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    named = _read_recipe(recipe) if recipe else {}
+    arguments = [text for name, value in named.items() for text in _as_flags(name, value)] + arguments
+    model_class = systems[_system(arguments, groups[0], systems)]
+    groups = (*groups, system_options(model_class))
+    parser: Any = HfArgumentParser(groups, allow_abbrev=False, description=description)
+    parser.set_defaults(**model_class.training_defaults)
+    if model_class.mixed_precision and not any(text.startswith("--use_cpu") for text in arguments):
+        parser.set_defaults(**precision_of_the_device())
+    for action in parser._actions:  # argparse shows the default of an option only beside a text
+        action.help = action.help or "(default: %(default)s)"
+    known = [item.name for group in groups for item in dataclasses.fields(group) if item.init]
+    for name in named:
+        if name not in known:
+            parser.error(f"{recipe} has the unknown option {name!r}{_suggestion(name, known)}")
+    *parsed, chosen, unknown = parser.parse_args_into_dataclasses(
+        arguments, return_remaining_strings=True, look_for_args_file=False
+    )
+    if unknown:
+        parser.error(f"unknown option {unknown[0]!r}{_suggestion(unknown[0].lstrip('-'), known)}")
+    flags = [text.partition("=")[0].replace("-", "_") for text in arguments if text.startswith("--")]
+    given = {flag[2:].removeprefix("no_") for flag in flags}
+    return (*parsed, {name: value for name, value in vars(chosen).items() if name in given})
+
+
+def _system(arguments: Sequence[str], group: Any, systems: Mapping[str, Any]) -> str:
+    """The system that the arguments name, on which the other options depend."""
+    # Abbreviations would let a misspelt option pass for another one.
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    peek.add_argument("--system", default=group.system, choices=sorted(systems))
+    return peek.parse_known_args(arguments)[0].system
+
+
+def system_options(model_class: type[DocREPreTrainedModel]) -> type:
+    """A dataclass of the options of a system's configuration that a flag can set."""
+    config_class = model_class.config_class
+    own = [item for item in dataclasses.fields(config_class) if item.name not in _BASE_FIELDS and _is_flag(item)]
+    hints = get_type_hints(config_class, localns={"torch": torch})  # transformers imports torch for its hints only
+    flags = [(item.name, _flag_type(hints[item.name]), field(default=item.default)) for item in own]
+    return dataclasses.make_dataclass("SystemOptions", flags)
+
+
+def _is_flag(option: dataclasses.Field) -> bool:
+    return option.default is not dataclasses.MISSING and option.name != "encoder_config"
+
+
+def _flag_type(hint: Any) -> Any:
+    """The type of a flag; options that take whole and other numbers alike become one type."""
+    kinds = get_args(hint)
+    if float not in kinds:
+        return hint
+    return float | None if type(None) in kinds else float
+
+
+def precision_of_the_device() -> dict[str, bool]:
+    """The training argument for mixed precision on this machine's GPU; none where there is no GPU."""
+    if not torch.cuda.is_available():
+        return {}
+    return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
+
+
+def _read_recipe(file: str) -> dict[str, Any]:
+    recipe = yaml.safe_load(Path(file).read_text()) or {}
+    if not isinstance(recipe, dict):
+        raise SystemExit(f"{file} holds {type(recipe).__name__}; a recipe is a YAML file of lines `option: value`")
+    return recipe
+
+
+def _as_flags(name: str, value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [f"--{name}", *map(_as_text, value)]
+    return [] if value is None else [f"--{name}={_as_text(value)}"]
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _suggestion(name: Any, known: Sequence[str]) -> str:
+    close = get_close_matches(str(name), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; --help lists all options"
