@@ -12,7 +12,7 @@ import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard, parse_eval_result_entries
 from pipelines import build
-from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex
+from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
 from modeling_docre.model_card import RESULTS, CardFacts, folder_facts, main, render_card, write_card
@@ -28,7 +28,13 @@ MEASURED = {
     "train_peak_memory_mib": 1234,
 }
 PREDICTED = {"predict_runtime": 2.0, "predict_samples_per_second": 6.0}
-TINY = {"jerex": tiny_jerex, "memory_jerex": tiny_memory_jerex, "atlop": tiny_atlop, "kmgre": tiny_kmgre}
+TINY = {
+    "jerex": tiny_jerex,
+    "memory_jerex": tiny_memory_jerex,
+    "atlop": tiny_atlop,
+    "kmgre": tiny_kmgre,
+    "spert": tiny_spert,
+}
 
 
 def front_matter(text: str) -> dict:
@@ -49,6 +55,7 @@ def test_every_system_has_a_whole_card(system):
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
     compile(code, "card", "exec")
     assert ("entities=[" in code) == model.config.entities_given
+    assert ("across sentences" in text) == model.config.reads_sentences
 
 
 def test_the_systems_cite_different_papers():

@@ -176,7 +176,7 @@ def test_a_run_on_docred_files_ends_with_model_predictions_scores_and_card(data:
     assert not any("f1" in name for name in read(tmp_path / "test" / "scores.json"))
     found = re.search(r"\| relation \|.*\| ([\d.]+) \|$", card, re.MULTILINE)
     assert found and float(found[1]) == pytest.approx(100 * scores["relation_f1"], abs=0.1)
-    assert "(validation)" in card and "| entity |" not in card
+    assert "(own documents, validation)" in card and "| entity |" not in card
 
 
 @pytest.mark.parametrize("threshold", ["global", "per_class"])
