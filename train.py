@@ -34,6 +34,7 @@ from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub_upload import UPLOAD_ERRORS
+from modeling_docre.machine import machine_facts
 from modeling_docre.model_card import scored_levels, write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
@@ -299,14 +300,15 @@ def evaluate_split(
     """
     folder, started = Path(trainer.args.output_dir) / split, time.time()
     predictions = trainer.predict_documents(documents)
-    speed = speed_metrics("predict", started, num_samples=len(predictions))
+    speed = speed_metrics("predict", started, num_samples=len(predictions)) | machine_facts("predict")
     if not any(document.relations for document in documents):
         trainer.save_predictions(predictions, speed, folder)
         logger.info("%s: no document states a relation, so they are predicted and not scored", split)
         return None
     reports = {"per_type": True, "subsets": True, "by_entity_count": True, "by_word_count": data.by_word_count}
     scores = trainer.score(predictions, documents, **reports)
-    scores |= {"thresholds": thresholds_of(trainer.model.config), **speed}
+    told = {name: value for name, value in card_facts(data, split).items() if value}
+    scores |= {"thresholds": thresholds_of(trainer.model.config), **speed, **told}
     if data.single_stages:
         scores["single_stages"] = single_stage_scores(trainer, documents)
     trainer.save_predictions(predictions, scores, folder)
@@ -359,7 +361,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if resume == "last":
             resume = last_checkpoint(str(training.output_dir))
             logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
-        trainer.save_metrics("train", trainer.train(resume).metrics)
+        trainer.save_metrics("train", {**trainer.train(resume).metrics, **machine_facts("train")})
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
         chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
