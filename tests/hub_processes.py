@@ -45,7 +45,7 @@ def run(
     command = [sys.executable, *([] if package else ["-I"]), "-c", code, *map(json.dumps, arguments)]
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
+        command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -17,8 +17,10 @@ from hub_server import Hub, Repository, running_hub
 from huggingface_hub import ModelCard
 from pipelines import ENTITIES, TEXTS, close
 from safetensors.torch import load
+from tiny import save_tiny, tiny_jerex
 
-from modeling_docre import SYSTEMS
+from modeling_docre import SYSTEMS, JerexModel
+from modeling_docre.hub_upload import bring_companions
 
 PACKAGE = REPOSITORY / "modeling_docre"
 ENTITIES_OF = {name: ENTITIES if model.config_class().entities_given else None for name, model in SYSTEMS.items()}
@@ -328,3 +330,19 @@ def test_the_card_and_scores_of_a_checkpoint_go_along_while_it_is_the_same(tmp_p
             assert "12.5" not in hub.model(name).files()["README.md"].decode()
         # Scores of other weights do not stay behind.
         assert ".eval_results/docre_f1.yaml" not in carried.files()
+
+
+def test_the_licence_goes_along_in_any_case(tmp_path: Path) -> None:
+    origin, same, other = (tmp_path / name for name in ("origin", "same", "other"))
+    save_tiny(origin)
+    (origin / "README.md").write_text("a card")
+    (origin / "LICENSE").write_text("a licence")
+    for folder, options, companions in (
+        (same, {}, {"README.md", "LICENSE"}),
+        (other, {"mention_threshold": 0.25}, {"LICENSE"}),
+    ):
+        model = JerexModel.from_pretrained(origin, **options)
+        model.save_pretrained(folder)
+        assert bring_companions(model, folder) == (folder == same)
+        assert {path.name for path in folder.iterdir()} & {"README.md", "LICENSE"} == companions
+    assert not bring_companions(tiny_jerex(), other)  # made here

@@ -149,7 +149,7 @@ def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
     assert json.loads((output / "train_results.json").read_text())["epoch"] == 2.0
     variables = environment(hub, tmp_path / "home") | {"PYTHONPATH": str(REPOSITORY)}
     words = [sys.executable, *shlex.split(command)[1:]]
-    done = subprocess.run(words, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(words, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     repository = hub.model("org/later")
     assert done.stdout == f'{hub.url}/org/later, revision="v1" (commit {repository.sha("trial")})\n'
