@@ -34,10 +34,11 @@ _INCIDENTAL = ("transformers_version", "auto_map", "custom_pipelines", "_name_or
 
 
 def push(
-    save: Callable[[Path], Any],
+    saved: Any,
     model: PreTrainedModel,
     repo_id: str,
     *,
+    max_shard_size: int | str = "50GB",
     write_card: Callable[[Path, str], Any] | None = None,
     commit_message: str | None = None,
     commit_description: str | None = None,
@@ -53,9 +54,10 @@ def push(
     a repository without one gets a new one.
 
     Args:
-        save: writes weights, configuration, code and tokenizer into a folder.
+        saved: what writes weights, configuration, code and tokenizer by `save_pretrained`: a model or a pipeline.
         model: the model that is saved.
         repo_id: the repository, "name" or "organisation/name"; it is made if it is not there.
+        max_shard_size: size above which the weights are split.
         write_card: writes a new card for the model into a folder, given the repository's name.
         commit_message, commit_description: what the commit says.
         private: whether a repository that is made is private; None leaves it to the organisation.
@@ -73,7 +75,7 @@ def push(
         api.create_branch(repo_id, branch=revision, exist_ok=True)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        save(folder)
+        saved.save_pretrained(folder, max_shard_size=max_shard_size)
         known = bring_companions(model, folder, token)
         card = folder / "README.md"
         if known:

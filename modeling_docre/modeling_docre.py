@@ -175,21 +175,15 @@ class DocREPreTrainedModel(PreTrainedModel):
         if push_to_hub and is_main_process:
             self.push_to_hub(for_hub.pop("repo_id", os.path.basename(os.path.normpath(save_directory))), **for_hub)
 
-    def push_to_hub(self, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any) -> CommitInfo:
+    def push_to_hub(self, repo_id: str, **options: Any) -> CommitInfo:
         """Push weights, configuration, code, card and licence as one commit; the tokenizer pushes itself.
 
         Args:
             repo_id: the repository, "name" or "organisation/name".
-            max_shard_size: size above which the weights are split.
-            **options: as for `hub_upload.push`: commit_message, private, token, revision, create_pr, tags.
+            **options: as for `hub_upload.push`: max_shard_size, commit_message, private, token, revision, create_pr,
+                tags.
         """
-        return push(
-            lambda folder: self.save_pretrained(folder, max_shard_size=max_shard_size),
-            self,
-            repo_id,
-            write_card=self.new_card(),
-            **options,
-        )
+        return push(self, self, repo_id, write_card=self.new_card(), **options)
 
     def new_card(self) -> Callable[..., None] | None:
         """A function that writes this model's card into a folder, given the repository; None for code from the Hub."""

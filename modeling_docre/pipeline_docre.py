@@ -157,21 +157,15 @@ class DocRelationExtractionPipeline(Pipeline):
         self.model.save_pretrained(save_directory, **options)
         self.tokenizer.save_pretrained(save_directory, **options)
 
-    def push_to_hub(self, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any) -> CommitInfo:
+    def push_to_hub(self, repo_id: str, **options: Any) -> CommitInfo:
         """Push model, tokenizer, code, card and licence as one commit.
 
         Args:
             repo_id: the repository, "name" or "organisation/name".
-            max_shard_size: size above which the weights are split.
-            **options: as for `hub_upload.push`: commit_message, private, token, revision, create_pr, tags.
+            **options: as for `hub_upload.push`: max_shard_size, commit_message, private, token, revision, create_pr,
+                tags.
         """
-        return push(
-            lambda folder: self.save_pretrained(folder, max_shard_size=max_shard_size),
-            self.model,
-            repo_id,
-            write_card=self.model.new_card(),
-            **options,
-        )
+        return push(self, self.model, repo_id, write_card=self.model.new_card(), **options)
 
     def preprocess(self, input_: Any, entities: Any = None, number: int = 0) -> dict[str, Any]:
         """One input as `features` and `given`, what is known about it ("entities" or None).

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO
 from tiny import tiny_kmgre
-from training import trainer
+from training import Killed, Killer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import KmgreModel
@@ -187,21 +187,6 @@ def test_updates_without_entity_pairs_break_nothing(tmp_path):
 
 
 # --- interruptions -------------------------------------------------------------------------------------------------
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class Killer(TrainerCallback):
-    """Breaks training off after an update, before anything of that update is saved."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            raise Killed
 
 
 def _run(folder: Path, alternate: str, *callbacks: TrainerCallback, **options: Any) -> DocRETrainer:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from samples import ANNA, OTTO
 from tiny import tiny_jerex, tiny_memory_jerex
 from torch import Tensor
-from training import trainer
+from training import Killed, Killer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import MemoryJerexModel
@@ -178,21 +178,6 @@ def test_a_model_that_was_trained_without_reading_goes_on_with_it(tmp_path):
 
 
 # --- interruptions ------------------------------------------------------------------------------------------------
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class Killer(TrainerCallback):
-    """Breaks training off after an update, before anything of that update is saved."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            raise Killed
 
 
 def _run(folder: Path, *callbacks: TrainerCallback, **options: Any) -> DocRETrainer:

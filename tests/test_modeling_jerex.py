@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -180,6 +182,22 @@ def test_training_losses_equal_the_formulas(head, task):
         for d, document in enumerate((ANNA, OTTO))
         for entity in document.entities
     ]
+    compare_losses(model, output, made, literal, gold, mention, linked)
+
+
+def compare_losses(
+    model: JerexModel, output: Any, made: dict[str, Any], literal: list[Any], gold: list[Any], mention: Any, linked: Any
+) -> None:
+    """The losses of a training batch and their gradients are those of the literal logits.
+
+    Args:
+        model: the model.
+        output: what it makes of the batch.
+        made: the batch.
+        literal: the formulas, by document.
+        gold: document, spans and type of each gold entity.
+        mention, linked: the literal logits of the sampled spans and mention pairs.
+    """
     typed = [literal[d].type_logits(cluster) for d, cluster, _ in gold]
     related = [
         literal[gold[i][0]].relation_logits(gold[i][1], gold[j][1], gold[i][2], gold[j][2])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from literal_memory import LiteralMemory, decide_in_the_middle, given_spans
 from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, build
 from strategies import documents
-from test_modeling_jerex import LONG, compare_gradients, per_document, spread
+from test_modeling_jerex import LONG, compare_losses, per_document, spread
 from tiny import (
     ENTITY_TYPES,
     RELATION_TYPES,
@@ -114,27 +114,7 @@ def test_training_losses_and_gradients_equal_the_formulas(options):
     linked = [
         literal[owners[i]].coreference_logit(spans[i], spans[j]) for i, j in made["coreference"]["pairs"].tolist()
     ]
-    typed = [literal[d].type_logits(cluster) for d, cluster, _ in gold]
-    related = [
-        literal[gold[i][0]].relation_logits(gold[i][1], gold[j][1], gold[i][2], gold[j][2])
-        for i, j in made["relations"]["pairs"].tolist()
-    ]
-
-    def bce(logits, labels):
-        return nn.functional.binary_cross_entropy_with_logits(torch.stack(logits), labels.double(), reduction="none")
-
-    losses = {
-        "mention": bce(mention, made["span_labels"]).mean(),
-        "coreference": bce(linked, made["coreference"]["labels"]).mean(),
-        "entity": nn.functional.cross_entropy(torch.stack(typed), torch.tensor([kind for _, _, kind in gold])),
-        "relation": bce(related, made["relations"]["labels"]).sum(1).mean(),
-    }
-    assert output.losses.keys() == losses.keys()
-    for name, loss in losses.items():
-        assert output.losses[name].item() == pytest.approx(loss.item(), rel=1e-5), name
-    total = losses["mention"] + losses["coreference"] + 0.25 * losses["entity"] + losses["relation"]
-    assert output.loss.item() == pytest.approx(total.item(), rel=1e-5)
-    compare_gradients(model, output.loss, total)
+    compare_losses(model, output, made, literal, gold, mention, linked)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO
 from tiny import tiny_atlop, tiny_jerex, tiny_tokenizer
-from training import trainer
+from training import Killed, Killer, trainer
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
@@ -300,21 +300,6 @@ def test_early_stopping_counts_on_after_an_interruption(tmp_path: Path) -> None:
 
 
 # --- samples of an epoch, and interruptions -----------------------------------------------------------------------
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class Killer(TrainerCallback):
-    """Breaks training off after a step, before anything of that step is saved."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == self.step:
-            raise Killed
 
 
 class RecordingExamples(TrainingExamples):

@@ -17,6 +17,21 @@ from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
 QUIET = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True}
 
 
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Killer(TrainerCallback):
+    """Breaks training off after an update, before anything of that update is saved."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise Killed
+
+
 def trainer(
     model: Any,
     folder: str | Path,
