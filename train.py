@@ -31,15 +31,17 @@ from transformers.trainer_utils import speed_metrics
 from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
 from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
+from modeling_docre.calibration import Calibrator
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub_upload import UPLOAD_ERRORS
 from modeling_docre.machine import machine_facts
-from modeling_docre.model_card import scored_levels, write_card
+from modeling_docre.model_card import write_card
 from modeling_docre.offline_encoder import offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.recipe import parse_recipe
 from modeling_docre.sampling import TrainingExamples
+from modeling_docre.score_table import score_table
 from modeling_docre.sentence_entities import crossing_relations, split_entities
 from modeling_docre.share import failure, share
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
@@ -74,6 +76,10 @@ class DataArguments(CorpusArguments):
         early_stopping_patience: stop after this many evaluations without improvement.
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
+        calibrate: fit the temperature of the relation scores to the validation documents after training; their
+            calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
+        least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
+            threshold is set for, instead of the best F1.
         max_train_documents: use only the first documents of the training data.
         convention: report what papers report on this corpus, too.
         no_overlap: leave entities that overlap another one, and relations between overlapping ones, out of all scores.
@@ -85,6 +91,8 @@ class DataArguments(CorpusArguments):
     train_facts: str | None = None
     early_stopping_patience: int | None = None
     tune: bool = False
+    calibrate: bool = False
+    least_precision: float | None = None
     single_stages: bool = False
     max_train_documents: int | None = None
     convention: str | None = field(default=None, metadata={"choices": sorted(CONVENTIONS)})
@@ -282,17 +290,12 @@ def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) ->
     }
 
 
-def score_table(scores: Mapping[str, Any]) -> str:
-    """Precision, recall and F1 of the levels that were scored, as an aligned table in percent."""
-    levels = ("mention", "cluster", "entity", "relation", "relation_untyped", "ign", "intra", "inter")
-    lines = [f"{'':18}{'precision':>10}{'recall':>10}{'F1':>10}"]
-    for level, values in scored_levels(scores, levels).items():
-        lines.append(f"{level.replace('_', ' '):18}{''.join(f'{100 * value:10.2f}' for value in values.values())}")
-    return "\n".join(lines)
-
-
 def evaluate_split(
-    trainer: DocRETrainer, split: str, documents: Sequence[Document], data: DataArguments
+    trainer: DocRETrainer,
+    split: str,
+    documents: Sequence[Document],
+    data: DataArguments,
+    calibrator: Calibrator | None = None,
 ) -> dict[str, Any] | None:
     """Predict the documents of a split, score them, save both and log the main scores.
 
@@ -309,6 +312,8 @@ def evaluate_split(
     scores = trainer.score(predictions, documents, **reports)
     told = {name: value for name, value in card_facts(data, split).items() if value}
     scores |= {"thresholds": thresholds_of(trainer.model.config), **speed, **told}
+    if calibrator is not None:
+        scores["calibration"] = calibrator.report(documents)
     if data.single_stages:
         scores["single_stages"] = single_stage_scores(trainer, documents)
     trainer.save_predictions(predictions, scores, folder)
@@ -353,23 +358,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     corpus = load_corpus(data)
     model, tokenizer = build_model(model_args, options, corpus.labels)
     tunes = data.tune or (training.do_train and model.config.fits_thresholds)
-    if tunes and not corpus.splits.get("validation"):
-        raise ValueError("the thresholds are searched on the validation documents, and there are none; give some")
+    if data.least_precision is not None and not data.calibrate:
+        raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
+    if (tunes or data.calibrate) and not corpus.splits.get("validation"):
+        raise ValueError("thresholds and temperature are fitted to the validation documents, and there are none")
     trainer = build_trainer(model, tokenizer, corpus, data, training)
+    calibrator = Calibrator(trainer, data.least_precision) if data.calibrate else None
     if training.do_train:
         resume = training.resume_from_checkpoint
         if resume == "last":
             resume = last_checkpoint(str(training.output_dir))
             logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
         trainer.save_metrics("train", {**trainer.train(resume).metrics, **machine_facts("train")})
+    if model.config.weights_dtype == "float16":
+        model.half().float()  # what is scored is what will be loaded
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
         chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
+    if calibrator is not None:
+        calibrator.fit(corpus.splits["validation"])
     split, scores = "", None
     for name in ("validation", "test"):
         if name in corpus.splits:
-            scored = evaluate_split(trainer, name, corpus.splits[name], data)
+            scored = evaluate_split(trainer, name, corpus.splits[name], data, calibrator)
             split, scores = (split, scores) if scored is None else (name, scored)
     save(trainer, scores, split=split, **card_facts(data, split))
     if training.push_to_hub:

@@ -5,6 +5,7 @@ pipeline in its call. Data whose order matters is a list, because JSON files sor
 """
 
 # No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import field
@@ -85,6 +86,10 @@ class DocREConfig(PreTrainedConfig):
         extra_position_std: standard deviation of the new rows of an enlarged position table.
         add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so).
         language: spaCy language code by which raw text is cut into sentences and words.
+        relation_temperature: what relation logits are divided by before they become scores; a fitted one brings the
+            scores closer to the share of relations that are right (`fit_temperature`). Thresholds are of these scores.
+        weights_dtype: number format of the saved weights: `"float16"` halves their file, and rounds them. In memory
+            they are float32 unless asked for otherwise.
 
     Raises:
         ValueError: a key is unknown, a label stands twice, or a label list does not fit the others.
@@ -103,6 +108,8 @@ class DocREConfig(PreTrainedConfig):
     extra_position_std: float | int = 0.02
     add_prefix_space: bool = False
     language: str = "en"
+    relation_temperature: float | int = 1.0
+    weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self, **kwargs: Any) -> None:
         for name in _TRAINER_KEYS:
@@ -167,6 +174,11 @@ class DocREConfig(PreTrainedConfig):
         for name in ("symmetric_relations", "relation_labels"):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
+
+    def validate_temperature(self) -> None:
+        """Refuse a temperature by which logits cannot be divided, or that would turn their order around."""
+        if not 0.0 < self.relation_temperature < math.inf:
+            raise ValueError(f"relation_temperature is {self.relation_temperature}; give a number greater than 0")
 
     def validate_long_input(self) -> None:
         """Refuse windows that cannot overlap as asked."""

@@ -18,8 +18,8 @@ from huggingface_hub.errors import HTTPError
 from transformers import PreTrainedModel
 from transformers.utils.hub import create_and_tag_model_card
 
-COMPANIONS = ("README.md", "LICENSE", ".eval_results/*.yaml")
-"""What stands beside the weights and the code: the card, the licence, the scores that the Hub shows."""
+COMPANIONS = ("README.md", "*.svg", "LICENSE", ".eval_results/*.yaml")
+"""What stands beside the weights and the code: the card and its picture, the licence, the scores that the Hub shows."""
 
 UNNAMED = "REPOSITORY"
 """Stands in a card for the repository as long as that has no name."""

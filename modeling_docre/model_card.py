@@ -22,13 +22,17 @@ from transformers import MODEL_MAPPING, AutoConfig
 
 from .configuration_docre import DocREConfig
 from .modeling_docre import DocREPreTrainedModel
+from .precision_recall_svg import draw_curve
 from .resources import resource
+from .score_table import scored_levels
 from .thresholds import thresholds_of
 
 LEVELS = ("mention", "cluster", "entity", "relation", "evidence")
 LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter", "evidence")
 RESULTS = Path(".eval_results") / "docre_f1.yaml"
 """Where the scores stand for the leaderboard of the dataset, in the folder of a model."""
+CURVE = "precision_recall.svg"
+"""The picture of precision and recall by threshold, in the folder of a model."""
 
 _LICENSE = "apache-2.0"
 
@@ -48,6 +52,7 @@ class CardFacts:
         train_results: what the Trainer measured: `train_runtime` (seconds), `train_samples_per_second`, `epoch`,
             `train_device` and `train_peak_memory_mib` beside it.
         base_model: name of the pre-trained encoder on the Hub; absent, that of the configuration, if it has one.
+        notes: further Markdown, shown behind the scores.
         repository: where the model will be loaded from.
         license: of the model, as the Hub spells it; with the default the folder gets this package's licence text.
     """
@@ -59,6 +64,7 @@ class CardFacts:
     command: str | None = None
     train_results: Mapping[str, Any] | None = None
     base_model: str | None = None
+    notes: str | None = None
     repository: str | None = None
     license: str = _LICENSE
 
@@ -80,7 +86,7 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
 
 
 def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) -> None:
-    """Write `README.md` into a folder, `.eval_results` if the scores can name a dataset, and the licence's text.
+    """Write `README.md` and its picture into a folder, `.eval_results` if the scores can name a dataset, the licence.
 
     Args:
         folder: the folder.
@@ -124,6 +130,11 @@ def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREC
         (folder / RESULTS).write_text(text, encoding="utf-8")
     else:
         (folder / RESULTS).unlink(missing_ok=True)
+    calibration = (facts.scores or {}).get("calibration")
+    if calibration:
+        (folder / CURVE).write_text(draw_curve(calibration["curve"]), encoding="utf-8")
+    else:
+        (folder / CURVE).unlink(missing_ok=True)
     if facts.license == _LICENSE:
         shutil.copyfile(resource("LICENSE"), folder / "LICENSE")
 
@@ -141,6 +152,8 @@ def _render(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts:
         base_model=facts.base_model or _encoder_name(config),
         encoder=config.encoder_config,
         thresholds=thresholds_of(config),
+        calibration=(facts.scores or {}).get("calibration"),
+        curve=CURVE,
         levels=facts.scores and scored_levels(facts.scores, _levels(config)),
         train=facts.train_results or {},
         predict=facts.scores or {},
@@ -199,20 +212,6 @@ def eval_result_entries(config: DocREConfig, facts: CardFacts) -> list[EvalResul
     ]
 
 
-def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of the levels that were scored, and of those that the corpus' convention reports.
-
-    Ign F1 takes its recall from all relations.
-    """
-    return {
-        level: {
-            part: scores.get(f"{level}_{part}", scores["relation_recall"]) for part in ("precision", "recall", "f1")
-        }
-        for level in dict.fromkeys((*levels, *scores.get("reported", ())))
-        if f"{level}_f1" in scores
-    }
-
-
 def _levels(config: DocREConfig) -> tuple[str, ...]:
     return LEVELS_OF_GIVEN_ENTITIES if config.entities_given else LEVELS
 
@@ -231,6 +230,10 @@ def _is_hub_name(name: str) -> bool:
     return True
 
 
+def _text(file: str) -> str:
+    return Path(file).read_text(encoding="utf-8").strip()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Render the card of a saved model again, with facts of one's own; nothing is read but its folder."""
     parser = argparse.ArgumentParser(prog="python -m modeling_docre.model_card", description=__doc__)
@@ -240,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dataset", help="the corpus' repository on the Hub, organisation/name; adds .eval_results")
     parser.add_argument("--command", help="the command that made the scores")
     parser.add_argument("--base_model", help="name of the pre-trained encoder on the Hub")
+    parser.add_argument("--notes", type=_text, help="file with further Markdown for the card, behind the scores")
     parser.add_argument("--license", help=f"licence of the model, as the Hub spells it (default: {_LICENSE})")
     options = parser.parse_args(arguments)
     given = {name: value for name, value in vars(options).items() if name != "folder"}

@@ -168,6 +168,11 @@ class DocREPreTrainedModel(PreTrainedModel):
             **options: as for `PreTrainedModel.save_pretrained` and, with `push_to_hub`, `push_to_hub`.
         """
         for_hub = {name: options.pop(name) for name in _HUB_OPTIONS & set(options)} | {"token": options.get("token")}
+        if self.config.weights_dtype == "float16":
+            weights = options.get("state_dict") or self.state_dict()
+            options["state_dict"] = {
+                name: value.half() if value.is_floating_point() else value for name, value in weights.items()
+            }
         with _pipeline_stated(self.config, self.pipeline_class):
             super().save_pretrained(save_directory, is_main_process=is_main_process, **options)
         if self.pipeline_class and is_main_process:

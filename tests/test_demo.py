@@ -194,7 +194,7 @@ def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
     boxes = tab.locator("svg[aria-label=graph] rect").count()
     assert boxes == len({end for relation in expected["relations"] for end in (relation["head"], relation["tail"])})
     for cell in views.relation_rows(expected)[0][:3]:
-        tab.locator("td:visible", has_text=cell).first.wait_for()  # the table is drawn after the picture
+        tab.get_by_role("gridcell", name=cell).first.wait_for()  # the table is drawn after the picture
     tab.get_by_role("textbox", name="Text", exact=True).fill("   ")
     tab.get_by_role("button", name="Extract").click()
     tab.get_by_text("There is no text; write some, or take an example.").wait_for()

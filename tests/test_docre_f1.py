@@ -194,7 +194,7 @@ def test_scores_not_finite_pass_through_arrow(metric: evaluate.EvaluationModule)
 
 def test_readme_examples(metric: evaluate.EvaluationModule):
     blocks = re.findall(r"```python\n(>>>.*?)```", (METRIC / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {"metric": metric}, "README.md", None, None)
     failures: list[str] = []
     results = doctest.DocTestRunner(verbose=False).run(test, out=failures.append)

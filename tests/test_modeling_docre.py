@@ -240,3 +240,20 @@ def test_a_model_without_labels_is_refused(labels):
 def test_an_unknown_option_is_refused():
     with pytest.raises(ValueError, match="no option 'relation_treshold'"):
         JerexModel.from_encoder(tiny_encoder(), **LABELS, relation_treshold=0.5)
+
+
+def test_half_precision_halves_the_file_and_rounds_the_weights(tmp_path) -> None:
+    model = tiny_jerex()
+    model.save_pretrained(tmp_path / "whole")
+    model.config.weights_dtype = "float16"
+    model.save_pretrained(tmp_path / "half")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.55 * sizes[0]
+    loaded = AutoModel.from_pretrained(tmp_path / "half")
+    assert {value.dtype for value in loaded.state_dict().values() if value.is_floating_point()} == {torch.float32}
+    for name, value in model.state_dict().items():
+        rounded = value.half().float() if value.is_floating_point() else value
+        assert torch.equal(loaded.state_dict()[name], rounded), name
+    loaded.save_pretrained(tmp_path / "again")
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("half", "again")]
+    assert files[0] == files[1], "saved once more it is the same checkpoint"

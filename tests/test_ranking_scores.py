@@ -1,4 +1,4 @@
-"""Theta-tuned F1 and AUC: golden numbers, the loop of the source restated, edges."""
+"""Rankings of scored triples: golden numbers, loops over thresholds and bins restated, edges, what compute ranks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.docre_f1.ranking_scores import theta_scores
+from metrics.docre_f1.ranking_scores import calibration_error, precision_threshold, theta_scores
+from metrics.docre_f1.scores import compute_scores
 
 
 def test_theta_golden_numbers():
@@ -71,3 +72,60 @@ def test_theta_edges():
         theta_scores([0.5], [True], 0)
     with pytest.raises(ValueError, match=r"correct has shape \(1,\)"):
         theta_scores([0.5, 0.6], [True], 1)
+
+
+SCORED = st.lists(st.tuples(st.integers(0, 20).map(lambda value: value / 20), st.booleans()), max_size=15)
+
+
+@settings(max_examples=200, deadline=None)
+@given(items=SCORED, precision=st.sampled_from([0.0, 0.3, 0.5, 0.75, 1.0]))
+def test_the_threshold_of_a_precision_is_the_lowest_that_keeps_it(items: list, precision: float):
+    scores, correct = zip(*items, strict=True) if items else ((), ())
+    found = precision_threshold(scores, correct, precision)
+    kept = {limit: [hit for score, hit in items if score >= limit] for limit in scores}
+    assert found == min((limit for limit, hits in kept.items() if sum(hits) >= precision * len(hits)), default=None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(items=SCORED, bins=st.sampled_from([1, 4, 10]))
+def test_the_calibration_error_equals_the_written_out_sum(items: list, bins: int):
+    scores, correct = zip(*items, strict=True) if items else ((), ())
+    expected = 0.0
+    for number in range(bins):
+        inside = [
+            (score, hit)
+            for score, hit in items
+            if (number < score * bins <= number + 1) or (number == 0 and score == 0)
+        ]
+        if inside:
+            confidence = sum(score for score, _ in inside) / len(inside)
+            share = sum(hit for _, hit in inside) / len(inside)
+            expected += len(inside) / len(items) * abs(share - confidence)
+    assert calibration_error(scores, correct, bins) == pytest.approx(expected, abs=1e-12)
+
+
+def test_compute_ranks_distinct_predicted_relations():
+    def document(name: str, relations: list) -> dict:
+        entities = [
+            {"type": kind, "mentions": [{"sentence": 0, "start": start, "end": start + 1}]}
+            for start, kind in enumerate(["PER", "LOC", "ORG"])
+        ]
+        listed = [dict(zip(("head", "tail", "type", "score"), item, strict=False)) for item in relations]
+        return {"id": name, "sentences": [["a", "b", "c"]], "entities": entities, "relations": listed}
+
+    gold = [document("x", [(0, 1, "r"), (1, 2, "r")]), document("y", [(2, 0, "s")])]
+    predicted = [
+        document("x", [(0, 1, "r", 0.9), (0, 1, "r", 0.2), (1, 0, "r", 0.4), (0, 1, "s", math.nan)]),
+        document("z", [(0, 1, "r", 0.7)]),
+    ]
+    with pytest.warns(UserWarning):
+        ranking = compute_scores(predicted, gold, ranking=True)["ranking"]
+    assert ranking == {"scores": [0.9, 0.4, 0.7], "correct": [True, False, False], "gold_count": 3}
+    assert theta_scores(**ranking)["recall"] == pytest.approx(1 / 3)
+    with pytest.warns(UserWarning):
+        options = {"symmetric_relations": ["r"], "entities_given": True}
+        swapped = compute_scores(predicted[:1], gold[:1], ranking=True, **options)
+    assert swapped["ranking"]["correct"] == [True], "both orders are one relation"
+    del predicted[0]["relations"][2]["score"]
+    with pytest.raises(ValueError, match="document 'x': the score of a predicted relation is None; a ranking needs"):
+        compute_scores(predicted[:1], gold[:1], ranking=True)

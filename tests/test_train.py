@@ -17,7 +17,7 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, build
 from tiny import save_tiny, tiny_encoder, tiny_jerex, tiny_tokenizer
 
 import train
-from modeling_docre import Document, DocumentError, Predictor, write_docred
+from modeling_docre import Document, DocumentError, JerexModel, Predictor, write_docred
 from modeling_docre.trainer_docre import DocRETrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -222,6 +222,25 @@ def test_sample_corpus_end_to_end(tmp_path: Path, encoder: str, capsys: pytest.C
     assert (config["relation_head"], config["task"]) == ("global", "relation")
     assert config["relation_threshold"] == scores["thresholds"]["relation_threshold"]
     assert config["relation_types"] == sorted(config["relation_labels"])
+
+
+def test_a_model_is_calibrated_and_saved_in_half_precision(tmp_path: Path, files: list[str]) -> None:
+    folder, output = save_tiny(tmp_path / "model", task="relation", relation_threshold=0.3), tmp_path / "output"
+    options = ["--no_do_train", "--init_from", str(folder), "--output_dir", str(output), "--calibrate", "true"]
+    train.main([*BRIEF, *options, *files[2:], "--test_file", files[3], "--weights_dtype", "float16"])
+    config = json.loads((output / "config.json").read_text())
+    assert config["relation_temperature"] != 1 and config["dtype"] == "float32"
+    assert (output / "model.safetensors").stat().st_size < 0.55 * (folder / "model.safetensors").stat().st_size
+    found = [Document.from_dict(item) for item in json.loads((output / "test/predictions.json").read_text())]
+    model = JerexModel.from_pretrained(output)
+    assert found == Predictor(model, tiny_tokenizer()).predict(FIVE[:3]), "the scores are those of what is loaded"
+    calibration = json.loads((output / "test/scores.json").read_text())["calibration"]
+    assert calibration["temperature"] == config["relation_temperature"]
+    card = (output / "README.md").read_text()
+    assert f"temperature of {calibration['temperature']:.2f}" in card and "calibrated on documents like" in card
+    assert "![Precision over recall, by threshold](precision_recall.svg)" in card
+    assert (output / "precision_recall.svg").read_text().startswith("<svg")
+    fails([*BRIEF, *options[:5], *files[2:], "--least_precision", "0.5"], "--calibrate true")
 
 
 def test_a_trained_model_goes_on_with_other_options(tmp_path: Path, files: list[str]) -> None:

@@ -114,14 +114,19 @@ class _Reader:
             self.reject(f"{field}.{key}", value, "give true or false")
         return None if value is None else bool(value)
 
-    def is_predicted(self, record: Mapping[str, Any], field: str) -> bool:
-        """Whether the item's score leaves it standing; items without a score stand."""
+    def score(self, record: Mapping[str, Any], field: str) -> float | None:
+        """The score of a predicted item that has one."""
         score = record.get("score")
         if score is None or not self.predicted:
-            return True
+            return None
         if not isinstance(score, Real):
             self.reject(f"{field}.score", score, "give a number")
-        return math.isfinite(score)
+        return float(score)
+
+    def is_predicted(self, record: Mapping[str, Any], field: str) -> bool:
+        """Whether the item's score leaves it standing; items without a score stand."""
+        score = self.score(record, field)
+        return score is None or math.isfinite(score)
 
     def sentences(self, value: Any) -> list[list[str]] | None:
         if value is None and self.predicted:
@@ -175,14 +180,16 @@ class _Reader:
         listed = self.items(record.get("evidence"), f"{field}.evidence")
         evidence = tuple(self.whole(sentence, f"{field}.evidence") for sentence in listed)
         head, tail = self.pair(record, field)
-        relation = ScoredRelation(head, tail, self.text(record, "type", field), evidence)
+        score = self.score(record, field)
+        relation = ScoredRelation(head, tail, self.text(record, "type", field), evidence, score)
         if entities or not self.predicted:
             check_pair(self.document_id, field, relation, len(entities))
         elif min(head, tail) < 0:
             self.reject(f"{field} (head, tail)", (head, tail), "entities are numbered from 0")
         if sentences is not None:
             check_evidence(self.document_id, field, relation, len(sentences))
-        if (entities and not (entities[head].spans and entities[tail].spans)) or not self.is_predicted(record, field):
+        stands = score is None or math.isfinite(score)
+        if not stands or (entities and not (entities[head].spans and entities[tail].spans)):
             self.dropped += 1
             return None
         return relation

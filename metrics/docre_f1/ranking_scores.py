@@ -65,6 +65,45 @@ def theta_scores(
     return result if known is None else result | _ign_scores(found, np.cumsum(hits & known), ranks, recall, cut)
 
 
+def precision_threshold(
+    scores: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray, precision: float
+) -> float | None:
+    """The lowest score from which on at least this share of the items is correct; None where there is none.
+
+    Args:
+        scores: score of each item, shape [n]; as in `theta_scores`.
+        correct: whether the item is correct, shape [n].
+        precision: the share, from 0 to 1.
+    """
+    values, hits, _ = _ranked(scores, correct, None)
+    shares = np.cumsum(hits) / np.arange(1, len(values) + 1)
+    whole = np.append(values[1:] < values[:-1], True)  # a threshold keeps all items of its score
+    reached = np.flatnonzero(whole[: len(values)] & (shares >= precision))
+    return float(values[reached[-1]]) if len(reached) else None
+
+
+def calibration_error(
+    scores: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray, bins: int = 10
+) -> float:
+    """How far scores are from the share of correct items: the expected calibration error.
+
+    Items are put into bins of equal width by their score; the result is the mean over the items of the distance
+    between their bin's mean score and its share of correct items; 0 without items.
+
+    Args:
+        scores: score of each item, from 0 to 1, shape [n]; as in `theta_scores`.
+        correct: whether the item is correct, shape [n].
+        bins: number of bins.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), equation 3.
+    """
+    values, hits, _ = _ranked(scores, correct, None)
+    if not len(values):
+        return 0.0
+    index = np.clip(np.ceil(values * bins).astype(int) - 1, 0, bins - 1)  # right ends belong to their bins
+    return float(np.abs(np.bincount(index, values - hits)).sum() / len(values))
+
+
 def _ranked(scores: Any, correct: Any, in_train: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The arrays in descending order of score, without the triples whose score is not finite."""
     values = np.asarray(scores, dtype=np.float64)

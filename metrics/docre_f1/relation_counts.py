@@ -148,6 +148,12 @@ def count_relations(
     return counts
 
 
+def judge(predicted: Side, gold: Side | None) -> list[tuple[float | None, bool]]:
+    """The score of each distinct predicted relation, and whether it is correct."""
+    known = {} if gold is None else gold.triples()
+    return [(relation.score, triple in known) for triple, relation in predicted.triples().items()]
+
+
 def _groups(
     counts: RelationCounts, relation: ScoredRelation, side: Side | None, frequent_types: frozenset[str]
 ) -> list[Counts]:

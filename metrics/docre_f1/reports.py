@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .counts import Counts, pool, ratio
+from .document_reader import reject
 from .pairing import Pair
 from .relation_counts import DISTANCE_SUBSETS, FURTHER_SUBSETS
 from .scored_document import ScoredDocument
@@ -24,10 +25,14 @@ _PARTS = ("precision", "recall", "f1")
 
 
 class DocumentCounts(NamedTuple):
-    """Counts of one document: by task and subset, and of the tasks that have types, by task and type."""
+    """Counts of one document: by task and subset, and of the tasks that have types, by task and type.
+
+    `judged` are its distinct predicted relations: the score of each, and whether it is correct.
+    """
 
     tasks: dict[str, Counts]
     types: dict[str, dict[str, Counts]]
+    judged: list[tuple[float | None, bool]]
 
 
 class CorpusCounts(NamedTuple):
@@ -121,11 +126,29 @@ def word_count_report(counted: CorpusCounts) -> dict[str, dict[str, float]]:
     }
 
 
+def ranking_report(counted: CorpusCounts) -> dict[str, Any]:
+    """The arguments of `theta_scores` and of the measures beside it: the predicted relations as they stand.
+
+    Raises:
+        ValueError: a predicted relation has no score.
+    """
+    for name, counts in counted.documents.items():
+        if any(score is None for score, _ in counts.judged):
+            reject(name, "the score of a predicted relation", None, "a ranking needs the scores of all of them")
+    judged = [item for counts in counted.documents.values() for item in counts.judged]
+    return {
+        "scores": [score for score, _ in judged],
+        "correct": [hit for _, hit in judged],
+        "gold_count": sum(counts.tasks["relation"].gold for counts in counted.documents.values()),
+    }
+
+
 REPORTS: Mapping[str, Callable[[CorpusCounts], dict[str, Any]]] = {
     "per_type": type_report,
     "per_document": document_report,
     "by_entity_count": entity_count_report,
     "by_word_count": word_count_report,
+    "ranking": ranking_report,
 }
 """The entries that are added on request, by name."""
 

@@ -20,12 +20,16 @@ class ScoredEntity(NamedTuple):
 
 
 class ScoredRelation(NamedTuple):
-    """A directed relation between two entities, given by position, with its evidence sentences as listed."""
+    """A directed relation between two entities, given by position, with its evidence sentences as listed.
+
+    `score` is None for a gold relation, and for a predicted one that has none.
+    """
 
     head: int
     tail: int
     type: str
     evidence: tuple[int, ...]
+    score: float | None = None
 
 
 class ScoredCandidate(NamedTuple):
@@ -69,7 +73,7 @@ class ScoredDocument(NamedTuple):
             tuple(
                 ScoredEntity(kind, frozenset(map(tuple, spans)), frozenset(names)) for kind, spans, names in entities
             ),
-            tuple(ScoredRelation(head, tail, kind, tuple(evidence)) for head, tail, kind, evidence in relations),
+            tuple(ScoredRelation(*pair, kind, tuple(evidence), score) for *pair, kind, evidence, score in relations),
             dropped,
             None if candidates is None else tuple(ScoredCandidate(*candidate) for candidate in candidates),
         )

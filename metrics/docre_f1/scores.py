@@ -21,6 +21,7 @@ from .relation_counts import (
     Side,
     count_evidence,
     count_relations,
+    judge,
     read_train_facts,
 )
 from .reports import (
@@ -75,6 +76,7 @@ def compute_scores(
     per_document: bool = False,
     by_entity_count: bool = False,
     by_word_count: bool = False,
+    ranking: bool = False,
     frequent_types: Collection[str] = FREQUENT_TYPES,
     symmetric_relations: Collection[str] | None = None,
     no_overlap: bool = False,
@@ -90,7 +92,7 @@ def compute_scores(
         train_facts: training documents or (head name, tail name, relation type) triples; adds the Ign scores.
         entities_given: whether predicted relations point to the reference's entities instead of predicted ones.
         subsets: add scores of six further subsets of pairs.
-        per_type, per_document, by_entity_count, by_word_count: add the entry of that name (`REPORTS`).
+        per_type, per_document, by_entity_count, by_word_count, ranking: add the entry of that name (`REPORTS`).
         frequent_types: relation types of the subset `frequent`.
         symmetric_relations: relation types without direction; None means those of the convention.
         no_overlap: leave out of both sides entities that overlap another, and relations whose arguments overlap.
@@ -117,7 +119,7 @@ def compute_scores(
     result |= pairing_report(pairs)
     if chosen.levels:
         result["reported"] = convention_report(result, chosen.levels)
-    wanted = (per_type, per_document, by_entity_count, by_word_count)
+    wanted = (per_type, per_document, by_entity_count, by_word_count, ranking)
     return result | {name: report(counted) for (name, report), on in zip(REPORTS.items(), wanted, strict=True) if on}
 
 
@@ -183,7 +185,7 @@ def count_document(pair: Pair, rules: Rules) -> DocumentCounts:
     if rules.entities_predicted:
         entities = [_typed_entities(side, rules.entities_given) for side in found[:2]]
         tasks["entity"], types["entity"] = set_counts(*entities), _counts_by_type(*entities)
-    return DocumentCounts(tasks, types)
+    return DocumentCounts(tasks, types, judge(predicted, gold))
 
 
 def _sides(pair: Pair, rules: Rules, typed: bool) -> tuple[Side, Side | None]:
