@@ -26,7 +26,7 @@ def draw_curve(curve: Sequence[tuple[float, float, float]]) -> str:
     points = [(threshold, _place(precision, recall)) for threshold, precision, recall in curve if recall > 0]
     line = " ".join(f"{x:.1f},{y:.1f}" for _, (x, y) in points)
     parts = [*_axes(), f'<polyline points="{line}" fill="none" stroke="{_COLOUR}" stroke-width="2"/>']
-    for (before, _), (threshold, (x, y)) in pairwise([(0.0, None), *points]):
+    for (before, _), (threshold, (x, y)) in pairwise([(0.0, (0.0, 0.0)), *points]):
         if int(threshold / LABELLED + 1e-9) > int(before / LABELLED + 1e-9):
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{_COLOUR}"/>')
             parts.append(f'<text x="{x + 6:.1f}" y="{y - 6:.1f}" font-size="11">{threshold:.1f}</text>')

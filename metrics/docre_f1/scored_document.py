@@ -73,7 +73,7 @@ class ScoredDocument(NamedTuple):
             tuple(
                 ScoredEntity(kind, frozenset(map(tuple, spans)), frozenset(names)) for kind, spans, names in entities
             ),
-            tuple(ScoredRelation(*pair, kind, tuple(evidence), score) for *pair, kind, evidence, score in relations),
+            tuple(ScoredRelation(head, tail, kind, tuple(told), score) for head, tail, kind, told, score in relations),
             dropped,
             None if candidates is None else tuple(ScoredCandidate(*candidate) for candidate in candidates),
         )
