@@ -10,11 +10,12 @@ from pathlib import Path
 
 from transformers import pipeline
 
+from .graph_svg import draw_graph
 from .graph_text import format_graph
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both."""
+    """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both; write it, draw it."""
     parser = argparse.ArgumentParser(prog="python -m modeling_docre.extract", description=__doc__)
     parser.add_argument("model", help="folder or Hub name of a trained model")
     parser.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
@@ -25,16 +26,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help='JSON file with the text\'s entities: [{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}]',
     )
     parser.add_argument("--threshold", type=float, help="least score of a relation, instead of the model's own")
-    parser.add_argument("--format", choices=("table", "json", "both"), default="table")
+    parser.add_argument("--format", choices=("table", "json", "both"), default="table", help="what is printed")
+    parser.add_argument("--json", type=Path, help="file that the graph is written to as JSON")
+    parser.add_argument("--picture", type=Path, help="file that the graph is drawn to as SVG")
     options = parser.parse_args(arguments)
     text = options.text or (options.file.read_text(encoding="utf-8") if options.file else sys.stdin.read())
     entities = json.loads(options.entities.read_text(encoding="utf-8")) if options.entities else None
     extract = pipeline("doc-relation-extraction", model=options.model)
     graph = extract(text, threshold=options.threshold, entities=entities)
+    whole = json.dumps(graph, ensure_ascii=False, indent=1)
     if options.format != "json":
         print(format_graph(graph))
     if options.format != "table":
-        print(json.dumps(graph, ensure_ascii=False, indent=1))
+        print(whole)
+    if options.json:
+        options.json.write_text(f"{whole}\n", encoding="utf-8")
+    if options.picture:
+        options.picture.write_text(f"{draw_graph(graph)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,41 +17,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from graphs import TEXT, graph, mention
 from pipelines import build, decisive_atlop, decisive_jerex
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO = REPOSITORY / "spaces" / "demo"
 sys.path.insert(0, str(DEMO))
 
-pytest.importorskip("networkx", reason="the extra `demo` is not installed")
-import graph_svg  # noqa: E402
 import views  # noqa: E402
-
-TEXT = "Ada Lovelace <b> & Ada\nwas born in London."
-
-
-def mention(start: int, end: int) -> dict:
-    return {"char_start": start, "char_end": end, "name": TEXT[start:end]}
-
-
-def graph(**changes) -> dict:
-    """A graph with an overlap: "Ada" inside "Ada Lovelace" is another entity."""
-    relations = [(0, 2, "P19", "place of birth", 0.5), (2, 0, "P1", None, 0.75), (0, 2, "P2", "home", None)]
-    whole = {
-        "text": TEXT,
-        "token_offsets": [[[0, 3], [4, 12], [13, 16], [17, 18], [19, 22]], [[23, 26], [35, 41], [41, 42]]],
-        "entities": [
-            {"type": "PER", "mentions": [mention(0, 12), mention(19, 22)]},
-            {"type": "NAME", "mentions": [mention(0, 3)]},
-            {"type": "LOC", "mentions": [mention(35, 41)]},
-        ],
-        "relations": [
-            {"head": head, "tail": tail, "type": kind, "label": label, "score": score, "evidence": [0, 1]}
-            for head, tail, kind, label, score in relations
-        ],
-    }
-    del whole["relations"][1]["label"]  # absent and None mean the same
-    return whole | changes
 
 
 def test_the_text_is_whole_and_every_mention_is_marked():
@@ -69,6 +42,7 @@ def test_the_text_is_whole_and_every_mention_is_marked():
     assert "".join(ElementTree.fromstring(f"<r>{plain}</r>").itertext()) == TEXT
     assert re.findall(r"<sup>&thinsp;(.*?)</sup>", html) == ["1", "0", "0", "2"]
     same = graph()
+    assert "no entities" in views.legend(graph(entities=[]))
     same["entities"][1]["mentions"] = [mention(0, 12)]
     assert "<sup>&thinsp;0,1</sup>" in views.highlighted(same), "a mention of two entities has both numbers"
 
@@ -82,28 +56,6 @@ def test_relations_are_rows_with_the_surest_first():
     ]
     assert rows[0][4] == "1: Ada Lovelace <b> & Ada\n2: was born in London."
     assert all(len(row) == len(views.COLUMNS) for row in rows)
-
-
-def test_the_picture_is_one_of_the_relations():
-    svg = graph_svg.draw(graph())
-    root = ElementTree.fromstring(svg)
-    texts = [item.text for item in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert sorted(texts) == ["Ada Lovelace [0]", "London [2]", "P1", "home", "place of birth"]
-    assert len(root.findall("{http://www.w3.org/2000/svg}path")) == 2, "an arrow for each direction"
-    assert "no relations" in graph_svg.draw(graph(relations=[]))
-    assert "no entities" in views.legend(graph(entities=[]))
-
-
-def test_boxes_keep_apart_and_inside_the_picture():
-    pairs = [(0, other) for other in range(1, 9)] + [(10, 11), (12, 13), (13, 14), (14, 12), (20, 21)]
-    boxes = graph_svg.place(pairs, [f"an entity called {number}" for number in range(22)])
-    assert set(boxes) == {number for pair in pairs for number in pair}
-    listed = list(boxes.values())
-    assert min(box.x - box.width / 2 for box in listed) >= 0 and min(box.y for box in listed) >= graph_svg.HEIGHT / 2
-    for number, first in enumerate(listed):
-        for second in listed[number + 1 :]:
-            apart = abs(first.x - second.x) >= (first.width + second.width) / 2
-            assert apart or abs(first.y - second.y) >= graph_svg.HEIGHT, (first, second)
 
 
 def test_entities_are_read_from_lines():

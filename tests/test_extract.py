@@ -10,6 +10,7 @@ from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 
 from modeling_docre import Document
 from modeling_docre.extract import main
+from modeling_docre.graph_svg import draw_graph
 
 TEXT = "Ada lives in London. She works."
 
@@ -26,6 +27,15 @@ def test_json_is_the_document_of_the_text(model, capsys):
     document = Document.from_dict(json.loads(capsys.readouterr().out))
     assert document.text == TEXT
     assert all(relation.score >= 0.9 for relation in document.relations)
+
+
+def test_the_graph_goes_to_files(model, capsys, tmp_path):
+    main([model, TEXT, "--json", str(tmp_path / "graph.json"), "--picture", str(tmp_path / "graph.svg")])
+    table = capsys.readouterr().out
+    assert "{" not in table and "London" in table
+    graph = json.loads((tmp_path / "graph.json").read_text())
+    assert Document.from_dict(graph).text == TEXT
+    assert (tmp_path / "graph.svg").read_text() == f"{draw_graph(graph)}\n"
 
 
 def test_entities_come_from_a_file(tmp_path, capsys):

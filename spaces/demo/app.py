@@ -9,12 +9,12 @@ from numbers import Real
 from typing import Any
 
 import gradio as gr
-from graph_svg import draw
 from transformers import pipeline
 from views import COLUMNS, highlighted, legend, read_entities, relation_rows
 
 import modeling_docre
 from modeling_docre import DocRelationExtractionPipeline
+from modeling_docre.graph_svg import draw_graph
 
 MAX_CHARACTERS = 20_000
 EXAMPLES = [
@@ -100,7 +100,7 @@ def _answer(extract: DocRelationExtractionPipeline, own_thresholds: bool) -> Cal
             graph = extract(text, entities=given, threshold=None if own_thresholds else least)
         except ValueError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from error
-        return highlighted(graph), legend(graph), relation_rows(graph), draw(graph), graph
+        return highlighted(graph), legend(graph), relation_rows(graph), draw_graph(graph), graph
 
     return answer
 

@@ -8,21 +8,9 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
+from modeling_docre.graph_svg import colour, names
+
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
-
-
-def colour(entity: int) -> str:
-    """A light colour for an entity; neighbours in number are far apart in hue."""
-    return f"hsl({entity * 137.508 % 360:.0f} 75% {(82, 74)[entity % 2]}%)"
-
-
-def names(graph: Mapping[str, Any]) -> list[str]:
-    """Each entity by the text of its first mention, with its number, since two may share a text."""
-    return [f"{_mention_text(entity['mentions'][0])} [{number}]" for number, entity in enumerate(graph["entities"])]
-
-
-def _mention_text(mention: Mapping[str, Any]) -> str:
-    return " ".join((mention.get("name") or "").split())
 
 
 def highlighted(graph: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ from html import escape
 from typing import Any, NamedTuple
 
 import networkx as nx
-from views import colour, names
 
 HEIGHT = 30  # of a box
 CHARACTER = 7.2  # width of a character
@@ -31,17 +30,31 @@ class Box(NamedTuple):
         return self.x + dx / reach, self.y + dy / reach
 
 
-def draw(graph: Mapping[str, Any]) -> str:
+def colour(entity: int) -> str:
+    """A light colour for an entity; neighbours in number are far apart in hue."""
+    return f"hsl({entity * 137.508 % 360:.0f} 75% {(82, 74)[entity % 2]}%)"
+
+
+def names(graph: Mapping[str, Any]) -> list[str]:
+    """Each entity by the text of its first mention, with its number, since two may share a text."""
+    return [
+        f"{' '.join((entity['mentions'][0].get('name') or '').split())} [{number}]"
+        for number, entity in enumerate(graph["entities"])
+    ]
+
+
+def draw_graph(graph: Mapping[str, Any]) -> str:
     """The entities that have relations, and one arrow for all relations from a head to a tail.
 
     Args:
         graph: a document as the pipeline returns it.
 
     Returns:
-        An `<svg>` element; a sentence where there is nothing to draw.
+        An `<svg>` element; where there is nothing to draw, with a sentence that says so.
     """
     if not graph["relations"]:
-        return "<p>There are no relations to draw.</p>"
+        text = f'<text x="{MARGIN}" y="{2 * MARGIN}" font-size="13" fill="#111">There are no relations to draw.</text>'
+        return _picture(280, 80, text)
     arrows: dict[tuple[int, int], list[str]] = {}
     for relation in graph["relations"]:
         arrows.setdefault((relation["head"], relation["tail"]), []).append(relation.get("label") or relation["type"])
@@ -53,11 +66,15 @@ def draw(graph: Mapping[str, Any]) -> str:
     shapes = [_box(box, colour(number)) for number, box in boxes.items()]
     width = max(box.x + box.width / 2 for box in boxes.values()) + MARGIN
     height = max(box.y for box in boxes.values()) + HEIGHT / 2 + MARGIN
+    return _picture(width, height, "".join([*lines, *shapes]))
+
+
+def _picture(width: float, height: float, content: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="graph" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'style="width:100%;max-width:{1.2 * width:.0f}px;background:#fff;border-radius:6px" font-family="sans-serif">'
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
-        f'<path d="M0,0 L10,5 L0,10 z" fill="#555"/></marker></defs>{"".join([*lines, *shapes])}</svg>'
+        f'<path d="M0,0 L10,5 L0,10 z" fill="#555"/></marker></defs>{content}</svg>'
     )
 
 
