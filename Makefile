@@ -20,7 +20,7 @@ setup: $(STAMP)-dev ## Make the virtual environment with everything for developm
 
 run: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
 	$(BIN)/python train.py recipes/jerex_sample.yaml
-	$(BIN)/python -m modeling_docre.extract outputs/jerex_sample --file recipes/unseen_text.txt --format both
+	$(BIN)/python -m modeling_docre.extract --model outputs/jerex_sample --file recipes/unseen_text.txt --format both
 
 demo: $(STAMP)-demo ## Serve the demo page of a model: make demo MODEL=outputs/jerex_sample
 	$(BIN)/python spaces/demo/app.py $(MODEL)

@@ -26,7 +26,8 @@ from .modeling_jerex import JerexModel
 from .modeling_kmgre import KmgreModel
 from .modeling_memory_jerex import MemoryJerexModel
 from .modeling_spert import SpertModel
-from .pipeline_docre import DocRelationExtractionPipeline
+from .pipeline_docre import DocRelationExtractionPipeline, register
+from .resources import default_model
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ for _model in SYSTEMS.values():
 DocREPreTrainedModel.pipeline_class = DocRelationExtractionPipeline
 DocREPreTrainedModel.card_writer = staticmethod(_write_card)
 install_metric()
+register(default_model())
 
 __all__ = [
     "SYSTEMS",

@@ -1,4 +1,4 @@
-"""Extract the graph of a text from the command line: `python -m modeling_docre.extract MODEL [TEXT]`."""
+"""Extract the graph of a text from the command line: `python -m modeling_docre.extract [TEXT] [--model MODEL]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from transformers import pipeline
 
 from .graph_svg import draw_graph
 from .graph_text import format_graph
+from .pipeline_docre import TASK
+from .resources import default_model
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both; write it, draw it."""
     parser = argparse.ArgumentParser(prog="python -m modeling_docre.extract", description=__doc__)
-    parser.add_argument("model", help="folder or Hub name of a trained model")
     parser.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
     parser.add_argument("--file", type=Path, help="a text file")
+    parser.add_argument("--model", help="folder or Hub name of a trained model (default: the one that comes along)")
     parser.add_argument(
         "--entities",
         type=Path,
@@ -30,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="file that the graph is written to as JSON")
     parser.add_argument("--picture", type=Path, help="file that the graph is drawn to as SVG")
     options = parser.parse_args(arguments)
+    if options.model is None and default_model() is None:
+        parser.error("no model comes along with this checkout; name one by --model")
     text = options.text or (options.file.read_text(encoding="utf-8") if options.file else sys.stdin.read())
     entities = json.loads(options.entities.read_text(encoding="utf-8")) if options.entities else None
-    extract = pipeline("doc-relation-extraction", model=options.model)
+    extract = pipeline(TASK, model=options.model or default_model())
     graph = extract(text, threshold=options.threshold, entities=entities)
     whole = json.dumps(graph, ensure_ascii=False, indent=1)
     if options.format != "json":

@@ -205,7 +205,7 @@ def _pipeline_stated(config: DocREConfig, pipeline_class: type[Pipeline] | None)
     before = getattr(config, "custom_pipelines", None)
     stated = {
         task: {
-            **known,
+            "type": known["type"],
             "impl": f"{pipeline_class.__module__.rpartition('.')[2]}.{pipeline_class.__name__}",
             "pt": [auto_class.__name__ for auto_class in known["pt"]],
         }

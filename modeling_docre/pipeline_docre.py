@@ -316,10 +316,17 @@ def _shorten(value: Any) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def _register() -> None:
-    """Make the task known to `pipeline`; of several copies of this file in a process the last one answers."""
-    PIPELINE_REGISTRY.supported_tasks.pop(TASK, None)
-    PIPELINE_REGISTRY.register_pipeline(TASK, DocRelationExtractionPipeline, pt_model=AutoModel, type="text")
+def register(default_model: str | None = None) -> None:
+    """Make the task known to `pipeline`; of several copies of this file in a process the last one answers.
+
+    Args:
+        default_model: folder of the model that is used where none is named; None leaves the one that is known.
+    """
+    known = PIPELINE_REGISTRY.supported_tasks.pop(TASK, {})
+    default = {"model": (default_model, None)} if default_model else known.get("default")
+    PIPELINE_REGISTRY.register_pipeline(
+        TASK, DocRelationExtractionPipeline, pt_model=AutoModel, default=default, type="text"
+    )
 
 
-_register()
+register()

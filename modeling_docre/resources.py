@@ -5,6 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def default_model() -> str | None:
+    """Folder of the model that is used where none is named; None for a source checkout that has none yet."""
+    try:
+        return str(resource("checkpoints/default"))
+    except FileNotFoundError:
+        return None
+
+
 def resource(name: str) -> Path:
     """Path of a file or folder that comes with the package.
 

@@ -23,14 +23,14 @@ def model(tmp_path_factory):
 
 
 def test_json_is_the_document_of_the_text(model, capsys):
-    main([model, TEXT, "--format", "json", "--threshold", "0.9"])
+    main([TEXT, "--model", model, "--format", "json", "--threshold", "0.9"])
     document = Document.from_dict(json.loads(capsys.readouterr().out))
     assert document.text == TEXT
     assert all(relation.score >= 0.9 for relation in document.relations)
 
 
 def test_the_graph_goes_to_files(model, capsys, tmp_path):
-    main([model, TEXT, "--json", str(tmp_path / "graph.json"), "--picture", str(tmp_path / "graph.svg")])
+    main([TEXT, "--model", model, "--json", str(tmp_path / "graph.json"), "--picture", str(tmp_path / "graph.svg")])
     table = capsys.readouterr().out
     assert "{" not in table and "London" in table
     graph = json.loads((tmp_path / "graph.json").read_text())
@@ -46,7 +46,7 @@ def test_entities_come_from_a_file(tmp_path, capsys):
     file.write_text(
         json.dumps([{"type": kind, "mentions": [m]} for kind, m in zip(("PER", "LOC"), mentions, strict=True)])
     )
-    main([str(folder), TEXT, "--entities", str(file), "--format", "json", "--threshold", "0"])
+    main([TEXT, "--model", str(folder), "--entities", str(file), "--format", "json", "--threshold", "0"])
     document = Document.from_dict(json.loads(capsys.readouterr().out))
     assert [document.mention_text(entity.mentions[0]) for entity in document.entities] == ["Ada", "London"]
     assert document.relations and all(relation.evidence == (0,) for relation in document.relations)
@@ -55,9 +55,9 @@ def test_entities_come_from_a_file(tmp_path, capsys):
 def test_text_comes_from_a_file_or_from_standard_input(model, capsys, monkeypatch, tmp_path):
     file = tmp_path / "text.txt"
     file.write_text(TEXT, encoding="utf-8")
-    main([model, "--file", str(file)])
+    main(["--model", model, "--file", str(file)])
     from_file = capsys.readouterr().out
     monkeypatch.setattr("sys.stdin", io.StringIO(TEXT))
-    main([model])
+    main(["--model", model])
     assert capsys.readouterr().out == from_file
     assert "London" in from_file

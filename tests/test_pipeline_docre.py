@@ -13,8 +13,10 @@ from pipelines import ENTITIES, PAIRS, TEXTS, build, close, decisive_jerex, run_
 from tiny import RELATION_TYPES, save_tiny, tiny_jerex, tiny_tokenizer
 from torch.utils.data import Dataset
 from transformers import pipeline
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor
+from modeling_docre.pipeline_docre import register
 from modeling_docre.text import document_from_text
 
 
@@ -280,3 +282,19 @@ def test_fresh_process_without_the_package(tmp_path: Path) -> None:
     assert found["loaded"] == []
     assert close(found["results"], expected) and close(found["copies"], expected)
     assert not close(expected["global"], expected["multi_instance"])
+
+
+def test_no_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIPELINE_REGISTRY, "supported_tasks", dict(PIPELINE_REGISTRY.supported_tasks))
+    model = decisive_jerex()
+    build(model).save_pretrained(tmp_path / "default")
+    register(str(tmp_path / "default"))
+    register()  # as another copy of the file does
+    extract = pipeline("doc-relation-extraction")
+    text = "Anna Berg was born in Berlin."
+    assert close(extract(text), build(model)(text))
+    extract.save_pretrained(tmp_path / "copy")
+    for file in (tmp_path / "copy").rglob("*.*"):
+        assert str(tmp_path).encode() not in file.read_bytes(), file
+    named = json.loads((tmp_path / "copy" / "config.json").read_text())["custom_pipelines"]
+    assert named["doc-relation-extraction"].keys() == {"impl", "pt", "type"}
