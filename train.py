@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoTokenizer,
     EarlyStoppingCallback,
+    PreTrainedConfig,
     pipeline,
     set_seed,
 )
@@ -57,12 +57,14 @@ class ModelArguments:
     Args:
         system: the system.
         encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`.
+        trust_remote_code: whether an encoder may run code of its own, from its repository or from `init_from`.
         init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; options of the
             system that are given replace those of its configuration.
     """
 
     system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})
     encoder: str = "bert-base-cased"
+    trust_remote_code: bool = False
     init_from: str | None = None
 
 
@@ -126,23 +128,25 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
     Raises:
         ValueError: the trained model is of another system, or an option gives its weights another shape.
     """
-    model_class = SYSTEMS[arguments.system]
+    model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
     if arguments.init_from is None:
         encoder = offline_encoder() if arguments.encoder == "offline" else arguments.encoder
-        return model_class.from_encoder(encoder, **labels, **options), AutoTokenizer.from_pretrained(encoder)
-    found, wanted = AutoConfig.from_pretrained(arguments.init_from).model_type, model_class.config_class.model_type
+        model = model_class.from_encoder(encoder, **trust, **labels, **options)
+        return model, AutoTokenizer.from_pretrained(encoder, **trust)
+    found = PreTrainedConfig.get_config_dict(arguments.init_from)[0].get("model_type")
+    wanted = model_class.config_class.model_type
     if found != wanted:
         raise ValueError(
             f"--init_from {arguments.init_from} is a {found!r} model, --system {arguments.system} is {wanted!r}"
         )
-    _check_shapes(model_class, arguments.init_from, options)
-    model = model_class.from_pretrained(arguments.init_from, **options)
-    return model, AutoTokenizer.from_pretrained(arguments.init_from)
+    _check_shapes(model_class, arguments.init_from, options, trust)
+    model = model_class.from_pretrained(arguments.init_from, **trust, **options)
+    return model, AutoTokenizer.from_pretrained(arguments.init_from, **trust)
 
 
-def _check_shapes(model_class: Any, folder: str, options: dict[str, Any]) -> None:
+def _check_shapes(model_class: Any, folder: str, options: dict[str, Any], trust: dict[str, bool]) -> None:
     """Refuse options with which the weights of a trained model do not fit."""
-    saved, wanted = (model_class.config_class.from_pretrained(folder, **changes) for changes in ({}, options))
+    saved, wanted = (model_class.config_class.from_pretrained(folder, **trust, **changes) for changes in ({}, options))
     with torch.device("meta"):
         before, after = (dict(model_class(config).named_parameters()) for config in (saved, wanted))
     wrong = [name for name in before if name in after and before[name].shape != after[name].shape]

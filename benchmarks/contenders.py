@@ -88,7 +88,7 @@ class Setup:
 
     encoder: str
     checkpoint: str | None = None
-    labels: dict[str, list[str]] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
     systems: tuple[str, ...] = USUAL
     device: str = "cpu"
     dtype: str = "float32"

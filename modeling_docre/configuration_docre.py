@@ -16,6 +16,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from .configuration_limits import check_code, check_encoder, check_labels, check_language, check_sizes
+from .encoder_code import is_remote, is_trusted, reading_from, remote_configuration, without_repository
 
 # Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
 _BASE_KEYS = frozenset(
@@ -117,7 +118,7 @@ class DocREConfig(PreTrainedConfig):
         if unknown := sorted(set(kwargs) - _BASE_KEYS):
             known = sorted(set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__))
             raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {', '.join(known)}")
-        if not type(self).__module__.startswith("transformers_modules."):
+        if not is_remote(self):
             # The file names the repository's pipeline code; where this package is installed, its own code answers.
             kwargs.pop("custom_pipelines", None)
         if kwargs.get("auto_map"):
@@ -128,9 +129,25 @@ class DocREConfig(PreTrainedConfig):
             )
         if isinstance(self.encoder_config, dict):
             # Before a configuration is made of it, which may make a list as long as a number in it.
-            check_encoder(self.encoder_config)
+            check_encoder(self.encoder_config, trusted=is_trusted())
             self.encoder_config.pop("trust_remote_code", None)  # that is for the user to say
+            if self.encoder_config.get("auto_map"):
+                self.encoder_config = remote_configuration(self.encoder_config)
         super().__post_init__(**kwargs)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike, trust_remote_code: bool | None = None, **kwargs: Any
+    ) -> Any:
+        """A configuration from a folder or repository.
+
+        Args:
+            pretrained_model_name_or_path: the folder or repository.
+            trust_remote_code: whether an encoder with code of its own, which lies there too, may run it.
+            **kwargs: as for other configurations.
+        """
+        with reading_from(pretrained_model_name_or_path, trust_remote_code or is_remote(cls), kwargs):
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
@@ -154,12 +171,14 @@ class DocREConfig(PreTrainedConfig):
         encoder = output.get("encoder_config")
         if encoder and os.path.exists(encoder.get("_name_or_path") or ""):
             del encoder["_name_or_path"]
+        if encoder and encoder.get("auto_map"):
+            encoder["auto_map"] = without_repository(encoder["auto_map"])
         return output
 
     def validate_encoder(self) -> None:
         """Refuse an encoder beyond reason, or one whose configuration asks for code from somewhere else."""
         if self.encoder_config is not None:
-            check_encoder(self.encoder_config.to_dict())
+            check_encoder(self.encoder_config.to_dict(), trusted=is_remote(self.encoder_config))
 
     def validate_own_sizes(self) -> None:
         """Refuse options beyond reason, and a language that is no code of one."""

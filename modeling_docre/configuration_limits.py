@@ -48,13 +48,17 @@ def check_sizes(options: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is {value}; give a whole number of at most {OWN_SIZE}")
 
 
-def check_encoder(options: Mapping[str, Any]) -> None:
-    """Refuse an encoder that no machine could hold, and one that asks for code from somewhere else."""
-    for name, value in _leaves(options):
+def check_encoder(options: Mapping[str, Any], trusted: bool = False) -> None:
+    """Refuse an encoder that no machine could hold and, unless there is trust in it, one that asks for code of its own.
+
+    Trust is in the encoder alone, not in what is nested in its options.
+    """
+    for name, value in _leaves({**options, "auto_map": None} if trusted else options):
         if name == "auto_map":
             raise ValueError(
                 "encoder_config has an `auto_map`, that is, it asks for remote code of its own; use an encoder that "
-                "transformers implements"
+                "transformers implements or, if you trust that code, load the model with `trust_remote_code` by "
+                "from_pretrained of its own class"
             )
         if not _is_whole(value):
             continue

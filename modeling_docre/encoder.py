@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
 from .attention import prepare_attention_rows, run_with_rows
 from .configuration_docre import DocREConfig
+from .encoder_code import new_encoder
 from .ragged import positions_in_segments, segment_starts, segment_sum, token_batches
 
 # Positions that are read at once where rows have different lengths: bounds the memory of long texts that are read
@@ -127,7 +128,7 @@ class DocumentEncoder(nn.Module):
         self.window, self.overlap = config.encoder_positions, config.window_overlap
         self.pad_token_id = encoder_config.pad_token_id or 0
         self.gives_attention = gives_attention
-        self.adopt(AutoModel.from_config(encoder_config))
+        self.adopt(new_encoder(encoder_config))
 
     def adopt(self, model: PreTrainedModel) -> None:
         """Use `model` as the encoder, without its pooler, which no system reads."""

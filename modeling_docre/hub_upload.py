@@ -18,6 +18,8 @@ from huggingface_hub.errors import HTTPError
 from transformers import PreTrainedModel
 from transformers.utils.hub import create_and_tag_model_card
 
+from .encoder_code import is_remote
+
 COMPANIONS = ("README.md", "*.svg", "LICENSE", ".eval_results/*.yaml")
 """What stands beside the weights and the code: the card and its picture, the licence, the scores that the Hub shows."""
 
@@ -138,7 +140,10 @@ def _same_configuration(model: PreTrainedModel, folder: Path, origin: Path) -> b
     if not (origin / "config.json").is_file():
         return False
     # Read as configurations: the files also say what the library or the training left there.
-    first, second = (type(model.config).from_pretrained(place).to_dict() for place in (folder, origin))
+    trusted = is_remote(model.config.encoder_config)
+    first, second = (
+        type(model.config).from_pretrained(place, trust_remote_code=trusted).to_dict() for place in (folder, origin)
+    )
     return all(first.get(key) == second.get(key) for key in (first.keys() | second.keys()) - set(_INCIDENTAL))
 
 

@@ -19,6 +19,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_docre import DocREConfig
 from .encoder import DocumentEncoder, extend_positions
+from .encoder_code import save_code, trusting
 from .hub_upload import push
 
 _HUB_OPTIONS = frozenset(["repo_id", "commit_message", "private", "create_pr", "revision", "tags"])
@@ -127,11 +128,15 @@ class DocREPreTrainedModel(PreTrainedModel):
             init.zeros_(module.bias)
 
     @classmethod
-    def from_encoder(cls, encoder: str | PreTrainedModel, **config: Any) -> DocREPreTrainedModel:
+    def from_encoder(
+        cls, encoder: str | PreTrainedModel, trust_remote_code: bool | None = None, **config: Any
+    ) -> DocREPreTrainedModel:
         """A model with a pre-trained encoder and freshly initialised heads.
 
         Args:
             encoder: name or folder of a text encoder (a checkpoint with another head on it serves too), or the encoder.
+            trust_remote_code: whether an encoder that is named may run code of its own. The code is saved with the
+                model.
             **config: options of the model's configuration, at least its label lists.
 
         Returns:
@@ -141,7 +146,7 @@ class DocREPreTrainedModel(PreTrainedModel):
             ValueError: an option is unknown, or the encoder cannot do what `long_input` asks.
         """
         if isinstance(encoder, str):
-            encoder = AutoModel.from_pretrained(encoder, dtype=torch.float32)
+            encoder = AutoModel.from_pretrained(encoder, dtype=torch.float32, trust_remote_code=trust_remote_code)
         else:
             encoder = copy.deepcopy(encoder).float()
             encoder.config.dtype = torch.float32
@@ -155,6 +160,24 @@ class DocREPreTrainedModel(PreTrainedModel):
             if isinstance(module, DocumentEncoder):
                 module.adopt(copy.deepcopy(encoder))
         return model.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike | None,
+        *arguments: Any,
+        trust_remote_code: bool | None = None,
+        **options: Any,
+    ) -> Any:
+        """A trained model from a folder or repository.
+
+        Args:
+            pretrained_model_name_or_path: the folder or repository.
+            *arguments, **options: as for other models.
+            trust_remote_code: whether an encoder with code of its own, which lies there too, may run it.
+        """
+        with trusting(trust_remote_code):
+            return super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
 
     def save_pretrained(
         self, save_directory: str | os.PathLike, is_main_process: bool = True, push_to_hub: bool = False, **options: Any
@@ -177,6 +200,9 @@ class DocREPreTrainedModel(PreTrainedModel):
             super().save_pretrained(save_directory, is_main_process=is_main_process, **options)
         if self.pipeline_class and is_main_process:
             custom_object_save(self.pipeline_class, save_directory)
+        for module in self.modules() if is_main_process else ():
+            if isinstance(module, DocumentEncoder):
+                save_code(module.model, save_directory)
         if push_to_hub and is_main_process:
             self.push_to_hub(for_hub.pop("repo_id", os.path.basename(os.path.normpath(save_directory))), **for_hub)
 

@@ -96,9 +96,11 @@ class SpertModel(DocREPreTrainedModel):
         self.post_init()
 
     @classmethod
-    def from_encoder(cls, encoder: str | PreTrainedModel, **config: Any) -> DocREPreTrainedModel:
+    def from_encoder(
+        cls, encoder: str | PreTrainedModel, trust_remote_code: bool | None = None, **config: Any
+    ) -> DocREPreTrainedModel:
         """A model with a pre-trained encoder, or as much of it as `pretraining` keeps; see the base class."""
-        model = super().from_encoder(encoder, **config)
+        model = super().from_encoder(encoder, trust_remote_code, **config)
         _forget(model.encoder, model.config.pretraining)
         return model
 

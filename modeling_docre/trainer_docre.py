@@ -20,6 +20,7 @@ from .data_collator import DocRECollator
 from .docred_format import to_result_records
 from .documents import Document
 from .encoder import DocumentEncoder
+from .encoder_code import is_remote
 from .examples import SamplingArguments
 from .inference import Predictor
 from .memory_warmup import MemoryArguments, MemoryCallback
@@ -311,7 +312,8 @@ class DocRETrainer(SharingTrainer):
         """Go back to the best checkpoint: its weights, and what training had set in the configuration by then."""
         super()._load_best_model()
         config = self.model.config
-        saved = type(config).from_pretrained(self.state.best_model_checkpoint)
+        trusted = is_remote(config.encoder_config)
+        saved = type(config).from_pretrained(self.state.best_model_checkpoint, trust_remote_code=trusted)
         own = {item.name for item in fields(config)} - {item.name for item in fields(PreTrainedConfig)}
         for name in own - {"encoder_config"}:
             setattr(config, name, getattr(saved, name))

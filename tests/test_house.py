@@ -16,8 +16,8 @@ PACKAGE = REPOSITORY / "modeling_docre"
 
 # A file imports only files of its own floor or of floors below.
 FLOORS = {
-    0: "configuration_limits configuration_docre configuration_given_entities configuration_jerex configuration_atlop "
-    "configuration_kmgre configuration_memory_jerex configuration_spert documents",
+    0: "configuration_limits encoder_code configuration_docre configuration_given_entities configuration_jerex "
+    "configuration_atlop configuration_kmgre configuration_memory_jerex configuration_spert documents",
     1: "ragged losses heads candidates attention encoder localized_context marked_mentions mentions coreference "
     "entities relations memory key_pairs",
     2: "features examples sentence_entities sentence_sampling sampling decoding docred_format read_report record_files "
