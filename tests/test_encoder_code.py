@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_processes import run
+from hub_server import running_hub
 from pipelines import TEXTS, build, close, run_without_package
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from transformers import AutoModel, BertModel
@@ -128,3 +130,47 @@ def test_a_file_of_the_same_name_is_refused(encoder: Path, tmp_path: Path) -> No
     (encoder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"OwnModel has a file encoder\.py of its own, and so has the model"):
         saved(encoder, JerexModel, tmp_path / "model")
+
+
+PUSH = """
+from huggingface_hub import HfApi
+import tiny
+from pipelines import TEXTS, build
+from modeling_docre import JerexModel
+
+folder, labels = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+HfApi().create_repo("org/own")
+HfApi().upload_folder(repo_id="org/own", folder_path=folder)
+model = JerexModel.from_encoder("org/own", trust_remote_code=True, **labels)
+pipe = build(model)
+commit = pipe.push_to_hub("org/model").oid
+# Whoever moves the branch does not move what was pinned.
+HfApi().upload_file(repo_id="org/model", path_in_repo="own_modeling.py", path_or_fileobj=b"raise SystemExit(7)")
+print(json.dumps([pipe(TEXTS[0]), commit]))
+"""
+LOAD = """
+from transformers import pipeline
+commit, text = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+pipe = pipeline("doc-relation-extraction", model="org/model", revision=commit, trust_remote_code=True, device="cpu")
+print(json.dumps(pipe(text)))
+"""
+REFUSED = """
+from transformers import AutoModel
+import modeling_docre
+try:
+    AutoModel.from_pretrained("org/model", trust_remote_code=False)
+except Exception as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def test_from_the_hub_the_code_is_that_of_the_pinned_commit(encoder: Path, sung: Path, tmp_path: Path) -> None:
+    options = {**LABELS, "mention_threshold": 0.0, "relation_threshold": 0.0, "max_span_size": 2}
+    with running_hub() as hub:
+        expected, commit = run(PUSH, tmp_path / "here", hub, str(encoder), options)
+        assert expected["relations"], "the test needs relations"
+        sung.unlink()
+        assert "encoder_config has an `auto_map`" in run(REFUSED, tmp_path / "wary", hub)
+        assert not sung.exists()
+        assert close(run(LOAD, tmp_path / "there", hub, commit, TEXTS[0], package=False), expected)
+        assert sung.exists()
