@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.training_runs import Run, Series, parts
 
 # The scores in between are not looked at.
-COMMON = "--use_cpu true --eval_strategy no --seed"
+COMMON = "--use_cpu true --bf16 true --eval_strategy no --seed"
 
 
 def _run(corpus: str, seed: int, options: str = "") -> Run:

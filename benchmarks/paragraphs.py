@@ -1,0 +1,126 @@
+"""What a model finds of the facts that twenty paragraphs state, per relation type.
+
+    python benchmarks/paragraphs.py [MODEL] [--threshold T] [--out FILE]
+
+MODEL is the folder or Hub name of a model that finds entities itself; absent, it is the one that comes along.
+`benchmarks/paragraphs/facts.jsonl` holds invented texts about people, places, organisations, films and dates, two of
+them long, one full of traps where two entities meet without a relation. Each has the entities that it states facts
+about, by their names, and the facts, in the way in which Re-DocRED annotates.
+
+A found entity is a stated one if one of its mentions has one of its names, whatever the case and a leading article; if
+several are, it is the one with the most such mentions. A found relation is right if it is a stated fact between such
+entities. Relations between entities of which no fact is stated count as wrong: what a paragraph states is all listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformers import pipeline
+
+# Runs from a source checkout, installed or not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from modeling_docre.pipeline_docre import TASK
+from modeling_docre.resources import default_model
+
+FACTS = Path(__file__).resolve().parent / "paragraphs" / "facts.jsonl"
+
+Triple = tuple[int, str, int]
+
+
+class Paragraph(NamedTuple):
+    """A text, the names of each entity in it, and the facts as head, relation type and tail."""
+
+    id: str
+    text: str
+    entities: list[list[str]]
+    facts: set[Triple]
+
+
+class Counts(NamedTuple):
+    """How often a relation type is stated, found, and found rightly, each by type."""
+
+    stated: Counter[str]
+    found: Counter[str]
+    right: Counter[str]
+
+
+def read_paragraphs(file: Path = FACTS) -> list[Paragraph]:
+    """The paragraphs of a file."""
+    rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    return [Paragraph(row["id"], row["text"], row["entities"], set(map(tuple, row["facts"]))) for row in rows]
+
+
+def stated_entities(graph: Mapping[str, Any], entities: Sequence[Iterable[str]]) -> dict[int, int]:
+    """The stated entity of each found one that is one."""
+    owner = {_plain(name): number for number, names in enumerate(entities) for name in names}
+    found = {}
+    for number, entity in enumerate(graph["entities"]):
+        names = map(_plain, (mention["name"] for mention in entity["mentions"]))
+        if named := Counter(owner[name] for name in names if name in owner):
+            found[number] = named.most_common(1)[0][0]
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"^(the|a|an) ", "", " ".join(name.split()).casefold())
+
+
+def count(graphs: Sequence[Mapping[str, Any]], paragraphs: Sequence[Paragraph]) -> Counts:
+    """The counts of all paragraphs together; what is found twice between the same stated entities counts once."""
+    counts = Counts(Counter(), Counter(), Counter())
+    for graph, paragraph in zip(graphs, paragraphs, strict=True):
+        named = stated_entities(graph, paragraph.entities)
+        found = {
+            # An entity of which nothing is stated stays itself.
+            (named.get(item["head"], ~item["head"]), item["type"], named.get(item["tail"], ~item["tail"]))
+            for item in graph["relations"]
+        }
+        counts.stated.update(kind for _, kind, _ in paragraph.facts)
+        counts.found.update(kind for _, kind, _ in found)
+        counts.right.update(kind for _, kind, _ in found & paragraph.facts)
+    return counts
+
+
+def table(counts: Counts, labels: Mapping[str, str]) -> str:
+    """Markdown rows by relation type, the most often stated first, and one for all."""
+    lines = ["| relation | stated | found | right | precision | recall |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    kinds = sorted(counts.stated | counts.found, key=lambda kind: (-counts.stated[kind], -counts.found[kind], kind))
+    rows = [("all", [counter.total() for counter in counts])]
+    rows += [(labels.get(kind, kind), [counter[kind] for counter in counts]) for kind in kinds]
+    for name, (stated, found, right) in rows:
+        shares = (f"{100 * right / whole:.0f}" if whole else "" for whole in (found, stated))
+        lines.append(f"| {name} | {stated} | {found} | {right} | {' | '.join(shares)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a model on the paragraphs and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default=default_model())
+    parser.add_argument("--threshold", type=float, help="least score of a relation, instead of the model's own")
+    parser.add_argument("--out", type=Path, help="file that the table is written to, too")
+    options = parser.parse_args(arguments)
+    if options.model is None:
+        parser.error("no model comes along with this checkout; name one")
+    extract, paragraphs = pipeline(TASK, model=options.model), read_paragraphs()
+    graphs = extract([paragraph.text for paragraph in paragraphs], threshold=options.threshold)
+    named = [stated_entities(*pair) for pair in zip(graphs, (item.entities for item in paragraphs), strict=True)]
+    entities, known = sum(len(item.entities) for item in paragraphs), sum(len(set(found.values())) for found in named)
+    text = table(count(graphs, paragraphs), extract.model.config.relation_labels)
+    text += f"\n\n{known} of the {entities} entities of which a fact is stated are found."
+    print(text)
+    if options.out:
+        options.out.write_text(f"{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

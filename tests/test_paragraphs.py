@@ -1,0 +1,69 @@
+"""The paragraphs with their facts, and how what a model finds is held against them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from pipelines import build, decisive_jerex
+
+from benchmarks import paragraphs
+from benchmarks.paragraphs import Counts, Paragraph, count, read_paragraphs, stated_entities, table
+from dataset_scripts.docred_relation_types import RELATION_TYPES
+
+
+def graph(entities: list[list[str]], relations: list[tuple[int, str, int]]) -> dict:
+    return {
+        "entities": [{"mentions": [{"name": name} for name in names]} for names in entities],
+        "relations": [{"head": head, "type": kind, "tail": tail} for head, kind, tail in relations],
+    }
+
+
+def test_the_paragraphs_are_whole():
+    found = read_paragraphs()
+    assert len(found) == 20 and len({item.id for item in found}) == 20
+    assert sorted(len(item.text.split()) for item in found)[-2] > 150, "two of them are long"
+    assert [item.id for item in found if not item.facts] == ["traps"]
+    for item in found:
+        for names in item.entities:
+            for name in names:
+                assert name in item.text, (item.id, name)
+        for head, kind, tail in item.facts:
+            assert head != tail and max(head, tail) < len(item.entities), (item.id, head, kind, tail)
+            assert kind in RELATION_TYPES, (item.id, kind)
+
+
+def test_entities_are_known_by_their_names():
+    stated = [["Ada Lovelace", "Lovelace"], ["The Times"], ["Charles Babbage", "Babbage"]]
+    found = graph([["ada  lovelace", "she"], ["Times"], ["Babbage", "Lovelace", "Charles Babbage"], ["London"]], [])
+    assert stated_entities(found, stated) == {0: 0, 1: 1, 2: 2}
+
+
+def test_relations_are_counted_once_and_of_unknown_entities_as_wrong():
+    stated = Paragraph("x", "", [["Ada"], ["London"], ["1815"]], {(0, "P19", 1), (0, "P569", 2), (1, "P17", 0)})
+    found = graph(
+        [["Ada"], ["London"], ["Ada"], ["Paris"]],
+        [(0, "P19", 1), (2, "P19", 1), (0, "P19", 3), (1, "P19", 0), (0, "P569", 1)],
+    )
+    counts = count([found, graph([], [])], [stated, Paragraph("y", "", [], set())])
+    assert counts == Counts(
+        Counter({"P19": 1, "P569": 1, "P17": 1}), Counter({"P19": 3, "P569": 1}), Counter({"P19": 1})
+    )
+    assert table(counts, {"P19": "place of birth"}).splitlines()[2:] == [
+        "| all | 3 | 4 | 1 | 25 | 33 |",
+        "| place of birth | 1 | 3 | 1 | 33 | 100 |",
+        "| P569 | 1 | 1 | 0 | 0 | 0 |",
+        "| P17 | 1 | 0 | 0 |  | 0 |",
+    ]
+
+
+def test_the_command_prints_and_writes_the_table(tmp_path, capsys, monkeypatch):
+    build(decisive_jerex()).save_pretrained(tmp_path / "model")
+    monkeypatch.setattr(paragraphs, "read_paragraphs", lambda: read_paragraphs()[:2])
+    paragraphs.main([str(tmp_path / "model"), "--threshold", "0.99", "--out", str(tmp_path / "table.md")])
+    printed = capsys.readouterr().out
+    assert (tmp_path / "table.md").read_text() == printed
+    assert printed.startswith("| relation |") and "of which a fact is stated are found" in printed
+    monkeypatch.setattr(paragraphs, "default_model", lambda: None)
+    with pytest.raises(SystemExit):
+        paragraphs.main([])
