@@ -1,0 +1,85 @@
+"""The series of training runs: commands that train.py understands, rows that are kept, runs that go on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import train
+from benchmarks import training_runs
+from benchmarks.training_runs import Run, Series, parts
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SERIES = {
+    path.stem: import_module(f"benchmarks.{path.stem}").SERIES
+    for path in sorted((REPOSITORY / "benchmarks").glob("train_*.py"))
+}
+each_series = pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
+
+
+@each_series
+def test_each_run_is_a_command_of_its_own(series: Series) -> None:
+    assert series.name in SERIES and series.runs
+    for name, run in series.runs.items():
+        recipe = REPOSITORY / "recipes" / f"{run.recipe}.yaml"
+        flags = ["--data_dir", "data", "--output_dir", "outputs", *run.options.split()]
+        _, data, training, _ = train.parse_arguments([str(recipe), *flags])
+        assert training.output_dir == "outputs" and data.data_dir == "data", name
+    assert len({(run.recipe, run.options) for run in series.runs.values()}) == len(series.runs)
+
+
+@each_series
+def test_each_kept_row_is_of_a_run_as_it_is_now(series: Series) -> None:
+    rows = series.finished()
+    for name, row in rows.items():
+        run = series.runs[name]
+        assert (row.get("recipe", run.recipe), row["options"]) == (run.recipe, run.options), name
+        assert set(series.scores) <= row.keys()
+    assert len(series.table().splitlines()) == 2 + len(rows)
+
+
+@pytest.fixture
+def series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Series:
+    monkeypatch.setattr(training_runs, "HERE", tmp_path / "benchmarks")
+    runs = {"first": Run("jerex", "--seed 1", "corpus"), "second": Run("jerex", "--seed 2", "corpus")}
+    return Series("train_it", runs, parts("relation"), {"relation": parts("relation")})
+
+
+def test_rows_are_kept_and_runs_go_on(
+    series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = []
+
+    def run(command: list[str]) -> float:
+        commands.append(command)
+        folder = Path(command[command.index("--output_dir") + 1])
+        (folder / "validation").mkdir(parents=True, exist_ok=True)
+        scores = {"relation_f1": 0.25, "relation_precision": 0.5, "relation_recall": 1 / 6, "thresholds": {}}
+        (folder / "validation" / "scores.json").write_text(json.dumps({**scores, "predict_samples_per_second": 2.0}))
+        (folder / "train_results.json").write_text(json.dumps({"train_runtime": 30.0}))
+        return 1234.5
+
+    monkeypatch.setattr(training_runs, "_run", run)
+    (tmp_path / "outputs" / "second" / "checkpoint-7").mkdir(parents=True)
+    arguments = ["--data_dir", str(tmp_path / "data"), "--outputs", str(tmp_path / "outputs")]
+    series.main("", [*arguments, "--only", "first"])
+    series.main("", arguments)
+    assert len(commands) == 2, "a finished run is not repeated"
+    assert [command[command.index("--data_dir") + 1] for command in commands] == [str(tmp_path / "data" / "corpus")] * 2
+    assert "--resume_from_checkpoint" not in commands[0] and commands[1][-2:] == ["--resume_from_checkpoint", "last"]
+    assert [(row["run"], row["resumed"]) for row in series.finished().values()] == [("first", False), ("second", True)]
+    table = capsys.readouterr().out.splitlines()
+    assert table[-1].startswith("| second | 25.0 (50.0 / 16.7) | 0.0 | 2.0 | ") and table[-1].endswith(" 1234 |")
+
+
+def test_the_peak_of_a_process_is_its_own_and_its_failure_is_told() -> None:
+    # What it is forked from counts too, for a moment.
+    large = training_runs._run([sys.executable, "-c", "held = bytearray(2**30)"])
+    assert training_runs._run([sys.executable, "-c", "pass"]) < 1024 < large, "not the largest of all processes"
+    with pytest.raises(subprocess.CalledProcessError):
+        training_runs._run([sys.executable, "-c", "raise SystemExit(3)"])
