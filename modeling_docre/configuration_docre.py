@@ -249,6 +249,11 @@ class DocREConfig(PreTrainedConfig):
         return False
 
     @property
+    def has_memory(self) -> bool:
+        """Whether there is a memory, which `memory_reading` lets the stages read from some update of training on."""
+        return False
+
+    @property
     def relation_cut(self) -> RelationCut:
         """The decision on relation logits."""
         return RelationCut(getattr(self, "relation_threshold", 0.5))

@@ -59,6 +59,11 @@ class MemoryJerexConfig(JerexConfig):
             )
 
     @property
+    def has_memory(self) -> bool:
+        """There are memories of entity types and of relation types."""
+        return True
+
+    @property
     def levels_read(self) -> tuple[str, ...]:
         """The levels at which the model has something to read: `"tokens"`, `"mentions"`, both or none."""
         if not self.memory_read or self.read_levels == "none" or not (self.entity_memory or self.relation_memory):

@@ -125,7 +125,7 @@ class DocRETrainer(SharingTrainer):
             model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
         )
         self.add_callback(EpochCallback())
-        if hasattr(model.config, "memory_reading"):
+        if model.config.has_memory:
             self.add_callback(MemoryCallback(args.memory_warmup_ratio))
         self.train_facts, self.score_options = train_facts, dict(score_options or {})
         self.metric = evaluate.load(str(metric_folder()))
