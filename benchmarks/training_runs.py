@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_TRAIN_PEAK, _PREDICT_PEAK = "train_peak_memory_mib", "predict_peak_memory_mib"
 HERE = Path(__file__).resolve().parent
 
 
@@ -64,7 +64,7 @@ class Series:
         recipe = HERE.parent / "recipes" / f"{run.recipe}.yaml"
         options = [*run.options.split(), "--data_dir", str(data_dir / run.corpus), "--output_dir", str(folder), *resume]
         started = time.time()
-        peak = _run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options])
+        _run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options])
         scores = json.loads((folder / "validation" / "scores.json").read_text())
         trained = json.loads((folder / "train_results.json").read_text())
         return {
@@ -76,7 +76,10 @@ class Series:
             "wall_seconds": time.time() - started,
             "train_seconds": trained["train_runtime"],
             "predicted_documents_per_second": scores["predict_samples_per_second"],
-            "peak_memory_mib": peak,
+            "peak_memory_mib": max(
+                (facts[name] for facts, name in ((trained, _TRAIN_PEAK), (scores, _PREDICT_PEAK)) if name in facts),
+                default=None,
+            ),
         }
 
     def table(self) -> str:
@@ -107,18 +110,13 @@ class Series:
         print(self.table())
 
 
-def _run(command: list[str]) -> float:
-    """Run a command and return the peak of its resident memory in MiB.
+def _run(command: list[str]) -> None:
+    """Run a command.
 
     Raises:
         CalledProcessError: it failed.
     """
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)  # of this process alone; `getrusage` knows but the largest of all
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return usage.ru_maxrss / 1024
+    subprocess.run(command, check=True)
 
 
 def _percent(values: Sequence[float]) -> str:

@@ -12,7 +12,6 @@ import datasets
 from modeling_docre.documents import Document
 
 from .document_builder import DocumentBuilder
-from .document_features import document_row
 from .drug_ae import DRUG, EFFECT, RELATION, read_rows, sentence_records
 from .export import main
 from .random_order import draw_key
@@ -104,21 +103,12 @@ class Ade(DocumentBuilder):
             yield from map(reader.read, records)
         self.log_report(paths, reader.report, reader.changed)
 
-    def _split_generators(
-        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
-    ) -> list[datasets.SplitGenerator]:
-        generators = super()._split_generators(dl_manager)
-        return [datasets.SplitGenerator(g.name, g.gen_kwargs | {"split": str(g.name)}) for g in generators]
-
-    def _generate_examples(
-        self, paths: tuple[str, ...], split: str | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        documents: Iterable[Document] = self.read(paths)
-        if any(map(_has_rows, paths)):
-            fold = int(self.config.name.removeprefix("fold_"))
-            documents = make_fold(documents, fold, self.config.seed)[str(split)]
-        for document in documents:
-            yield document.id, document_row(document)
+    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+        """The documents of a split: of the published folds all of its files, else that part of the seeded fold."""
+        documents = self.read(paths)
+        if not any(map(_has_rows, paths)):
+            return documents
+        return make_fold(documents, int(self.config.name.removeprefix("fold_")), self.config.seed)[str(split)]
 
 
 def make_fold(documents: Iterable[Document], fold: int, seed: int) -> dict[str, list[Document]]:

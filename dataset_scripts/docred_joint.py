@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import datasets
 
@@ -13,7 +13,6 @@ from modeling_docre.documents import Document
 from .docred import Docred
 from .docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from .document_builder import DocumentBuilder
-from .document_features import document_row
 from .export import main
 from .random_order import draw_key
 from .sources import Source
@@ -80,12 +79,10 @@ class DocredJoint(DocumentBuilder):
         paths = tuple(files.values())
         return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split in SIZES]
 
-    def _generate_examples(
-        self, paths: tuple[str, ...], split: str | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        documents: Iterable[Document] = self.read(paths)
-        for document in documents if split is None else resplit(documents, self.config.seed)[split]:
-            yield document.id, document_row(document)
+    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+        """The documents of a split: of the published one all of its files, else that part of the new division."""
+        documents = self.read(paths)
+        return resplit(documents, self.config.seed)[str(split)] if self.config.name == "resplit" else documents
 
 
 def resplit(documents: Iterable[Document], seed: int) -> dict[str, list[Document]]:

@@ -115,6 +115,10 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         report = reader.report
         self.log_report(paths, report, bool(report.na_rows or report.self_relations or report.duplicate_titles))
 
+    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+        """The documents of a split: all of its files, but for corpora whose files hold several splits."""
+        return self.read(paths)
+
     def entity_types(self) -> list[str]:
         """The entity types of the corpus, the same for all splits."""
         return list(self.ENTITY_TYPES)
@@ -139,10 +143,12 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         sources = self.SOURCES[self.config.name]
         files = split_files(sources, self.files(dl_manager), self.NAME, self.config.data_dir)
         # A tuple, because a list among the arguments would be taken for shards and split between processes.
-        return [datasets.SplitGenerator(split, {"paths": paths}) for split, paths in files.items()]
+        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split, paths in files.items()]
 
-    def _generate_examples(self, paths: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for document in self.read(paths):
+    def _generate_examples(
+        self, paths: tuple[str, ...], split: str | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for document in self.read_split(paths, split):
             yield document.id, document_row(document)
 
 

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import datasets
 
@@ -21,7 +21,6 @@ from modeling_docre.documents import Document, DocumentError
 
 from .concept_pairs import UNMENTIONED, Fact, add_pairs
 from .document_builder import DocumentBuilder
-from .document_features import document_row
 from .export import main
 from .pubtator import REPEATED, Abstract, AbstractReader, Annotation, count_table
 from .sources import Source, source_lines, source_name
@@ -122,17 +121,9 @@ class Gda(DocumentBuilder):
         changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED, _ABSENT))
         self.log_report(paths, count_table(reader.counts), changed)
 
-    def _split_generators(
-        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
-    ) -> list[datasets.SplitGenerator]:
-        generators = super()._split_generators(dl_manager)
-        return [datasets.SplitGenerator(g.name, g.gen_kwargs | {"split": str(g.name)}) for g in generators]
-
-    def _generate_examples(
-        self, paths: tuple[str, ...], split: str | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for document in self.read(paths, split):
-            yield document.id, document_row(document)
+    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+        """The documents of a split; the files of the training data hold the validation documents, too."""
+        return self.read(paths, split)
 
 
 def read_abstracts(lines: Iterable[str], name: str) -> Iterator[Abstract]:

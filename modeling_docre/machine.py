@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 _CPUINFO = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
 _MIB = 1 << 20
 
 
@@ -40,6 +41,10 @@ def peak_memory_mib() -> float | None:
     """Peak memory in MiB since the process began; None where the system does not tell."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / _MIB
+    if _STATUS.exists():
+        # That of the rusage begins with the size of the process that this one was forked from.
+        line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
     if sys.platform == "win32":
         return None
     import resource

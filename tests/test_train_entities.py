@@ -103,7 +103,7 @@ def test_the_papers_settings_are_the_defaults_of_the_system(capsys: pytest.Captu
         with pytest.raises(SystemExit):
             train.main(["--system", system, "--help"])
         blocks = [block.split() for block in capsys.readouterr().out.split("\n  --")]
-        told = {block[0]: " ".join(block).partition("(default: ")[2].partition(")")[0] for block in blocks}
+        told = {block[0].rstrip(","): " ".join(block).partition("(default: ")[2].partition(")")[0] for block in blocks}
         assert {name: float(told[name]) for name in shown} == shown
 
 
@@ -203,7 +203,7 @@ def test_fixed_thresholds_need_validation_documents_before_training_starts(data:
     fixed = ["--loss", "bce", "--threshold", "global"]
     quiet = ["--eval_strategy", "no", "--load_best_model_at_end", "false"]
     for flags in (fixed, ["--tune"]):
-        with pytest.raises(ValueError, match=r"searched on the validation documents, and there are none"):
+        with pytest.raises(ValueError, match=r"fitted to the validation documents, and there are none"):
             run(data, tmp_path, *quiet, *flags, splits=("train",))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(Exception, match='threshold is "global", and the adaptive-threshold loss'):
