@@ -44,7 +44,8 @@ class SharingTrainer(Trainer):
                 "'every_save' (each best checkpoint) or 'end' (the last model)"
             )
         try:
-            super().init_hf_repo(token=token, private=private)
+            # Older transformers know no `private`, and nobody has to ask for it.
+            super().init_hf_repo(token=token, **({} if private is None else {"private": private}))
         except UPLOAD_ERRORS as error:
             name = self.args.hub_model_id or Path(self.args.output_dir).absolute().name
             raise ConnectionError(
