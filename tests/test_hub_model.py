@@ -337,12 +337,14 @@ def test_the_licence_goes_along_in_any_case(tmp_path: Path) -> None:
     save_tiny(origin)
     (origin / "README.md").write_text("a card")
     (origin / "LICENSE").write_text("a licence")
+    (origin / "precision_recall.svg").write_text("a picture of the card")
     for folder, options, companions in (
-        (same, {}, {"README.md", "LICENSE"}),
+        (same, {}, {"README.md", "LICENSE", "precision_recall.svg"}),
         (other, {"mention_threshold": 0.25}, {"LICENSE"}),
     ):
         model = JerexModel.from_pretrained(origin, **options)
         model.save_pretrained(folder)
         assert bring_companions(model, folder) == (folder == same)
-        assert {path.name for path in folder.iterdir()} & {"README.md", "LICENSE"} == companions
+        beside = {"README.md", "LICENSE", "precision_recall.svg"}
+        assert {path.name for path in folder.iterdir()} & beside == companions
     assert not bring_companions(tiny_jerex(), other)  # made here

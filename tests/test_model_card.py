@@ -229,3 +229,36 @@ def test_the_cards_code_runs():
         names = {"pipeline": lambda *_, extract=extract, **__: extract}
         exec(code.replace("from transformers import pipeline", ""), names)
         assert {"entities", "relations"} <= names["graph"].keys()
+
+
+def test_calibration_and_notes_are_shown(tmp_path):
+    calibration = {
+        "temperature": 1.5,
+        "error": 0.125,
+        "error_uncalibrated": 0.25,
+        "relations": 40,
+        "thresholds": [
+            {"aim": 0.5, "threshold": 0.375, "precision": 0.625, "recall": 0.25},
+            {"aim": 0.7, "threshold": None},
+        ],
+        "curve": [[0.1, 0.5, 0.5], [0.5, 0.75, 0.25]],
+    }
+    write_card(
+        tmp_path, tiny_jerex(), scores=SCORES | {"calibration": calibration}, notes="## What it cannot do\n\nMuch."
+    )
+    text = (tmp_path / "README.md").read_text()
+    assert (
+        "a temperature of 1.50" in text
+        and "40 highest-scored relations is 0.125; without the temperature it is 0.250" in text
+    )
+    assert "| 0.5 | 0.38 | 62.5 | 25.0 |" in text and "| 0.7 | out of reach | | |" in text
+    assert "\n## What it cannot do\n\nMuch.\n" in text
+    assert "(precision_recall.svg)" in text and (tmp_path / "precision_recall.svg").read_text().startswith("<svg")
+    write_card(tmp_path, tiny_jerex(), scores=SCORES)
+    assert "temperature" not in (tmp_path / "README.md").read_text()
+    assert not (tmp_path / "precision_recall.svg").exists(), "it would be that of another model"
+    file = tmp_path / "notes.md"
+    file.write_text("\nNoted.\n")
+    tiny_jerex().save_pretrained(tmp_path)
+    main([str(tmp_path), "--notes", str(file)])
+    assert "\nNoted.\n" in (tmp_path / "README.md").read_text()
