@@ -78,7 +78,7 @@ class DataArguments(CorpusArguments):
         early_stopping_patience: stop after this many evaluations without improvement.
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
-        calibrate: fit the temperature of the relation scores to the validation documents after training; their
+        calibrate: fit the scaling of the relation scores to the validation documents after training; their
             calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
         least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
             threshold is set for, instead of the best F1.
@@ -367,7 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if data.least_precision is not None and not data.calibrate:
         raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
     if (tunes or data.calibrate) and not corpus.splits.get("validation"):
-        raise ValueError("thresholds and temperature are fitted to the validation documents, and there are none")
+        raise ValueError("thresholds and scores are fitted to the validation documents, and there are none")
     trainer = build_trainer(model, tokenizer, corpus, data, training)
     calibrator = Calibrator(trainer, data.least_precision) if data.calibrate else None
     if training.do_train:

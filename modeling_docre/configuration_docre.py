@@ -87,8 +87,9 @@ class DocREConfig(PreTrainedConfig):
         extra_position_std: standard deviation of the new rows of an enlarged position table.
         add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so).
         language: spaCy language code by which raw text is cut into sentences and words.
-        relation_temperature: what relation logits are divided by before they become scores; a fitted one brings the
-            scores closer to the share of relations that are right (`fit_temperature`). Thresholds are of these scores.
+        relation_temperature, relation_shift: what relation logits are divided by, and what is added to them, before
+            they become scores; fitted ones bring the scores close to the share of relations that are right (`Scaling`).
+            Thresholds are of these scores.
         weights_dtype: number format of the saved weights: `"float16"` halves their file, and rounds them. In memory
             they are float32 unless asked for otherwise.
 
@@ -110,6 +111,7 @@ class DocREConfig(PreTrainedConfig):
     add_prefix_space: bool = False
     language: str = "en"
     relation_temperature: float | int = 1.0
+    relation_shift: float | int = 0.0
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -194,10 +196,12 @@ class DocREConfig(PreTrainedConfig):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
 
-    def validate_temperature(self) -> None:
+    def validate_scaling(self) -> None:
         """Refuse a temperature by which logits cannot be divided, or that would turn their order around."""
         if not 0.0 < self.relation_temperature < math.inf:
             raise ValueError(f"relation_temperature is {self.relation_temperature}; give a number greater than 0")
+        if not math.isfinite(self.relation_shift):
+            raise ValueError(f"relation_shift is {self.relation_shift}; give a finite number")
 
     def validate_long_input(self) -> None:
         """Refuse windows that cannot overlap as asked."""

@@ -32,7 +32,7 @@ def decode(
         output: fields of `DocREOutput`, tensors on any device.
         spans: the batch's `word_range` [spans, 2], `sentence` [spans] and `document` [spans].
         documents: the documents of the batch, for words, text and given entities.
-        config: labels, thresholds and temperature.
+        config: labels, thresholds and scaling.
         given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
         relation_threshold: least score of a relation instead of the configuration's.
 
@@ -42,7 +42,7 @@ def decode(
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
     for name in ("relation_logits", "mention_pair_logits"):
         if name in host:
-            host[name] = host[name] / config.relation_temperature
+            host[name] = host[name] / config.relation_temperature + config.relation_shift
     cut = config.relation_cut
     if relation_threshold is not None:
         cut = cut._replace(threshold=relation_threshold)

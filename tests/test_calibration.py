@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,48 +12,53 @@ from samples import ANNA, OTTO
 from training import trainer
 
 from modeling_docre.calibration import LEAST_SCORE, PRECISIONS, Calibrator
-from modeling_docre.temperature import cooled, fit_temperature
+from modeling_docre.score_scaling import Scaling, fit_scaling, scaling_of
 
 
-def running(model, folder):
+def running(model: Any, folder: Any) -> Any:
     return trainer(model, folder, [ANNA, OTTO])
 
 
-def ranking(model, folder, threshold: float) -> dict:
+def ranking(model: Any, folder: Any, threshold: float) -> dict:
     found = running(model, folder)
     predictions = found.predict_documents([ANNA, OTTO], relation_threshold=threshold)
     return found.score(predictions, [ANNA, OTTO], ranking=True)["ranking"]
 
 
+def facts(model: Any, folder: Any) -> list:
+    documents = running(model, folder).predict_documents([ANNA, OTTO])
+    return [[(item.head, item.tail, item.type) for item in document.relations] for document in documents]
+
+
 def test_scores_are_fitted_and_decisions_stay(tmp_path):
     model = decisive_atlop(relation_threshold=0.6)
-    before = ranking(model, tmp_path, LEAST_SCORE)
-    decided = running(model, tmp_path).predict_documents([ANNA, OTTO])
+    before, decided = ranking(model, tmp_path, LEAST_SCORE), facts(model, tmp_path)
     calibrator = Calibrator(running(model, tmp_path))
     calibrator.fit([ANNA, OTTO])
-    temperature = fit_temperature(before["scores"], before["correct"])
-    assert model.config.relation_temperature == pytest.approx(temperature) and abs(temperature - 1) > 0.1
-    after = running(model, tmp_path).predict_documents([ANNA, OTTO])
-    facts = [[(item.head, item.tail, item.type) for item in document.relations] for document in decided]
-    assert [[(item.head, item.tail, item.type) for item in document.relations] for document in after] == facts
+    expected = fit_scaling(Scaling().logits(before["scores"]), before["correct"])
+    assert scaling_of(model.config) == pytest.approx(expected, abs=1e-3)
+    assert abs(expected.temperature - 1) > 0.1 and abs(expected.shift) > 0.1
+    assert facts(model, tmp_path) == decided and any(decided)
     calibrator.fit([ANNA, OTTO])
-    assert model.config.relation_temperature == pytest.approx(temperature, rel=1e-3), "fitted once, fitted for good"
+    assert scaling_of(model.config) == pytest.approx(expected, abs=0.02), "fitted once, fitted for good"
 
 
-def test_the_report_is_about_the_same_relations_at_any_temperature(tmp_path):
+def test_the_report_is_about_the_same_relations_in_any_scaling(tmp_path):
     model = decisive_atlop()
-    metric = running(model, tmp_path).metric
-    before = ranking(model, tmp_path, LEAST_SCORE)
-    plain = metric.calibration_error(before["scores"], before["correct"])
+    metric, before = running(model, tmp_path).metric, ranking(model, tmp_path, LEAST_SCORE)
+    logits, correct = Scaling().logits(before["scores"]), np.array(before["correct"])
+    plain = metric.calibration_error(before["scores"], correct)
     calibrator = Calibrator(running(model, tmp_path))
     assert calibrator.report([ANNA, OTTO])["error"] == pytest.approx(plain)
     calibrator.fit([ANNA, OTTO])
-    report = calibrator.report([ANNA, OTTO])
-    temperature = model.config.relation_temperature
-    assert report["relations"] == len(before["scores"]) and report["temperature"] == temperature
-    assert report["error_uncalibrated"] == pytest.approx(plain, abs=1e-4)
-    scores, correct = cooled(before["scores"], temperature), np.array(before["correct"])
-    assert report["error"] == pytest.approx(metric.calibration_error(scores, correct), abs=1e-4)
+    report, scaling = calibrator.report([ANNA, OTTO]), scaling_of(model.config)
+    scores = scaling.scores(logits)
+    assert (report["temperature"], report["shift"], report["relations"]) == (*scaling, len(scores))
+    assert report["error_unscaled"] == pytest.approx(plain, abs=1e-3)
+    assert report["error"] == pytest.approx(metric.calibration_error(scores, correct), abs=1e-3)
+    alone = fit_scaling(logits, correct, shifted=False).scores(logits)
+    assert report["error_temperature"] == pytest.approx(metric.calibration_error(alone, correct), abs=1e-3)
+    assert report["error"] < report["error_temperature"] <= report["error_unscaled"]
     assert [row["aim"] for row in report["thresholds"]] == list(PRECISIONS)
     for row in report["thresholds"]:
         expected = metric.precision_threshold(scores, correct, row["aim"])
@@ -68,10 +74,8 @@ def test_the_report_is_about_the_same_relations_at_any_temperature(tmp_path):
 def test_a_precision_sets_the_threshold(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     model = decisive_atlop()
-    found = ranking(model, tmp_path, LEAST_SCORE)
-    reachable = max(np.cumsum(np.array(found["correct"])[np.argsort(found["scores"])[::-1]])) > 0
-    assert reachable, "the test needs a right relation"
-    aim = float(np.mean(found["correct"]))  # all of them together have it
+    aim = float(np.mean(ranking(model, tmp_path, LEAST_SCORE)["correct"]))  # all of them together have it
+    assert aim > 0, "the test needs a right relation"
     Calibrator(running(model, tmp_path), least_precision=aim).fit([ANNA, OTTO])
     fitted = ranking(model, tmp_path, 0.0)
     kept = np.array(fitted["scores"]) >= model.config.relation_threshold

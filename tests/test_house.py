@@ -21,7 +21,7 @@ FLOORS = {
     1: "ragged losses heads candidates attention encoder localized_context marked_mentions mentions coreference "
     "entities relations memory key_pairs",
     2: "features examples sentence_entities sentence_sampling sampling decoding docred_format read_report record_files "
-    "text graph_text graph_svg temperature score_table precision_recall_svg",
+    "text graph_text graph_svg score_scaling score_table precision_recall_svg",
     3: "modeling_docre data_collator inference metric_cache resources machine offline_encoder hub_upload",
     4: "modeling_jerex modeling_memory_jerex modeling_atlop modeling_kmgre modeling_spert",
     5: "pipeline_docre phases memory_warmup uncorrected_adamw token_batch_sampler sharing_trainer trainer_docre reach "

@@ -234,8 +234,10 @@ def test_the_cards_code_runs():
 def test_calibration_and_notes_are_shown(tmp_path):
     calibration = {
         "temperature": 1.5,
+        "shift": -0.75,
         "error": 0.125,
-        "error_uncalibrated": 0.25,
+        "error_temperature": 0.1875,
+        "error_unscaled": 0.25,
         "relations": 40,
         "thresholds": [
             {"aim": 0.5, "threshold": 0.375, "precision": 0.625, "recall": 0.25},
@@ -247,15 +249,16 @@ def test_calibration_and_notes_are_shown(tmp_path):
         tmp_path, tiny_jerex(), scores=SCORES | {"calibration": calibration}, notes="## What it cannot do\n\nMuch."
     )
     text = (tmp_path / "README.md").read_text()
+    assert "divided by 1.50, and -0.75 is added" in text
     assert (
-        "a temperature of 1.50" in text
-        and "40 highest-scored relations is 0.125; without the temperature it is 0.250" in text
+        "40 highest-scored relations is 0.125; with a fitted\ntemperature alone it is 0.188, without scaling 0.250."
+        in text
     )
     assert "| 0.5 | 0.38 | 62.5 | 25.0 |" in text and "| 0.7 | out of reach | | |" in text
     assert "\n## What it cannot do\n\nMuch.\n" in text
     assert "(precision_recall.svg)" in text and (tmp_path / "precision_recall.svg").read_text().startswith("<svg")
     write_card(tmp_path, tiny_jerex(), scores=SCORES)
-    assert "temperature" not in (tmp_path / "README.md").read_text()
+    assert "divided by" not in (tmp_path / "README.md").read_text()
     assert not (tmp_path / "precision_recall.svg").exists(), "it would be that of another model"
     file = tmp_path / "notes.md"
     file.write_text("\nNoted.\n")

@@ -235,9 +235,11 @@ def test_a_model_is_calibrated_and_saved_in_half_precision(tmp_path: Path, files
     model = JerexModel.from_pretrained(output)
     assert found == Predictor(model, tiny_tokenizer()).predict(FIVE[:3]), "the scores are those of what is loaded"
     calibration = json.loads((output / "test/scores.json").read_text())["calibration"]
-    assert calibration["temperature"] == config["relation_temperature"]
+    assert [calibration[name] for name in ("temperature", "shift")] == [
+        config[f"relation_{name}"] for name in ("temperature", "shift")
+    ]
     card = (output / "README.md").read_text()
-    assert f"temperature of {calibration['temperature']:.2f}" in card and "calibrated on documents like" in card
+    assert f"divided by {calibration['temperature']:.2f}, and" in card and "calibrated on documents like" in card
     assert "![Precision over recall, by threshold](precision_recall.svg)" in card
     assert (output / "precision_recall.svg").read_text().startswith("<svg")
     fails([*BRIEF, *options[:5], *files[2:], "--least_precision", "0.5"], "--calibrate true")

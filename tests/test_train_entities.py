@@ -203,7 +203,7 @@ def test_fixed_thresholds_need_validation_documents_before_training_starts(data:
     fixed = ["--loss", "bce", "--threshold", "global"]
     quiet = ["--eval_strategy", "no", "--load_best_model_at_end", "false"]
     for flags in (fixed, ["--tune"]):
-        with pytest.raises(ValueError, match=r"fitted to the validation documents, and there are none"):
+        with pytest.raises(ValueError, match=r"scores are fitted to the validation documents, and there are none"):
             run(data, tmp_path, *quiet, *flags, splits=("train",))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(Exception, match='threshold is "global", and the adaptive-threshold loss'):
