@@ -51,7 +51,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
     with gr.Blocks(title=f"{system}: entities and relations") as page:
         gr.Markdown(
             f"# From a document to its entities and relations\n{system}, model `{name}`: reads {reads}, knows "
-            f"{len(config.relation_types)} relation types."
+            f"{len(config.relation_types)} relation type{'s' if len(config.relation_types) != 1 else ''}."
         )
         text = gr.Textbox(label="Text", lines=6, max_lines=20, placeholder="Some sentences about people and places")
         entities = gr.Textbox(
@@ -63,7 +63,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
         least = gr.Slider(
             0,
             1,
-            float(threshold) if isinstance(threshold, Real) else 0.5,
+            _shown(threshold),
             step=0.01,
             label="Least score of a relation",
             visible=isinstance(threshold, Real),  # types with thresholds of their own have no common one
@@ -77,14 +77,20 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
         picture = gr.HTML(label="Graph", padding=True)
         with gr.Accordion("The result as the pipeline returns it", open=False):
             whole = gr.JSON()
-        answer = _answer(extract, own_thresholds=not isinstance(threshold, Real))
+        answer = _answer(extract)
         outputs = [marked, known, table, picture, whole]
         gr.on([button.click, text.submit], answer, [text, entities, least], outputs, api_name="extract")
     return page
 
 
-def _answer(extract: DocRelationExtractionPipeline, own_thresholds: bool) -> Callable[[str, str, float], Result]:
+def _shown(threshold: Any) -> float:
+    """A model's relation threshold as the slider has it."""
+    return round(float(threshold), 2) if isinstance(threshold, Real) else 0.5
+
+
+def _answer(extract: DocRelationExtractionPipeline) -> Callable[[str, str, float], Result]:
     """What a click does; a problem with the input becomes one message on the page."""
+    threshold = extract.model.config.relation_cut.threshold
 
     def answer(text: str, entities: str, least: float) -> Result:
         try:
@@ -97,7 +103,8 @@ def _answer(extract: DocRelationExtractionPipeline, own_thresholds: bool) -> Cal
                 given = read_entities(entities, text)
                 if not given:
                     raise ValueError("This model relates entities that you give; write them down, one a line.")
-            graph = extract(text, entities=given, threshold=None if own_thresholds else least)
+            # Left where it was, the slider stands for the model's own threshold, which may be a finer number.
+            graph = extract(text, entities=given, threshold=None if least == _shown(threshold) else least)
         except ValueError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from error
         return highlighted(graph), legend(graph), relation_rows(graph), draw_graph(graph), graph
