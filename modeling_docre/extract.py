@@ -44,9 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.format != "table":
         print(whole)
     if options.json:
-        options.json.write_text(f"{whole}\n", encoding="utf-8")
+        _write(options.json, whole)
     if options.picture:
-        options.picture.write_text(f"{draw_graph(graph)}\n", encoding="utf-8")
+        _write(options.picture, draw_graph(graph))
+
+
+def _write(file: Path, content: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{content}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,12 +30,13 @@ def test_json_is_the_document_of_the_text(model, capsys):
 
 
 def test_the_graph_goes_to_files(model, capsys, tmp_path):
-    main([TEXT, "--model", model, "--json", str(tmp_path / "graph.json"), "--picture", str(tmp_path / "graph.svg")])
+    folder = tmp_path / "new" / "graphs"
+    main([TEXT, "--model", model, "--json", str(folder / "graph.json"), "--picture", str(folder / "graph.svg")])
     table = capsys.readouterr().out
     assert "{" not in table and "London" in table
-    graph = json.loads((tmp_path / "graph.json").read_text())
+    graph = json.loads((folder / "graph.json").read_text())
     assert Document.from_dict(graph).text == TEXT
-    assert (tmp_path / "graph.svg").read_text() == f"{draw_graph(graph)}\n"
+    assert (folder / "graph.svg").read_text() == f"{draw_graph(graph)}\n"
 
 
 def test_entities_come_from_a_file(tmp_path, capsys):

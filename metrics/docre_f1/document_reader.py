@@ -124,9 +124,8 @@ class _Reader:
         return float(score)
 
     def is_predicted(self, record: Mapping[str, Any], field: str) -> bool:
-        """Whether the item's score leaves it standing; items without a score stand."""
-        score = self.score(record, field)
-        return score is None or math.isfinite(score)
+        """Whether the item's score leaves it standing."""
+        return _stands(self.score(record, field))
 
     def sentences(self, value: Any) -> list[list[str]] | None:
         if value is None and self.predicted:
@@ -188,8 +187,7 @@ class _Reader:
             self.reject(f"{field} (head, tail)", (head, tail), "entities are numbered from 0")
         if sentences is not None:
             check_evidence(self.document_id, field, relation, len(sentences))
-        stands = score is None or math.isfinite(score)
-        if not stands or (entities and not (entities[head].spans and entities[tail].spans)):
+        if not _stands(score) or (entities and not (entities[head].spans and entities[tail].spans)):
             self.dropped += 1
             return None
         return relation
@@ -213,6 +211,11 @@ class _Reader:
         if head == tail:
             self.reject(f"{field} (head, tail)", (head, tail), "head and tail must be two different entities")
         return head, tail
+
+
+def _stands(score: float | None) -> bool:
+    """Whether a score leaves its item standing; items without a score stand."""
+    return score is None or math.isfinite(score)
 
 
 def check_span(document_id: str, field: str, span: Span, sentence_lengths: list[int] | tuple[int, ...]) -> None:
