@@ -308,6 +308,15 @@ class DocRETrainer(SharingTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Save a checkpoint, in full precision: from rounded weights a training would not go on as it was."""
+        config = self.model.config
+        wanted, config.weights_dtype = config.weights_dtype, "float32"
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            config.weights_dtype = wanted
+
     def _load_best_model(self) -> None:
         """Go back to the best checkpoint: its weights, and what training had set in the configuration by then."""
         super()._load_best_model()
@@ -315,7 +324,7 @@ class DocRETrainer(SharingTrainer):
         trusted = is_remote(config.encoder_config)
         saved = type(config).from_pretrained(self.state.best_model_checkpoint, trust_remote_code=trusted)
         own = {item.name for item in fields(config)} - {item.name for item in fields(PreTrainedConfig)}
-        for name in own - {"encoder_config"}:
+        for name in own - {"encoder_config", "weights_dtype"}:
             setattr(config, name, getattr(saved, name))
 
     def save_predictions(self, predictions: Sequence[Document], scores: Mapping[str, Any], folder: str | Path) -> None:

@@ -286,6 +286,18 @@ def test_the_checkpoint_with_the_best_relation_f1_is_kept_and_loaded(tmp_path: P
     assert all(torch.equal(kept[name], loaded[name]) for name in kept)
 
 
+def test_the_best_checkpoint_leaves_the_number_format_of_the_final_file(tmp_path: Path) -> None:
+    keeping = {"load_best_model_at_end": True, "eval_strategy": "epoch", "save_strategy": "epoch"}
+    run = trainer(tiny_jerex(weights_dtype="float16"), tmp_path, FIVE[:2], num_train_epochs=1, **keeping)
+    run.train()
+    run.save_model()
+    kinds = [
+        {value.dtype for value in load_file(folder / "model.safetensors").values() if value.is_floating_point()}
+        for folder in (next(tmp_path.glob("checkpoint-*")), tmp_path)
+    ]
+    assert kinds == [{torch.float32}, {torch.float16}]
+
+
 def test_early_stopping_counts_on_after_an_interruption(tmp_path: Path) -> None:
     values = [0.5, 0.4, 0.3, 0.2, 0.1, 0.0]
     unbroken = _scripted(tmp_path / "a", values, EarlyStoppingCallback(3), num_train_epochs=6)
