@@ -3,12 +3,13 @@
 The arguments are those of `train.py`, which does the work of each fold in a process of its own; the folds are the
 configurations `fold_...` of the corpus. Each fold has a folder in `--output_dir`, which also gets `folds.json`: the
 test scores of each fold, their mean and their sample standard deviation. A fold whose test scores are there is not
-done again, and an interrupted one goes on from its last checkpoint.
+done again, and an interrupted one goes on from its last checkpoint; other arguments need another folder.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from train import last_checkpoint, parse_arguments
 PREFIX = "fold_"
 LEVELS = ("mention", "entity", "macro_entity", "relation", "macro_relation", "relation_untyped")
 PARTS = ("precision", "recall", "f1")
+ARGUMENTS = "arguments.json"
+"""File in a fold's folder with the arguments that it was made with."""
 
 
 def folds_of(corpus: str | None) -> list[str]:
@@ -45,8 +48,10 @@ def run_fold(fold: str, arguments: Sequence[str], folder: Path) -> dict[str, Any
     Raises:
         CalledProcessError: the training failed.
         FileNotFoundError: it left no test scores.
+        ValueError: the folder holds this fold of other arguments.
     """
     scores = folder / "test" / "scores.json"
+    _claim(folder, arguments)
     if not scores.exists():
         command = [sys.executable, str(Path(__file__).with_name("train.py")), *arguments]
         command += ["--corpus_config", fold, "--output_dir", str(folder)]
@@ -56,6 +61,19 @@ def run_fold(fold: str, arguments: Sequence[str], folder: Path) -> dict[str, Any
     if not scores.exists():
         raise FileNotFoundError(f"{fold} has no {scores}; name the test part with --test_split")
     return json.loads(scores.read_text())
+
+
+def _claim(folder: Path, arguments: Sequence[str]) -> None:
+    """Write down which arguments a folder's fold is made with; refuse if it was others."""
+    file, wanted = folder / ARGUMENTS, list(arguments)
+    known = json.loads(file.read_text()) if file.exists() else wanted
+    if known != wanted:
+        raise ValueError(
+            f"{folder} holds a fold made with `{shlex.join(known)}`, not with `{shlex.join(wanted)}`; give the same "
+            "arguments to go on, or another --output_dir"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(wanted) + "\n")
 
 
 def summarise(folds: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -37,8 +37,13 @@ def token_weights(predictor: Predictor, features: Features) -> dict[str, Tensor]
     """
     model: Any = predictor.model
     reader = dict(model.readers.items()).get("tokens")
-    if reader is None or not model.config.memory_reading:
+    if reader is None:
         raise ValueError("this model reads no memory at the token level; give one that was trained with read_levels")
+    if not model.config.memory_reading:
+        raise ValueError(
+            "this model does not read its memories yet (memory_reading is false): its best epoch came before the end "
+            "of the warm-up; train longer, or with a smaller memory_warmup_ratio"
+        )
     found: dict[str, Tensor] = {}
 
     def keep(module: Any, arguments: tuple[Any, ...], result: Any) -> None:

@@ -40,12 +40,14 @@ class Series:
         runs: the runs by name.
         scores: the scores that a row keeps.
         columns: heads of the table's score columns with the scores in each, in percent.
+        settings: what a row keeps of the configuration of the resulting model.
     """
 
     name: str
     runs: dict[str, Run]
     scores: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]]
+    settings: tuple[str, ...] = ()
 
     @property
     def results(self) -> Path:
@@ -67,12 +69,15 @@ class Series:
         _run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options])
         scores = json.loads((folder / "validation" / "scores.json").read_text())
         trained = json.loads((folder / "train_results.json").read_text())
+        config = json.loads((folder / "config.json").read_text())
         return {
             "run": name,
             "recipe": run.recipe,
             "options": run.options,
             "resumed": bool(resume),
             **{key: scores[key] for key in (*self.scores, "thresholds")},
+            # Absent in a system without it.
+            **{key: config.get(key) for key in self.settings},
             "wall_seconds": time.time() - started,
             "train_seconds": trained["train_runtime"],
             "predicted_documents_per_second": scores["predict_samples_per_second"],
@@ -84,11 +89,14 @@ class Series:
 
     def table(self) -> str:
         """The rows as a Markdown table: scores in percent, minutes, documents per second, peak memory."""
-        head = ["run", *self.columns, "wall, min", "predicted doc/s", "peak memory, MiB"]
+        head = ["run", *self.columns, *self.settings, "wall, min", "predicted doc/s", "peak memory, MiB"]
         lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
         for name, row in self.finished().items():
             cells = [_percent([row[key] for key in keys]) for keys in self.columns.values()]
-            cells += [f"{row['wall_seconds'] / 60:.1f}", f"{row['predicted_documents_per_second']:.1f}"]
+            cells += [json.dumps(row[key]) for key in self.settings]
+            # Of a run that went on after an interruption the time is that of its last part.
+            cells += [f"{'> ' * row['resumed']}{row['wall_seconds'] / 60:.1f}"]
+            cells += [f"{row['predicted_documents_per_second']:.1f}"]
             peak = row["peak_memory_mib"]
             cells += ["not measured" if peak is None else f"{peak:.0f}"]
             lines.append(f"| {' | '.join([name, *cells])} |")

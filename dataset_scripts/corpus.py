@@ -12,7 +12,8 @@ from pkgutil import iter_modules
 from typing import Any
 
 import dataset_scripts
-from modeling_docre import Document, read_docred
+from modeling_docre import Document, DocumentError, read_docred
+from modeling_docre.docred_format import NO_RELATION
 from modeling_docre.record_files import iter_records
 
 from .document_builder import DocumentBuilder
@@ -34,8 +35,8 @@ class CorpusArguments:
             the training and validation data that it holds too (by title) are left out.
         test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
             default `test`.
-        train_file, validation_file, test_file: files in DocRED's JSON, or `.jsonl` files of Document dicts; read if
-            no corpus is named.
+        train_file, validation_file, test_file: files in DocRED's JSON or of Document dicts, as a JSON array or one per
+            line, plain or gzip; read if no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
         symmetric_relations: relation types that hold in both directions, of files; a corpus names its own.
     """
@@ -82,7 +83,7 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
         return _from_builder(arguments)
     if arguments.test_corpus is not None:
         raise ValueError("--test_corpus is the test data of a --corpus; with files of your own, give a --test_file")
-    labels = json.loads(Path(arguments.relation_labels).read_text()) if arguments.relation_labels else {}
+    labels = _read_labels(arguments.relation_labels) if arguments.relation_labels else {}
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
@@ -173,9 +174,36 @@ def builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:
                 yield module.name.removeprefix("dataset_scripts."), item
 
 
+def _read_labels(file: str) -> dict[str, str]:
+    """The readable labels of a file by relation type."""
+    labels = json.loads(Path(file).read_text(encoding="utf-8-sig"))
+    if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
+        raise ValueError(f'--relation_labels {file} holds no labels; give a JSON object, {{"P17": "country", ...}}')
+    return labels
+
+
 def _read_file(file: str, labels: dict[str, str]) -> list[Document]:
-    if file.endswith((".jsonl", ".jsonl.gz")):
-        return [Document.from_dict(record) for record in iter_records(file)]
+    first: dict[str, Any] = next(iter_records(file), {})
+    if not {"title", "sents", "vertexSet"} & first.keys():
+        return _read_documents(file)
     documents, report = read_docred(file, labels)
     logger.info("%s:\n%s", file, report)
     return documents
+
+
+def _read_documents(file: str) -> list[Document]:
+    """The documents of a file of Document dicts, each with an id of its own and relations that are some."""
+    documents: dict[str, Document] = {}
+    for number, record in enumerate(iter_records(file), 1):
+        where = f"number {number} of {Path(file).name}"
+        if not record.get("id"):
+            raise DocumentError(where, "id", record.get("id"), "give a non-empty string")
+        document = Document.from_dict(record)
+        if document.id in documents:
+            raise DocumentError(where, "id", document.id, "it stands twice; give each document an id of its own")
+        for position, relation in enumerate(document.relations):
+            if relation.type in ("", *NO_RELATION):
+                fix = "name the type of the relation, and leave out pairs without one"
+                raise DocumentError(document.id, f"relations[{position}].type", relation.type, fix)
+        documents[document.id] = document
+    return list(documents.values())

@@ -23,8 +23,10 @@ class MemoryJerexConfig(JerexConfig):
         entity_memory, relation_memory: whether the memory of entity types and that of relation types is read.
         read_grad: whether the losses of all stages reach a memory through its reading; where not, its own classifier
             alone writes it.
-        memory_reading: whether reading is on; training turns it on after its warm-up.
-        similarity: how classifiers compare a vector with a memory: a `"bilinear"` form, or the `"cosine"`.
+        memory_reading: whether reading is on. Training sets it, off for its warm-up and on from there
+            (`memory_warmup_ratio`); to train without reading, set `memory_read`.
+        similarity: how classifiers compare a vector with a memory: a `"bilinear"` form, or the `"cosine"`. Reading is
+            always bilinear.
         cosine_scale: what a cosine is multiplied by to become a logit.
         slot_size: width of a memory's slots; None for the width of the encoder.
     """

@@ -79,6 +79,14 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return torch.sigmoid(torch.from_numpy(logits)).numpy()
 
 
+def _reversed(relation: Relation) -> Relation:
+    """The relation in the other direction."""
+    pairs = relation.mention_pairs and tuple(
+        replace(pair, head_mention=pair.tail_mention, tail_mention=pair.head_mention) for pair in relation.mention_pairs
+    )
+    return replace(relation, head=relation.tail, tail=relation.head, mention_pairs=pairs)
+
+
 @dataclass
 class _Decoder:
     """The batch on the host; `document` cuts one document out of it."""
@@ -162,7 +170,7 @@ class _Decoder:
         for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]:
             item = self._relation(row, first, members)
             if item.type in self.undirected and self._place(members[item.tail]) < self._place(members[item.head]):
-                item = replace(item, head=item.tail, tail=item.head)
+                item = _reversed(item)
             found.setdefault((item.head, item.tail, item.type), item)
         return list(found.values())
 

@@ -182,9 +182,22 @@ def as_documents(documents: Iterable[Document | Mapping[str, Any]]) -> list[Docu
     return [item if isinstance(item, Document) else Document.from_dict(item) for item in documents]
 
 
+def check_encoding(document_id: str, field: str, text: str) -> None:
+    """Raise where a text holds half of a surrogate pair, which bytes decoded in a wrong way leave behind."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = text[max(0, error.start - 20) : error.end + 20]
+        fix = f"character {error.start} is half of a surrogate pair; decode the bytes by the encoding that they have"
+        raise DocumentError(document_id, field, found, fix) from error
+
+
 def _check_text(document: Document) -> None:
     if not isinstance(document.id, str) or not document.id:
         raise DocumentError(document.id, "id", document.id, "give a non-empty string")
+    check_encoding(document.id, "text", document.text or "")
+    for number, words in enumerate(document.sentences):
+        check_encoding(document.id, f"sentences[{number}]", " ".join(words))
     if document.token_offsets is None:
         return
     if document.text is None:
@@ -249,9 +262,9 @@ def _check_characters(
 def _check_pair(document: Document, pair: Relation | Candidate, where: str) -> None:
     for field, entity in (("head", pair.head), ("tail", pair.tail)):
         if not 0 <= entity < len(document.entities):
-            raise DocumentError(
-                document.id, f"{where}.{field}", entity, f"the document has entities 0 to {len(document.entities) - 1}"
-            )
+            count = len(document.entities)
+            fix = f"the document has entities 0 to {count - 1}" if count else "the document has no entities"
+            raise DocumentError(document.id, f"{where}.{field}", entity, fix)
     if pair.head == pair.tail:
         raise DocumentError(
             document.id, f"{where} (head, tail)", (pair.head, pair.tail), "head and tail must be two different entities"

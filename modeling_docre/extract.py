@@ -19,8 +19,9 @@ from .resources import default_model
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both; write it, draw it."""
     parser = argparse.ArgumentParser(prog="python -m modeling_docre.extract", description=__doc__)
-    parser.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
-    parser.add_argument("--file", type=Path, help="a text file")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
+    source.add_argument("--file", type=Path, help="a text file")
     parser.add_argument("--model", help="folder or Hub name of a trained model (default: the one that comes along)")
     parser.add_argument(
         "--entities",
@@ -34,9 +35,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.model is None and default_model() is None:
         parser.error("no model comes along with this checkout; name one by --model")
-    text = options.text or (options.file.read_text(encoding="utf-8") if options.file else sys.stdin.read())
-    entities = json.loads(options.entities.read_text(encoding="utf-8")) if options.entities else None
-    extract = pipeline(TASK, model=options.model or default_model())
+    try:
+        _extract(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+def _extract(options: argparse.Namespace) -> None:
+    text = options.text
+    if text is None:
+        text = _read(options.file) if options.file else sys.stdin.read()
+    entities = None
+    if options.entities:
+        try:
+            entities = json.loads(_read(options.entities))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{options.entities} holds no JSON: {error}") from error
+    name = options.model or default_model()
+    try:
+        extract = pipeline(TASK, model=name)
+    except OSError as error:
+        raise OSError(f"the model {name} cannot be loaded: {error}") from error
     graph = extract(text, threshold=options.threshold, entities=entities)
     whole = json.dumps(graph, ensure_ascii=False, indent=1)
     if options.format != "json":
@@ -47,6 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write(options.json, whole)
     if options.picture:
         _write(options.picture, draw_graph(graph))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not in UTF-8 ({error}); save it in that encoding") from error
 
 
 def _write(file: Path, content: str) -> None:

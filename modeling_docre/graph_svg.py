@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from html import escape
+from html import escape as escape_markup
 from typing import Any, NamedTuple
 
 import networkx as nx
+
+# What XML 1.0 admits nowhere, not even escaped.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 HEIGHT = 30  # of a box
 CHARACTER = 7.2  # width of a character
 STEP = (230.0, 120.0)  # distance of neighbours
 MARGIN = 24.0
 WIDTH = 900.0  # components are put side by side up to this width
+
+
+def escape(text: str) -> str:
+    """A text as it can stand in the picture."""
+    return escape_markup(_NO_XML.sub("\ufffd", text))
 
 
 class Box(NamedTuple):

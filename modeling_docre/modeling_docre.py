@@ -116,7 +116,17 @@ class DocREPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
 
     def new_encoder(self) -> DocumentEncoder:
-        """An encoder for this model's configuration, with random weights."""
+        """An encoder for this model's configuration, with random weights.
+
+        Raises:
+            ValueError: the configuration promises more positions than the encoder's table has.
+        """
+        config, rows = self.config, self.config.encoder_positions
+        if config.long_input == "extend" and rows is not None and rows < config.extended_positions:
+            raise ValueError(
+                f"extended_positions is {config.extended_positions}, and the encoder's table has {rows} positions; it "
+                f"is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
+            )
         return DocumentEncoder(self.config, gives_attention=self.config.needs_mention_attention)
 
     @torch.no_grad()

@@ -34,6 +34,7 @@ class MemoryJerexModel(JerexModel):
     - All candidates for coreference negatives are drawn (200); the release's setting does not reach its sampler (100).
     - A checkpoint remembers whether its training had turned the reading on (`memory_reading`); the release reads
       whenever a checkpoint is loaded.
+    - Memories are read by a bilinear form, whatever `similarity` the classifiers have; the paper also tried cosines.
     - The cosine similarity multiplies by `cosine_scale`, since a softmax over cosines alone is nearly flat.
     """
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, PreTrainedModel
 
-from .candidates import Entities, Spans, contexts, entity_pairs, mention_pairs
+from .candidates import Entities, MentionPairs, Spans, contexts, entity_pairs, mention_pairs
 from .configuration_spert import SpertConfig
 from .encoder import DocumentEncoder
 from .heads import ClampedEmbedding, DropoutLinear
@@ -137,7 +137,9 @@ class SpertModel(DocREPreTrainedModel):
         losses: dict[str, Tensor] = {}
 
         if entities is None or span_labels is not None:  # (a) span classification
-            result["span_logits"] = self._classify_spans(sentences, listed, sentence)  # [spans, 1 + entity types]
+            logits = self._classify_spans(sentences, listed, sentence)
+            # A span is a mention if it has any type.
+            result |= {"span_logits": logits, "mention_logits": logits[:, 1:].logsumexp(1) - logits[:, 0]}
             if span_labels is not None:
                 losses["span"] = class_loss(result["span_logits"], span_labels)
 
@@ -149,9 +151,11 @@ class SpertModel(DocREPreTrainedModel):
         result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
 
         # (c) relation classification
-        pairs = entity_pairs(sentence[found.members]) if relations is None else relations["pairs"]
-        result |= {"pairs": pairs, "relation_logits": self._relate(sentences, listed, sentence, found, pairs)}
-        if relations is not None and "labels" in relations:
+        if relations is None:
+            # Entities of one mention each meet in their sentence only; others may have mentions in several.
+            relations = {"pairs": entity_pairs(sentence[found.members] if entities is None else found.document)}
+        result |= self._relate(sentences, listed, sentence, found, relations["pairs"])
+        if "labels" in relations:
             types_of_a_pair = len(self.config.relation_types)
             losses["relation"] = binary_loss(result["relation_logits"], relations["labels"]) / types_of_a_pair
         if losses:
@@ -209,8 +213,8 @@ class SpertModel(DocREPreTrainedModel):
 
     def _relate(
         self, sentences: Sentences, spans: Spans, sentence: Tensor, entities: Entities, pairs: Tensor
-    ) -> Tensor:
-        """Logits [pairs, relation types] of entity pairs, the highest over their mention pairs in one sentence.
+    ) -> dict[str, Tensor]:
+        """Logits of entity pairs, the highest over their mention pairs in one sentence, and these mention pairs.
 
         A pair without such mentions has minus infinity.
         """
@@ -231,9 +235,21 @@ class SpertModel(DocREPreTrainedModel):
                 self.size_embedding.part(sizes[listed.head]),
                 self.size_embedding.part(sizes[listed.tail]),
             )  # [mention pairs, relation types]
-            none = logits.new_full((stop - first, logits.shape[1]), float("-inf"))
-            found.append(none.scatter_reduce(0, listed.owner[:, None].expand_as(logits), logits, "amax"))
-        return torch.cat(found)
+            found.append((listed._replace(owner=listed.owner + first), logits))
+        kept, scored = zip(*found, strict=True)
+        listed, logits = MentionPairs(*map(torch.cat, zip(*kept, strict=True))), torch.cat(scored)
+        none = logits.new_full((len(pairs), logits.shape[1]), float("-inf"))
+        highest = none.scatter_reduce(0, listed.owner[:, None].expand_as(logits), logits, "amax")
+        won = (logits == highest[listed.owner]).to(logits.dtype)
+        return {
+            "pairs": pairs,
+            "relation_logits": highest,  # [pairs, relation types]
+            "mention_pair_owner": listed.owner,
+            "mention_pair_head": listed.head_mention,
+            "mention_pair_tail": listed.tail_mention,
+            "mention_pair_share": won / segment_sum(won, listed.owner, len(pairs))[listed.owner],
+            "mention_pair_logits": logits,
+        }
 
     def _contexts(
         self, sentences: Sentences, mentions: Spans, sentence: Tensor, head: Tensor, tail: Tensor

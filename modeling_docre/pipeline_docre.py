@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from itertools import groupby, islice, repeat, zip_longest
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from huggingface_hub import CommitInfo
@@ -79,8 +79,16 @@ class DocRelationExtractionPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         if self.tokenizer is None:
             raise ValueError("the pipeline has no tokenizer; give that of the model's encoder as `tokenizer`")
-        self.predictor = Predictor(self.model, self.tokenizer)
+        self._predictor = Predictor(self.model, self.tokenizer)
         self.model.pipeline_class = type(self)
+
+    @property
+    def predictor(self) -> Predictor:
+        """The present model and tokenizer at work; both may be replaced."""
+        known = self._predictor
+        if known.model is not self.model or known.featurizer.tokenizer is not self.tokenizer:
+            self._predictor = Predictor(self.model, self.tokenizer)
+        return self._predictor
 
     def _sanitize_parameters(
         self,
@@ -120,14 +128,14 @@ class DocRelationExtractionPipeline(Pipeline):
     ) -> dict[str, Any] | list[dict[str, Any]] | Iterator[dict[str, Any]]:
         """Extract the graph of one input or of several; see the class for inputs and arguments."""
         batch_size = next(size for size in (batch_size, self._batch_size, 1) if size is not None)
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"batch_size is {batch_size!r}; give a whole number from 1 on")
         stored = self._preprocess_params, self._forward_params, self._postprocess_params
         steps = [{**old, **new} for old, new in zip(stored, self._sanitize_parameters(**parameters), strict=True)]
         entities = steps[0].pop("entities", None)
         if _is_one_input(inputs):
             return next(self._stream([(inputs, entities)], 1, steps))
-        results = self._stream(_with_entities(_items(inputs), entities), batch_size, steps)
+        results = self._stream(_with_entities(_items(inputs), entities), int(batch_size), steps)
         listed = isinstance(inputs, list | tuple)
         if progress is None:
             progress = listed and len(inputs) > INPUTS_WITH_PROGRESS and sys.stderr.isatty()
@@ -199,7 +207,7 @@ class DocRelationExtractionPipeline(Pipeline):
         if isinstance(input_, Mapping):
             return Document.from_dict(input_), False
         if isinstance(input_, str):
-            return document_from_text(input_, identifier, self.model.config.language), True
+            return document_from_text(str(input_), identifier, self.model.config.language), True
         if _is_words(input_):
             return Document(identifier, tuple(tuple(sentence) for sentence in input_)), True
         raise TypeError(
@@ -272,6 +280,10 @@ def _is_one_input(value: Any) -> bool:
 
 def _items(inputs: Any) -> Iterator[Any]:
     """The items of several inputs; a torch dataset may have positions and a length only."""
+    if isinstance(inputs, bytes | bytearray | memoryview):
+        raise TypeError(f"the input is {_shorten(inputs)}; decode the bytes to a string first")
+    if hasattr(inputs, "columns"):
+        raise TypeError("the input is a table; give the column with the texts")
     if not isinstance(inputs, Iterable) and isinstance(inputs, Sized) and hasattr(inputs, "__getitem__"):
         return (inputs[position] for position in range(len(inputs)))
     if not isinstance(inputs, Iterable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -24,7 +25,8 @@ def iter_records(source: str | PathLike[str] | BinaryIO | Iterable[Mapping[str, 
             binary file, or the records themselves.
 
     Raises:
-        DocumentError: the text is neither a JSON array of objects nor one JSON object per line.
+        DocumentError: the text is neither a JSON array of objects nor one JSON object per line, is not in UTF-8, or
+            its compressed form is broken.
     """
     if isinstance(source, str | PathLike):
         with open(source, "rb") as handle:
@@ -50,6 +52,12 @@ def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
         found = error.doc[max(0, error.pos - 40) : error.pos + 40]
         fix = f"give a JSON array of documents or one document per line ({error.msg})"
         raise DocumentError(f"number {number + 1} of {name}", "JSON text", found, fix) from error
+    except UnicodeDecodeError as error:
+        broken = bytes(error.object[max(0, error.start - 20) : error.end + 20])
+        raise DocumentError(f"after number {number} of {name}", "text", broken, "save the file as UTF-8") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        fix = f"the compressed file is broken or ends too early ({error}); get it again"
+        raise DocumentError(f"after number {number} of {name}", "gzip data", name, fix) from error
 
 
 class _JsonText:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .candidates import Contexts, Entities, MentionPairs, Spans, contexts, intra_sentence_or_closest, mention_pairs
 from .heads import ClampedEmbedding, ConcatLinear, TwoLayer
-from .ragged import chunk_bounds, in_chunks, range_max, segment_max, segment_starts
+from .ragged import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum
 
 # Mention pairs (and entity pairs) classified at once at inference: bounds the memory of very long documents.
 PAIR_CHUNK = 65_536
@@ -37,7 +37,7 @@ class Evidence(NamedTuple):
     """Which mention pairs carried the entity pairs' vectors.
 
     `pairs` are the mention pairs, `share` [mention pairs] the share of the vector's elements that each of them won in
-    the maximum over its entity pair's mention pairs.
+    the maximum over its entity pair's mention pairs; those of an entity pair sum to 1.
     """
 
     pairs: MentionPairs
@@ -149,8 +149,9 @@ class MultiInstanceRelationClassifier(nn.Module):
         pair_vectors = segment_max(vectors, candidates.owner, len(pairs))  # [pairs, hidden]
         types = _type_vectors(self.type_embedding, scene)  # [entities, meta or type size]
         logits = self.classifier(pair_vectors, (types, pairs[:, 0]), (types, pairs[:, 1]))
-        won = vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)
-        return logits, Evidence(candidates._replace(owner=candidates.owner + rows.start), won.float().mean(1))
+        won = (vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)).float().sum(1)
+        share = won / segment_sum(won, candidates.owner, len(pairs))[candidates.owner]
+        return logits, Evidence(candidates._replace(owner=candidates.owner + rows.start), share)
 
     def _pair_mentions(self, scene: Scene, pairs: Tensor) -> tuple[MentionPairs, Contexts]:
         """The mention pairs of a run of entity pairs, with what lies between the mentions."""

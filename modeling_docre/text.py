@@ -13,7 +13,7 @@ from typing import Any
 
 import spacy
 
-from .documents import Document, DocumentError, Entity, Mention
+from .documents import Document, DocumentError, Entity, Mention, check_encoding
 
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
 
@@ -46,21 +46,25 @@ def document_from_text(text: str, identifier: str, language: str = "en") -> Docu
         A document with `text` and `token_offsets`, so that mentions can be given in characters.
 
     Raises:
+        DocumentError: the text holds half of a surrogate pair.
         ValueError: spaCy does not know the language.
     """
+    check_encoding(identifier, "text", text)
     splitter = _splitter(language)
     # The limit guards spaCy's statistical components, of which a blank pipeline has none.
     splitter.max_length = max(splitter.max_length, len(text) + 1)
     sentences: list[list[tuple[int, int]]] = []
-    for sentence in splitter(text).sents:
+    skipped = len(text) - len(text.removeprefix("\ufeff"))  # a byte-order mark belongs to no word
+    for sentence in splitter(text[skipped:]).sents:
         end = None  # of the previous word in the sentence
         for token in sentence:
             if token.is_space:
                 continue
-            if end is None or _EMPTY_LINE.search(text, end, token.idx):
+            start = skipped + token.idx
+            if end is None or _EMPTY_LINE.search(text, end, start):
                 sentences.append([])
-            end = token.idx + len(token)
-            sentences[-1].append((token.idx, end))
+            end = start + len(token)
+            sentences[-1].append((start, end))
     return Document(
         identifier,
         tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
@@ -159,6 +163,10 @@ def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
     length = len(document.text)
     if not (_is_position(start) and _is_position(end) and start < end <= length):
         fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
+        raise DocumentError(document.id, where, span, fix)
+    name, found = mention.get("name"), document.text[start:end]
+    if isinstance(name, str) and name.split() != found.split():
+        fix = f"this is {found!r}, and the mention's name is {name!r}; count characters, or leave out the name"
         raise DocumentError(document.id, where, span, fix)
     return start, end
 

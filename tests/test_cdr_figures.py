@@ -12,6 +12,7 @@ from dataset_scripts.cdr import Cdr
 from dataset_scripts.corpus_statistics import corpus_statistics
 from dataset_scripts.pubtator import COMPOSITE, CORRECTED, UNGROUNDED
 from modeling_docre.documents import Candidate, Document
+from modeling_docre.reach import measure_reach
 
 FIGURES: dict[str, dict[str, int]] = {
     "train": {
@@ -105,6 +106,14 @@ def test_figures(split: str, real: dict[str, Split]) -> None:
     figures |= corpus_statistics(found.documents) | found.report
     assert {name: figures[name] for name in FIGURES[split]} == FIGURES[split]
     assert not found.changed, "no row is left out and no id is changed"
+
+
+def test_what_a_joint_model_can_reach(real: dict[str, Split]) -> None:
+    found = {split: measure_reach(part.documents, 10) for split, part in real.items()}
+    assert (found["train"].reachable_relations, found["train"].relations) == (955, 1038)
+    assert (found["validation"].reachable_relations, found["validation"].relations) == (927, 1012)
+    for reach in found.values():
+        assert round(reach.reachable_entities / reach.entities, 3) == 0.964
 
 
 def test_scored_pairs_of_the_training_documents(real: dict[str, Split]) -> None:

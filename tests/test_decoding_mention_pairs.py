@@ -14,6 +14,7 @@ from samples import build
 from tiny import RELATION_TYPES, tiny_encoder_config
 
 from modeling_docre.configuration_kmgre import KmgreConfig
+from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.decoding import decode
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, MentionPair, Relation
 
@@ -75,6 +76,19 @@ def test_a_relation_has_the_shares_of_its_own_type_the_largest_first():
     assert shares[0, 1, "born"] == pytest.approx([0.5, 0.3, 0.2])
     assert shares[2, 0, "works"] == pytest.approx([0.9, 0.1])
     assert shares[0, 1, "seat"] == [1.0]
+
+
+def test_a_relation_that_is_turned_round_turns_its_mention_pairs():
+    config = SpertConfig(
+        encoder_config=tiny_encoder_config(),
+        relation_types=RELATION_TYPES,
+        symmetric_relations=["works"],
+        window_overlap=8,
+    )
+    [decoded] = decode(output(), SPANS, [DOCUMENT], config, "entities")
+    [relation] = [item for item in decoded.relations if item.type == "works"]
+    assert (relation.head, relation.tail) == (0, 2), "the head comes first"
+    assert [(p.head_mention, p.tail_mention) for p in relation.mention_pairs] == [(1, 0), (0, 0)]
 
 
 def test_each_mention_pair_has_its_probability_of_being_key_and_of_the_type():

@@ -86,6 +86,7 @@ BROKEN = [
     ("entities.1.mentions.0.char_end", None, "entities[1].mentions[0] (char_start, char_end)", (21, None), "text (39)"),
     ("entities.1.mentions.0.char_start", None, "entities[1].mentions[0] (char_start, char_end)", (None, 26), "(39)"),
     ("relations.0.head", 2, "relations[0].head", 2, "entities 0 to 1"),
+    ("entities", [], "relations[0].head", 0, "the document has no entities"),
     ("relations.0.tail", -1, "relations[0].tail", -1, "entities 0 to 1"),
     ("relations.0.tail", 0, "relations[0] (head, tail)", (0, 0), "two different entities"),
     ("relations.0.type", None, "relations[0].type", None, "required"),

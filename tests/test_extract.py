@@ -8,7 +8,7 @@ import json
 import pytest
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 
-from modeling_docre import Document
+from modeling_docre import Document, extract
 from modeling_docre.extract import main
 from modeling_docre.graph_svg import draw_graph
 
@@ -62,3 +62,24 @@ def test_text_comes_from_a_file_or_from_standard_input(model, capsys, monkeypatc
     main(["--model", model])
     assert capsys.readouterr().out == from_file
     assert "London" in from_file
+
+
+def test_what_goes_wrong_is_one_line(model, capsys, monkeypatch, tmp_path):
+    (tmp_path / "latin.txt").write_bytes("Zo\xe9".encode("latin-1"))
+    (tmp_path / "bad.json").write_text("{")
+    monkeypatch.setattr(extract, "default_model", lambda: None)
+    for arguments, message in (
+        (["--model", model, "--file", str(tmp_path / "absent.txt")], "absent.txt"),
+        (["--model", model, "--file", str(tmp_path / "latin.txt")], "latin.txt is not in UTF-8"),
+        (["--model", model, TEXT, "--file", "x"], "not allowed with"),
+        (["--model", model, TEXT, "--entities", str(tmp_path / "bad.json")], "bad.json holds no JSON"),
+        (["--model", model, TEXT, "--threshold", "2"], "threshold is 2.0; give a number from 0 to 1"),
+        (["--model", str(tmp_path / "none"), TEXT], f"the model {tmp_path / 'none'} cannot be loaded"),
+        (["--model", model, TEXT, "--json", str(tmp_path)], str(tmp_path)),
+        ([TEXT], "no model comes along with this checkout; name one by --model"),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert message in capsys.readouterr().err
+    main(["", "--model", model])
+    assert "no entities" in capsys.readouterr().out, "an empty text is one"

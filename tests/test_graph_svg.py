@@ -19,6 +19,13 @@ def test_the_picture_is_one_of_the_relations():
     assert "no relations" in "".join(empty.itertext())
 
 
+def test_names_are_shown_as_far_as_a_picture_can_hold_them():
+    odd = graph()
+    odd["entities"][0]["mentions"][0]["name"] = "<Ada>\x00\x1b & \uffff"
+    root = ElementTree.fromstring(draw_graph(odd))
+    assert "<Ada>\ufffd\ufffd & \ufffd [0]" in [item.text for item in root.iter()]
+
+
 def test_boxes_keep_apart_and_inside_the_picture():
     pairs = [(0, other) for other in range(1, 9)] + [(10, 11), (12, 13), (13, 14), (14, 12), (20, 21)]
     boxes = place(pairs, [f"an entity called {number}" for number in range(22)])

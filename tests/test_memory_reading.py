@@ -40,9 +40,11 @@ def test_the_weights_of_a_slot_are_one_per_document_and_scale_what_it_reads():
 
 
 def test_a_model_that_does_not_read_tokens_is_refused():
-    for options in ({"read_levels": "mentions"}, {"memory_reading": False}, {"memory_read": False}):
+    level = "reads no memory at the token level"
+    reasons = [({"read_levels": "mentions"}, level), ({"memory_read": False}, level)]
+    for options, reason in [*reasons, ({"memory_reading": False}, "best epoch came before the end of the warm-up")]:
         predictor = Predictor(spread_memory_jerex(**options), tiny_tokenizer())
-        with pytest.raises(ValueError, match="reads no memory at the token level"):
+        with pytest.raises(ValueError, match=reason):
             memory_reading.token_weights(predictor, predictor.featurizer([ANNA])[0])
 
 

@@ -160,6 +160,12 @@ def test_an_enlarged_position_table_survives_the_file(tmp_path, monkeypatch):
         assert torch.equal(dict(loaded.named_buffers())[name], buffer), name
 
 
+def test_more_positions_than_the_file_holds_are_refused(tmp_path):
+    tiny_jerex(long_input="extend", extended_positions=90).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"extended_positions is 100, .* table has 90 positions"):
+        JerexModel.from_pretrained(tmp_path, extended_positions=100)
+
+
 def test_an_enlarged_table_of_an_encoder_that_counts_from_the_padding_index(tmp_path):
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
     encoder = RobertaModel(RobertaConfig(vocab_size=120, max_position_embeddings=34, pad_token_id=1, **small))

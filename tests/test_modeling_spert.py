@@ -114,8 +114,25 @@ def test_a_sentence_of_three_hundred_words_is_read_in_windows():
     for row, (head, tail) in enumerate(permutations(range(3), 2)):
         wanted = literal_pair_logits(model, sentence, spans[head], spans[tail])
         torch.testing.assert_close(logits[row], wanted)
-    [found] = Predictor(model, tiny_tokenizer()).predict([Document("bare", WIDE.sentences)])
-    assert found.entities
+    # Without the relations between any two of its more than a thousand spans.
+    [found] = Predictor(model, tiny_tokenizer()).predict([Document("bare", WIDE.sentences)], relation_threshold=1.0)
+    assert len(found.entities) > 1000
+    inputs = batch([WIDE], model.config, negatives_mention=20, negatives_relation=5)
+    output = model(**inputs)
+    for row, (_, _, span) in enumerate(spans_of(inputs["spans"], [WIDE])):
+        torch.testing.assert_close(output.span_logits[row], literal_span_logits(model, sentence, span))
+    assert output.loss.isfinite()
+
+
+@torch.no_grad()
+def test_given_entities_are_all_related_where_no_pairs_are_listed():
+    model = exact()
+    inputs = batch([ANNA, OTTO], model.config, "entities")
+    listed = model(**inputs)
+    del inputs["relations"]
+    output = model(**inputs)
+    assert output.pairs.tolist() == listed.pairs.tolist()
+    torch.testing.assert_close(output.relation_logits, listed.relation_logits)
 
 
 @pytest.mark.parametrize("options", [{}, {"context": "full"}, {"context": "cls", "span_pooling": "sum"}], ids=str)
@@ -256,6 +273,15 @@ def test_chunks_change_no_score(monkeypatch: pytest.MonkeyPatch):
                 found = model(**inputs)
             for name in ("span_logits", "relation_logits", "pairs"):
                 torch.testing.assert_close(getattr(found, name), getattr(wanted, name))
+
+
+@torch.no_grad()
+def test_groups_of_windows_change_no_score(monkeypatch: pytest.MonkeyPatch):
+    model = exact(window_overlap=20)
+    inputs = batch([WIDE, ANNA], model.config, "entities")
+    wanted = model(**inputs).relation_logits
+    monkeypatch.setattr(encoder, "READ_POSITIONS", 70)
+    torch.testing.assert_close(model(**inputs).relation_logits, wanted)
 
 
 def test_a_training_batch_in_groups_learns_the_same(monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pipelines import ENTITIES, PAIRS, TEXTS, build, close, decisive_jerex, run_without_package, spans
@@ -147,6 +148,27 @@ def test_wrong_inputs(extract: DocRelationExtractionPipeline, inputs: Any) -> No
         extract(inputs)
     with pytest.raises(DocumentError, match="sentences"):
         extract({"id": "a"})
+
+
+def test_what_only_looks_like_several_inputs(extract: DocRelationExtractionPipeline) -> None:
+    class Table(list):
+        columns = ("text",)
+
+    with pytest.raises(TypeError, match="decode the bytes"):
+        list(extract(TEXTS[0].encode()))
+    with pytest.raises(TypeError, match="the input is a table; give the column"):
+        extract(Table(TEXTS))
+
+
+def test_strings_and_numbers_of_numpy(extract: DocRelationExtractionPipeline) -> None:
+    found = list(extract(np.array(TEXTS[:2]), batch_size=np.int64(2)))
+    assert found == extract(TEXTS[:2], batch_size=2) and extract(np.str_(TEXTS[0])) == extract(TEXTS[0])
+
+
+def test_the_model_may_be_replaced(extract: DocRelationExtractionPipeline) -> None:
+    own, other = build(decisive_jerex()), build(decisive_jerex(seed=5))
+    own.model = other.model
+    assert own(TEXTS[0]) == other(TEXTS[0]) != extract(TEXTS[0])
 
 
 def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None:

@@ -190,7 +190,22 @@ def test_shares_say_which_mention_pairs_carried_a_pair(pairing, chunk, monkeypat
         assert members[head][evidence.pairs.head_mention[row]] == a
         assert members[tail][evidence.pairs.tail_mention[row]] == b
     totals = torch.zeros(len(world.pairs)).index_add(0, owners, evidence.share.float())
-    assert torch.allclose(totals, torch.ones(len(world.pairs)))  # random vectors have no ties
+    assert torch.allclose(totals, torch.ones(len(world.pairs)))
+
+
+def test_mention_pairs_that_tie_share_what_they_won():
+    model, world = multi_instance(), scene()
+    repeated = next(n for n, size in enumerate(world.entities.sizes.tolist()) if size > 1)
+    first = int(world.entities.sizes[:repeated].sum())
+    members = world.entities.members.clone()
+    members[first + 1] = members[first]
+    _, evidence = model(world._replace(entities=world.entities._replace(members=members)))
+    owners, share = evidence.pairs.owner, evidence.share
+    totals = torch.zeros(len(world.pairs), dtype=share.dtype).index_add(0, owners, share)
+    assert torch.allclose(totals, torch.ones_like(totals))
+    of_entity = world.pairs[owners, 0] == repeated
+    both = [share[of_entity & (evidence.pairs.head_mention == number)] for number in (0, 1)]
+    assert len(both[0]) and torch.equal(*both)
 
 
 def test_the_order_of_mentions_does_not_matter():

@@ -57,6 +57,14 @@ def test_entity_type_decides_typed_scores_only():
     assert result["macro_entity_f1"] == pytest.approx(1 / 3)
 
 
+def test_a_found_span_without_a_type_is_a_mention_and_no_entity():
+    gold = document([entity("PER", mention(0))], [])
+    predicted = document([entity("PER", mention(0)), entity("", mention(3))], [])
+    result = compute_scores([predicted], [gold])
+    assert (result["mention_precision"], result["cluster_precision"]) == (0.5, 0.5)
+    assert (result["entity_f1"], result["macro_entity_f1"]) == (1.0, 1.0)
+
+
 def test_macro_is_the_mean_over_types_of_either_side():
     gold = document(row_of_entities(4), [relation(0, 1, "a"), relation(1, 2, "b"), relation(2, 3, "b")])
     result = given_scores([relation(0, 1, "a"), relation(1, 2, "b"), relation(0, 1, "c")], gold, per_type=True)

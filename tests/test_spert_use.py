@@ -19,6 +19,7 @@ from dataset_scripts.corpus import CorpusArguments, load_corpus
 from modeling_docre import Predictor
 from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
 from modeling_docre.thresholds import GRID, tune_thresholds
+from modeling_docre.trainer_docre import DocRETrainingArguments
 
 TEXT = "Anna B was born in Berlin. She works in Ulm. " * 30
 
@@ -39,10 +40,15 @@ def test_long_text_is_read_sentence_by_sentence():
     assert graph["entities"] and graph["relations"]
     for entity in graph["entities"]:
         [mention] = entity["mentions"]
-        assert TEXT[mention["char_start"] : mention["char_end"]] == mention["name"] and 0 < entity["score"] < 1
+        assert TEXT[mention["char_start"] : mention["char_end"]] == mention["name"]
+        assert 0 < entity["score"] < mention["score"] < 1, "a mention may have any type"
     for relation in graph["relations"]:
-        ends = (graph["entities"][relation[end]]["mentions"][0]["sentence"] for end in ("head", "tail"))
-        assert len(set(ends)) == 1 and relation["score"] >= 0.5
+        head, tail = (graph["entities"][relation[end]]["mentions"][0] for end in ("head", "tail"))
+        assert relation["evidence"] == [head["sentence"]] == [tail["sentence"]] and relation["score"] >= 0.5
+        [pair], [share] = relation["mention_pairs"], relation["evidence_scores"]
+        assert (pair["head_mention"], pair["tail_mention"], pair["score"], share) == (0, 0, 1.0, 1.0)
+        assert pair["relation_score"] == pytest.approx(relation["score"])
+        assert pair["head_offsets"] == [head["char_start"], head["char_end"]]
 
 
 def test_each_sentence_says_what_it_says_alone():
@@ -72,8 +78,28 @@ def test_entities_may_be_given():
     ]
     graph = extract()(TEXT[:44], entities=entities, threshold=0.0)
     assert [[m["name"] for m in e["mentions"]] for e in graph["entities"]] == [["Anna B", "She"], ["Berlin"], ["Ulm"]]
+    carried = {(r["head"], r["tail"]): {p["head_mention"] for p in r["mention_pairs"]} for r in graph["relations"]}
+    assert carried[0, 1] == {0} and carried[0, 2] == {1}, "only mentions of one sentence are related"
     related = {(relation["head"], relation["tail"]) for relation in graph["relations"]}
     assert related == {(0, 1), (1, 0), (0, 2), (2, 0)}, "Berlin and Ulm share no sentence"
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+def test_the_report_before_training_counts_sentence_by_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    crossing = build(
+        "x",
+        ["anna b was born", "she works in ulm"],
+        [("PER", [(0, 0, 2), (1, 0, 1)]), ("LOC", [(1, 3, 4)]), ("ORG", [(0, 3, 4)])],
+        [(0, 1, "works"), (2, 1, "seat")],
+    )
+    with caplog.at_level("INFO"):
+        settings = DocRETrainingArguments(str(tmp_path), use_cpu=True)
+        train.training_examples(tiny_spert(), tiny_tokenizer(), [crossing], settings)
+    assert "entities: 4 of 4 can be reached" in caplog.text, "each mention is one"
+    assert "relations: 1 of 1 can be reached" in caplog.text
+    assert "1 relations hold across sentences, which SpertModel does not see" in caplog.text
 
 
 # --- evaluation ---------------------------------------------------------------------------------------------------
@@ -232,6 +258,8 @@ def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "10 folds" in capsys.readouterr().out
     cross_validate.main(arguments)
     assert len(commands) == 10, "what is finished is not done again"
+    with pytest.raises(ValueError, match=r"fold_0 holds a fold made with .*another --output_dir"):
+        cross_validate.main([*arguments, "--no_overlap", "true"])
 
 
 def test_a_fold_without_test_scores_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -32,6 +32,18 @@ def check_offsets(document: Document) -> None:
     assert not "".join(gaps).strip()
 
 
+def test_a_byte_order_mark_belongs_to_no_word() -> None:
+    document, plain = (document_from_text(f"{mark}Anna came. She left.", "a") for mark in ("\ufeff", ""))
+    assert document.sentences == plain.sentences and document.token_offsets[0][0] == (1, 5)
+
+
+def test_half_of_a_surrogate_pair_is_named() -> None:
+    with pytest.raises(DocumentError, match=r"'a': text is .*character 5 is half of a surrogate pair"):
+        document_from_text("Anna \ud83d came", "a")
+    with pytest.raises(DocumentError, match=r"sentences\[1\] is"):
+        Document("a", (("fine",), ("b\udce9",)))
+
+
 def test_words_and_sentences() -> None:
     document = document_from_text("Anna can't come.  She is ill!\nBye", "a")
     assert document.sentences == (("Anna", "ca", "n't", "come", "."), ("She", "is", "ill", "!"), ("Bye",))
@@ -143,6 +155,10 @@ def test_mentions_in_words_without_a_text() -> None:
         (marked((-3, 4)), r"is \(-3, 4\)"),
         (marked((True, 4)), r"is \(True, 4\)"),
         (marked((4, 5)), "' ' holds no word"),
+        (
+            [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 3, "name": "Anna"}]}],
+            r"is \(0, 3\); this is .*the mention's name is 'Anna'",
+        ),
     ],
 )
 def test_wrong_entities(entities: Any, message: str) -> None:

@@ -38,7 +38,7 @@ def test_each_kept_row_is_of_a_run_as_it_is_now(series: Series) -> None:
     for name, row in rows.items():
         run = series.runs[name]
         assert (row.get("recipe", run.recipe), row["options"]) == (run.recipe, run.options), name
-        assert set(series.scores) <= row.keys()
+        assert {*series.scores, *series.settings} <= row.keys()
     assert len(series.table().splitlines()) == 2 + len(rows)
 
 
@@ -46,7 +46,7 @@ def test_each_kept_row_is_of_a_run_as_it_is_now(series: Series) -> None:
 def series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Series:
     monkeypatch.setattr(training_runs, "HERE", tmp_path / "benchmarks")
     runs = {"first": Run("jerex", "--seed 1", "corpus"), "second": Run("jerex", "--seed 2", "corpus")}
-    return Series("train_it", runs, parts("relation"), {"relation": parts("relation")})
+    return Series("train_it", runs, parts("relation"), {"relation": parts("relation")}, ("reading", "other"))
 
 
 def test_rows_are_kept_and_runs_go_on(
@@ -63,6 +63,7 @@ def test_rows_are_kept_and_runs_go_on(
         (folder / "validation" / "scores.json").write_text(json.dumps({**scores, **told}))
         told = {"train_runtime": 30.0, "train_peak_memory_mib": 1000}
         (folder / "train_results.json").write_text(json.dumps(told))
+        (folder / "config.json").write_text(json.dumps({"reading": True}))
 
     monkeypatch.setattr(training_runs, "_run", run)
     (tmp_path / "outputs" / "second" / "checkpoint-7").mkdir(parents=True)
@@ -74,7 +75,9 @@ def test_rows_are_kept_and_runs_go_on(
     assert "--resume_from_checkpoint" not in commands[0] and commands[1][-2:] == ["--resume_from_checkpoint", "last"]
     assert [(row["run"], row["resumed"]) for row in series.finished().values()] == [("first", False), ("second", True)]
     table = capsys.readouterr().out.splitlines()
-    assert table[-1].startswith("| second | 25.0 (50.0 / 16.7) | 0.0 | 2.0 | ") and table[-1].endswith(" 1234 |")
+    assert table[-1].startswith("| second | 25.0 (50.0 / 16.7) | true | null | > 0.0 | 2.0 | ") and table[-1].endswith(
+        " 1234 |"
+    )
 
 
 def test_a_run_that_fails_leaves_no_row(series: Series, tmp_path: Path) -> None:

@@ -209,8 +209,13 @@ def _cluster_counts(pair: Pair) -> dict[str, Counts]:
 
 
 def _typed_entities(document: ScoredDocument | None, entities_given: bool) -> set[tuple[Hashable, str]]:
+    """Each entity with its type; found spans without a type, which only stand in a relation, are no entities."""
     numbered = enumerate(document.entities if document else ())
-    return {(number if entities_given else entity.spans, entity.type) for number, entity in numbered if entity.spans}
+    return {
+        (number if entities_given else entity.spans, entity.type)
+        for number, entity in numbered
+        if entity.spans and (entity.type or entities_given)
+    }
 
 
 def _counts_by_type(predicted: set[tuple[Any, ...]], gold: set[tuple[Any, ...]]) -> dict[str, Counts]:
