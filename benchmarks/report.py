@@ -75,11 +75,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _comparison(rows: Sequence[dict[str, Any]]) -> str:
-    head = ["encoder", "task", "contender", "documents/s", "time, ratio to encoder", "peak above model, MiB", "ratio"]
+    head = ["encoder", "task", "contender", "documents/s", "sentences/s"]
+    head += ["time, ratio to encoder", "peak above model, MiB", "ratio"]
+    speeds = ("documents_per_second", "sentences_per_second")
     return table(
         head,
         (
-            [row["encoder"], row["task"], row["contender"], f"{row['documents_per_second']:.2f}", *_costs(row)]
+            [row["encoder"], row["task"], row["contender"], *(f"{row[name]:.2f}" for name in speeds), *_costs(row)]
             for row in rows
         ),
     )

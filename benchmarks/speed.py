@@ -261,6 +261,7 @@ def _row(
         "words": float(np.mean([document.sentence_starts[-1] for document in documents])),
         "seconds": total,
         "documents_per_second": len(documents) / total,
+        "sentences_per_second": sum(len(document.sentences) for document in documents) / total,
         "time_ratio": total / typical_seconds(seconds[bare]),
         "time_ratio_range": ratio_range(seconds[name], seconds[bare]),
         "batch_seconds": seconds[name].tolist(),

@@ -226,6 +226,8 @@ def check_report(report: dict[str, Any], text: str) -> None:
         ratio = seconds / np.median(reference["batch_seconds"], axis=0).sum()
         assert seconds > 0
         assert row["documents_per_second"] == pytest.approx(row["documents"] / seconds)
+        assert row["sentences_per_second"] >= row["documents_per_second"]
+        assert row["workload"] != "corpus" or f"| {row['sentences_per_second']:.2f} |" in text
         assert row["time_ratio"] == pytest.approx(ratio)
         assert row["memory_ratio"] is None or row["memory_ratio"] == row["peak_mib"] / reference["peak_mib"]
         assert row is reference or f"| {row['time_ratio']:.2f} (" in text
