@@ -363,8 +363,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_seed(training.seed)
     corpus = load_corpus(data)
     model, tokenizer = build_model(model_args, options, corpus.labels)
-    if training.do_train and "memory_reading" in options:
-        raise ValueError("training sets memory_reading itself; give --memory_read false or --memory_warmup_ratio 1")
+    if training.do_train and (own := model.config.set_by_training & options.keys()):
+        raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
     tunes = data.tune or (training.do_train and model.config.fits_thresholds)
     if data.least_precision is not None and not data.calibrate:
         raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")

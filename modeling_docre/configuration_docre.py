@@ -253,6 +253,11 @@ class DocREConfig(PreTrainedConfig):
         return False
 
     @property
+    def set_by_training(self) -> frozenset[str]:
+        """Options that training sets by itself, so that none can be given to it."""
+        return frozenset()
+
+    @property
     def has_memory(self) -> bool:
         """Whether there is a memory, which `memory_reading` lets the stages read from some update of training on."""
         return False

@@ -66,6 +66,11 @@ class MemoryJerexConfig(JerexConfig):
         return True
 
     @property
+    def set_by_training(self) -> frozenset[str]:
+        """Whether the memories are read: not before the end of the warm-up."""
+        return frozenset({"memory_reading"})
+
+    @property
     def levels_read(self) -> tuple[str, ...]:
         """The levels at which the model has something to read: `"tokens"`, `"mentions"`, both or none."""
         if not self.memory_read or self.read_levels == "none" or not (self.entity_memory or self.relation_memory):

@@ -17,7 +17,6 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, build
 from tiny import save_tiny, tiny_encoder, tiny_jerex, tiny_tokenizer
 
 import train
-from dataset_scripts.corpus import CorpusArguments, load_corpus
 from modeling_docre import Document, DocumentError, JerexModel, Predictor, write_docred
 from modeling_docre.trainer_docre import DocRETrainingArguments
 
@@ -141,38 +140,12 @@ def test_missing_data_is_named(tmp_path: Path, encoder: str, files: list[str]) -
     fails([*common, *files[2:]], "no training documents", "--no_do_train")
     fails([*common, *files[:2]], "no validation documents", "--eval_strategy no")
     fails([*common, *files, "--no_do_train"], "--init_from")
-    fails([*common, *files, "--system", "memory_jerex", "--memory_reading", "false"], "--memory_read false")
+    fails([*common, *files, "--system", "memory_jerex", "--memory_reading", "false"], "training sets memory_reading")
     fails([*common, *files, "--per_device_train_batch_size", "6"], "5 documents", "one batch of 6")
     fails([*common, "--corpus", "sample", "--validation_split", "dev"], "dev")
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"id": "x", "sentences": [["a"]]}\n{"id": \n')
     fails([*common, "--train_file", str(broken)], "number 2 of broken.jsonl", kind=DocumentError)
-
-
-def test_own_documents_are_checked_when_they_are_read(tmp_path: Path) -> None:
-    """Whatever the file is called; nothing is found out only after an epoch of training."""
-
-    def read(*documents: Any, labels: Any = None) -> dict[str, Any]:
-        file = tmp_path / "documents.json"
-        file.write_text("\n".join(json.dumps(document) for document in documents))
-        (tmp_path / "labels.json").write_text(json.dumps(labels))
-        own = str(tmp_path / "labels.json") if labels else None
-        return load_corpus(CorpusArguments(train_file=str(file), relation_labels=own)).labels
-
-    anna, otto = ANNA.to_dict(), OTTO.to_dict()
-    types = {relation["type"] for document in (anna, otto) for relation in document["relations"]}
-    assert read(anna, otto, labels={"works": "works for"})["relation_types"] == sorted(types)
-    for documents, message in (
-        ([anna, otto, anna], r"number 3 of documents\.json.*it stands twice"),
-        ([anna, {"sentences": [["a"]]}], r"number 2 of documents\.json.*id is None"),
-        ([{**anna, "relations": [{"head": 0, "tail": 1, "type": "NA"}]}], r"relations\[0\]\.type is 'NA'"),
-        ([{**anna, "relations": [{"head": 0, "tail": 1, "type": ""}]}], r"relations\[0\]\.type is ''"),
-    ):
-        with pytest.raises(DocumentError, match=message):
-            read(*documents)
-    for labels in ([["works", "works for"]], {"works": 5}):
-        with pytest.raises(ValueError, match="holds no labels"):
-            read(anna, labels=labels)
 
 
 def test_labels_of_files_come_from_all_splits(tmp_path: Path) -> None:
