@@ -25,9 +25,10 @@ class MemoryJerexConfig(JerexConfig):
             alone writes it.
         memory_reading: whether reading is on. Training sets it, off for its warm-up and on from there
             (`memory_warmup_ratio`); to train without reading, set `memory_read`.
-        similarity: how classifiers compare a vector with a memory: a `"bilinear"` form, or the `"cosine"`. Reading is
-            always bilinear.
-        cosine_scale: what a cosine is multiplied by to become a logit.
+        similarity: how classifiers compare a vector with a memory: a `"bilinear"` form, or the `"cosine"`.
+        cosine_scale: what a classifier's cosine is multiplied by to become a logit.
+        read_similarity: how reading compares a representation with a memory, `"bilinear"` or `"cosine"`; cosines
+            spread the weight of a slot almost evenly.
         slot_size: width of a memory's slots; None for the width of the encoder.
     """
 
@@ -42,6 +43,7 @@ class MemoryJerexConfig(JerexConfig):
     memory_reading: bool = True
     similarity: Literal["bilinear", "cosine"] = "bilinear"
     cosine_scale: float | int = 30.0
+    read_similarity: Literal["bilinear", "cosine"] = "bilinear"
     slot_size: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:

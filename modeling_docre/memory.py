@@ -24,6 +24,13 @@ class Memory(nn.Embedding):
         super().__init__(classes, slot_size)
 
 
+def similarities(vectors: Tensor, slots: Tensor, cosine: bool) -> Tensor:
+    """Products, or cosines, [rows, slots] of vectors [rows, width] with slots [slots, width]."""
+    if cosine:
+        vectors, slots = (nn.functional.normalize(at_least_float32(values)) for values in (vectors, slots))
+    return vectors @ slots.T
+
+
 class SimilarityClassifier(nn.Module):
     """Scores vectors by their similarity with the slots of its memory (equation 5).
 
@@ -42,11 +49,9 @@ class SimilarityClassifier(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Logits [rows, classes] of vectors [rows, size]."""
-        keys, slots = self.write(vectors), self.memory.weight
-        if self.cosine_scale is None:
-            return keys @ slots.T
-        keys, slots = (nn.functional.normalize(at_least_float32(values)) for values in (keys, slots))
-        return self.cosine_scale * (keys @ slots.T)
+        scale = self.cosine_scale
+        logits = similarities(self.write(vectors), self.memory.weight, cosine=scale is not None)
+        return logits if scale is None else scale * logits
 
 
 class MemoryReader(nn.Module):
@@ -60,11 +65,20 @@ class MemoryReader(nn.Module):
         slot_sizes: width of the slots of each memory.
         read_grad: whether gradients reach the memories.
         names: names of the memories; their numbers if absent.
+        cosine: whether representations and slots are compared by their cosine instead of a bilinear form.
     """
 
-    def __init__(self, size: int, slot_sizes: Sequence[int], read_grad: bool, names: Sequence[str] | None = None):
+    def __init__(
+        self,
+        size: int,
+        slot_sizes: Sequence[int],
+        read_grad: bool,
+        names: Sequence[str] | None = None,
+        cosine: bool = False,
+    ):
         super().__init__()
         self.read_grad = read_grad
+        self.cosine = cosine
         names = names or [str(number) for number in range(len(slot_sizes))]
         queries = (nn.Linear(slot_size, size, bias=False) for slot_size in slot_sizes)
         # By name, so that a checkpoint of which one memory is no longer read keeps the other's query.
@@ -92,4 +106,4 @@ class MemoryReader(nn.Module):
     def slot_weights(self, rows: Tensor, documents: Tensor, count: int, query: nn.Module, memory: Memory) -> Tensor:
         """The weight [rows, slots] that each slot of a memory gives to each representation of a document."""
         slots = memory.weight if self.read_grad else memory.weight.detach()
-        return segment_softmax(at_least_float32(rows @ query(slots).T), documents, count)
+        return segment_softmax(at_least_float32(similarities(rows, query(slots), self.cosine)), documents, count)

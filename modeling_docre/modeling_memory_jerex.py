@@ -34,8 +34,8 @@ class MemoryJerexModel(JerexModel):
     - All candidates for coreference negatives are drawn (200); the release's setting does not reach its sampler (100).
     - A checkpoint remembers whether its training had turned the reading on (`memory_reading`); the release reads
       whenever a checkpoint is loaded.
-    - Memories are read by a bilinear form, whatever `similarity` the classifiers have; the paper also tried cosines.
-    - The cosine similarity multiplies by `cosine_scale`, since a softmax over cosines alone is nearly flat.
+    - The cosines of the classifiers are multiplied by `cosine_scale`, since a softmax over cosines alone is nearly
+      flat; those of the readers are not, as in the release.
     """
 
     config_class = MemoryJerexConfig
@@ -54,8 +54,9 @@ class MemoryJerexModel(JerexModel):
         width = config.encoder_config.hidden_size
         read = [name for name in ("entity", "relation") if getattr(config, f"{name}_memory")]
         sizes = [self.slot_size] * len(read)
+        cosine = config.read_similarity == "cosine"
         self.readers = nn.ModuleDict(
-            {level: MemoryReader(width, sizes, config.read_grad, read) for level in config.levels_read}
+            {level: MemoryReader(width, sizes, config.read_grad, read, cosine) for level in config.levels_read}
         )
         self.post_init()
 

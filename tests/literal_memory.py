@@ -13,7 +13,13 @@ from torch import Tensor
 from modeling_docre import Document
 
 
-def literal_read(rows: Tensor, memories: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def alike(a: Tensor, b: Tensor, cosine: bool) -> Tensor:
+    """The product of two vectors, or the cosine of their angle."""
+    product = torch.dot(a, b)
+    return product / (a.square().sum().sqrt() * b.square().sum().sqrt()) if cosine else product
+
+
+def literal_read(rows: Tensor, memories: Sequence[tuple[Tensor, Tensor]], cosine: bool = False) -> Tensor:
     """Equations 1 and 2 for the representations [rows, size] of one document.
 
     A memory is given by its slots [slots, slot size] and the matrix [size, slot size] that it is read by.
@@ -24,7 +30,7 @@ def literal_read(rows: Tensor, memories: Sequence[tuple[Tensor, Tensor]]) -> Ten
     for slots, matrix in memories:
         weights = torch.zeros(len(rows), dtype=rows.dtype)
         for slot in slots:
-            exponentials = torch.stack([torch.dot(row, matrix @ slot) for row in rows]).exp()
+            exponentials = torch.stack([alike(row, matrix @ slot, cosine) for row in rows]).exp()
             weights = weights + exponentials / exponentials.sum()
         extended.append(torch.diag(weights) @ rows)
     return sum(extended[1:], extended[0]) / len(extended)
@@ -32,12 +38,8 @@ def literal_read(rows: Tensor, memories: Sequence[tuple[Tensor, Tensor]]) -> Ten
 
 def literal_similarity(classifier: Any, vector: Tensor, scale: float | None) -> Tensor:
     """Equation 5: logits [classes] of a vector [size]; bilinear without a scale, else a multiple of the cosine."""
-    slots, key = classifier.memory.weight, classifier.write.weight @ vector
-    products = torch.stack([torch.dot(slot, key) for slot in slots])
-    if scale is None:
-        return products
-    lengths = torch.stack([slot.square().sum().sqrt() for slot in slots])
-    return scale * products / (lengths * key.square().sum().sqrt())
+    key, cosine = classifier.write.weight @ vector, scale is not None
+    return (scale or 1) * torch.stack([alike(slot, key, cosine) for slot in classifier.memory.weight])
 
 
 class LiteralMemory(Literal):
@@ -87,7 +89,8 @@ class LiteralMemory(Literal):
         if not memories:
             return rows
         memories = [slots if config.read_grad else slots.detach() for slots in memories]
-        return literal_read(rows, list(zip(memories, model.readers[level].queries.parameters(), strict=True)))
+        matrices = model.readers[level].queries.parameters()
+        return literal_read(rows, list(zip(memories, matrices, strict=True)), config.read_similarity == "cosine")
 
     def vector(self, span: tuple[int, int], stage: str) -> Tensor:
         return (self.before if stage == "mention" else self.after)[span]

@@ -21,6 +21,7 @@ def test_defaults_are_those_of_the_paper_and_its_release():
     assert (config.memory_read, config.read_levels, config.mention_read) == (True, "tokens+mentions", "candidates")
     assert (config.entity_memory, config.relation_memory, config.read_grad) == (True, True, True)
     assert (config.similarity, config.cosine_scale, config.slot_size) == ("bilinear", 30.0, None)
+    assert config.read_similarity == "bilinear"
     assert config.memory_reading is True  # what is not in training reads
     assert config.model_type == "docre-memory-jerex"
 
@@ -86,6 +87,7 @@ OTHERS: dict[str, Any] = {
     "memory_reading": False,
     "similarity": "cosine",
     "cosine_scale": 12,
+    "read_similarity": "cosine",
     "slot_size": 64,
 }
 
@@ -167,6 +169,7 @@ def test_options_that_replace_those_of_a_file_are_checked(options, tmp_path):
         ("read_grad", "true"),
         ("memory_reading", 0),
         ("similarity", "dot"),
+        ("read_similarity", "norm"),
         ("cosine_scale", "30"),
         ("cosine_scale", None),
         ("slot_size", 2.5),

@@ -28,8 +28,8 @@ def memories_of(shapes: list[tuple[int, int]]) -> nn.ModuleList:
     return nn.ModuleList(Memory(classes, slot_size) for classes, slot_size in shapes).double()
 
 
-def reader_of(shapes: list[tuple[int, int]], read_grad: bool = True) -> MemoryReader:
-    return MemoryReader(SIZE, [slot_size for _, slot_size in shapes], read_grad).double()
+def reader_of(shapes: list[tuple[int, int]], read_grad: bool = True, cosine: bool = False) -> MemoryReader:
+    return MemoryReader(SIZE, [slot_size for _, slot_size in shapes], read_grad, cosine=cosine).double()
 
 
 def rows_of(counts: list[int], scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,7 +42,8 @@ def rows_of(counts: list[int], scale: float = 1.0) -> tuple[torch.Tensor, torch.
 def literal(reader: MemoryReader, rows: torch.Tensor, counts: list[int], memories: nn.ModuleList) -> torch.Tensor:
     matrices = list(reader.queries.parameters())
     slots = [memory.weight if reader.read_grad else memory.weight.detach() for memory in memories]
-    return torch.cat([literal_read(part, list(zip(slots, matrices, strict=True))) for part in rows.split(counts)])
+    pairs = list(zip(slots, matrices, strict=True))
+    return torch.cat([literal_read(part, pairs, reader.cosine) for part in rows.split(counts)])
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -62,10 +63,11 @@ def test_equal_representations_share_the_slots_equally(slots):
 
 
 @each_set
+@pytest.mark.parametrize("cosine", [False, True], ids=["bilinear", "cosine"])
 @pytest.mark.parametrize("read_grad", [True, False])
 @pytest.mark.parametrize("counts", [[4], [1], COUNTS], ids=str)
-def test_reading_equals_the_formula(counts, read_grad, shapes):
-    reader, memories = reader_of(shapes, read_grad), memories_of(shapes)
+def test_reading_equals_the_formula(counts, read_grad, shapes, cosine):
+    reader, memories = reader_of(shapes, read_grad, cosine), memories_of(shapes)
     rows, documents = rows_of(counts)
     ours = reader(rows, documents, len(counts), memories)
     wanted = literal(reader, rows, counts, memories)
@@ -137,6 +139,16 @@ def test_a_representation_keeps_its_direction():
     assert ((read / rows).std(1) < 1e-10).all() and (read / rows).min() > 1 / 3
 
 
+def test_a_cosine_reads_directions_only():
+    reader, memories = reader_of(MEMORIES["both"], cosine=True), memories_of(MEMORIES["both"])
+    rows, documents = rows_of(COUNTS)
+    before = reader.weights(rows, documents, len(COUNTS), memories)
+    for memory in memories:
+        memory.weight.data *= torch.linspace(0.5, 4, len(memory.weight))[:, None]
+    for weights, wanted in zip(reader.weights(7 * rows, documents, len(COUNTS), memories), before, strict=True):
+        torch.testing.assert_close(weights, wanted)
+
+
 def test_logits_are_not_scaled_by_the_width():
     reader, memories = reader_of([(1, SIZE)]), memories_of([(1, SIZE)])
     (query,) = reader.queries.parameters()
@@ -146,10 +158,11 @@ def test_logits_are_not_scaled_by_the_width():
     assert weights.tolist() == pytest.approx([1 / (1 + 2.718281828459045**-6), 1 / (1 + 2.718281828459045**6)])
 
 
+@pytest.mark.parametrize("cosine", [False, True], ids=["bilinear", "cosine"])
 @pytest.mark.parametrize("scale", [1e3, 1e6])
-def test_large_representations_do_not_overflow(scale):
+def test_large_representations_do_not_overflow(scale, cosine):
     shapes = MEMORIES["both"]
-    reader, memories = reader_of(shapes).float(), memories_of(shapes).float()
+    reader, memories = reader_of(shapes, cosine=cosine).float(), memories_of(shapes).float()
     rows, documents = rows_of(COUNTS, scale)
     rows = rows.detach().float().requires_grad_()
     read = reader(rows, documents, len(COUNTS), memories)
@@ -159,10 +172,11 @@ def test_large_representations_do_not_overflow(scale):
         assert torch.isfinite(value.grad).all()
 
 
+@pytest.mark.parametrize("cosine", [False, True], ids=["bilinear", "cosine"])
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float32])
-def test_every_float_type_is_read_into_itself(kind):
+def test_every_float_type_is_read_into_itself(kind, cosine):
     shapes = MEMORIES["of other widths"]
-    reader, memories = reader_of(shapes), memories_of(shapes)
+    reader, memories = reader_of(shapes, cosine=cosine), memories_of(shapes)
     rows, documents = rows_of([40, 3])
     wanted = reader(rows, documents, 2, memories)
     found = reader.to(kind)(rows.to(kind), documents, 2, memories.to(kind))

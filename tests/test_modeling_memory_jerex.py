@@ -49,6 +49,8 @@ SWITCHES: list[dict[str, Any]] = [
     {"read_grad": False, "mention_read": "kept_only", "relation_head": "global"},
     {"similarity": "cosine"},
     {"similarity": "cosine", "relation_head": "global", "slot_size": 20, "cosine_scale": 5},
+    {"read_similarity": "cosine"},
+    {"read_similarity": "cosine", "slot_size": 20, "read_grad": False, "mention_read": "kept_only"},
     {"slot_size": 20},
 ]
 
