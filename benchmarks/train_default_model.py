@@ -28,11 +28,16 @@ def _run(options: str = "", system: str = "jerex", epochs: int = 10, seed: int =
     return Run(f"{system}_re_docred_minilm", given, "re_docred")
 
 
+def _long(options: str = "", seed: int = 1) -> Run:
+    """Up to 60 epochs; ten without a better one end it."""
+    return _run(f"--early_stopping_patience 10 {options}".strip(), epochs=60, seed=seed)
+
+
 LEVELS = {level: parts(level) for level in ("mention", "cluster", "entity", "relation")}
 SERIES = Series(
     "train_default_model",
     {
-        # All others differ from this one in what their name says.
+        # The other short runs differ from this one in what their name says.
         "mrc": _run(),
         "grc": _run("--relation_head global"),
         "mrc-memory": _run(system="memory_jerex"),
@@ -40,6 +45,8 @@ SERIES = Series(
         "rates-1e-4-4e-4": _run("--learning_rate 1e-4 --head_learning_rate 4e-4"),
         "rates-4e-4-4e-4": _run("--learning_rate 4e-4"),
         "all-negatives": _run("--negatives_relation -1"),
+        "mrc-long-seed1": _long(),
+        "grc-long-seed1": _long("--relation_head global"),
     },
     (*(score for scores in LEVELS.values() for score in scores), "relation_untyped_f1"),
     LEVELS,
