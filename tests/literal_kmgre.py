@@ -8,30 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from literal_atlop import literal_threshold_loss
 from literal_encoding import eager_twin, encode_literally
-from samples import ANNA, OTTO, build, featurize
+from samples import ANNA, OTTO, THREE_WINDOWS, TWO_WINDOWS, featurize
 from tiny import tiny_kmgre
 from torch import Tensor
 
 from modeling_docre.documents import Document
 from modeling_docre.features import mention_table
 
-# The tiny encoder has 64 positions: documents of one window, of two windows and of three.
-TWO_WINDOWS = build(
-    "two windows",
-    [
-        "anna b was born in berlin .",
-        "she works in ulm and bern " + " ".join(["and she is of the seat"] * 4),
-        "x9 y8 z7",
-    ],
-    [("PER", [(0, 0, 2), (1, 0, 1)]), ("LOC", [(0, 5, 6)]), ("LOC", [(1, 3, 4), (1, 5, 6)]), ("ORG", [(2, 0, 1)])],
-    [(0, 1, "born"), (0, 2, "works"), (0, 2, "born"), (3, 2, "seat")],
-)
-THREE_WINDOWS = build(
-    "three windows",
-    ["anna b was born in berlin , ulm or bern or basel ."] * 6,
-    [("PER", [(0, 0, 2), (2, 0, 2), (5, 0, 1)]), ("LOC", [(0, 5, 6), (1, 7, 8)]), ("LOC", [(5, 11, 12)])],
-    [(0, 1, "works"), (2, 0, "seat")],
-)
 DOCUMENTS = [ANNA, TWO_WINDOWS, OTTO, THREE_WINDOWS]
 # A cap of .5 that drops about half of the mention pairs; without an update of the E-step all are kept.
 SOME_KEYS = {"expectation_updates": 100, "tau_base": 0.5}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from literal_jerex import LiteralJerex, pooled
 from samples import batch
-from test_modeling_jerex import Literal, pooled
 from torch import Tensor
 
 from modeling_docre import Document
@@ -42,7 +42,7 @@ def literal_similarity(classifier: Any, vector: Tensor, scale: float | None) -> 
     return (scale or 1) * torch.stack([alike(slot, key, cosine) for slot in classifier.memory.weight])
 
 
-class LiteralMemory(Literal):
+class LiteralMemory(LiteralJerex):
     """Memory-enhanced JEREX on one short document.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from tiny import tiny_tokenizer
 
 from modeling_docre.configuration_docre import DocREConfig
@@ -48,6 +49,29 @@ OTTO = build(
     [("PER", [(0, 0, 2), (1, 0, 1)]), ("LOC", [(0, 4, 5), (1, 5, 6)])],
     [(0, 1, "works")],
 )
+LONG = build(
+    "long",
+    ["anna abcdefgh lives in berlin ."] * 9,
+    [("PER", [(0, 0, 1), (8, 0, 1)]), ("LOC", [(4, 4, 5)])],
+    [(0, 1, "born")],
+)
+# Of two and of three windows of the tiny encoder, which has 64 positions; those above have one.
+TWO_WINDOWS = build(
+    "two windows",
+    [
+        "anna b was born in berlin .",
+        "she works in ulm and bern " + " ".join(["and she is of the seat"] * 4),
+        "x9 y8 z7",
+    ],
+    [("PER", [(0, 0, 2), (1, 0, 1)]), ("LOC", [(0, 5, 6)]), ("LOC", [(1, 3, 4), (1, 5, 6)]), ("ORG", [(2, 0, 1)])],
+    [(0, 1, "born"), (0, 2, "works"), (0, 2, "born"), (3, 2, "seat")],
+)
+THREE_WINDOWS = build(
+    "three windows",
+    ["anna b was born in berlin , ulm or bern or basel ."] * 6,
+    [("PER", [(0, 0, 2), (2, 0, 2), (5, 0, 1)]), ("LOC", [(0, 5, 6), (1, 7, 8)]), ("LOC", [(5, 11, 12)])],
+    [(0, 1, "works"), (2, 0, "seat")],
+)
 _ALL = [(head, tail, "born") for head in range(3) for tail in range(3) if head != tail]
 ODD_DOCUMENTS = [
     build("no sentence", []),
@@ -87,3 +111,18 @@ def batch(
         else:
             examples.append(given_example(features, config, featurizer, kind))
     return DocRECollator()(examples)
+
+
+def per_document(output, made) -> list[dict[str, torch.Tensor]]:
+    """Logits document by document."""
+    results = []
+    for number in range(len(made["document_lengths"])):
+        part = {}
+        if output.mention_logits is not None:
+            part["mention"] = output.mention_logits[made["spans"]["document"] == number]
+        if output.entity_type_logits is not None:
+            part["entity"] = output.entity_type_logits[output.entity_documents == number]
+        owners = output.entity_documents[output.pairs[:, 0]]
+        part["relation"] = output.relation_logits[owners == number]
+        results.append(part)
+    return results

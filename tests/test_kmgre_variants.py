@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from encoder_configs import SMALL
-from literal_kmgre import DOCUMENTS, SOME_KEYS, TWO_WINDOWS, LiteralKmgre, exact_kmgre
-from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, build
+from literal_kmgre import DOCUMENTS, SOME_KEYS, LiteralKmgre, exact_kmgre
+from samples import ANNA, ODD_DOCUMENTS, OTTO, TWO_WINDOWS, batch, build
 from tiny import ENTITY_TYPES, tiny_encoder, tiny_encoder_config, tiny_kmgre
 from transformers import AutoModel, BertConfig
 

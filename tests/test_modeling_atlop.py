@@ -9,30 +9,13 @@ from typing import Any
 import pytest
 import torch
 from literal_atlop import literal_logits, literal_threshold_loss
-from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, build
+from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, TWO_WINDOWS, batch
 from tiny import tiny_atlop
 
 from modeling_docre import features, localized_context, modeling_atlop
 from modeling_docre.documents import Candidate
 from modeling_docre.modeling_atlop import AtlopModel
 
-# 64 positions: one window, two windows and three.
-TWO_WINDOWS = build(
-    "two windows",
-    [
-        "anna b was born in berlin .",
-        "she works in ulm and bern " + " ".join(["and she is of the seat"] * 4),
-        "x9 y8 z7",
-    ],
-    [("PER", [(0, 0, 2), (1, 0, 1)]), ("LOC", [(0, 5, 6)]), ("LOC", [(1, 3, 4), (1, 5, 6)]), ("ORG", [(2, 0, 1)])],
-    [(0, 1, "born"), (3, 2, "seat")],
-)
-THREE_WINDOWS = build(
-    "three windows",
-    ["anna b was born in berlin , ulm or bern or basel ."] * 6,
-    [("PER", [(0, 0, 2), (2, 0, 2), (5, 0, 1)]), ("LOC", [(0, 5, 6), (1, 7, 8)]), ("LOC", [(5, 11, 12)])],
-    [(0, 1, "works")],
-)
 DOCUMENTS = [ANNA, TWO_WINDOWS, OTTO, THREE_WINDOWS]
 OPTIONS = [
     {},

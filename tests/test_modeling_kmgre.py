@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from literal_kmgre import DOCUMENTS, SOME_KEYS, THREE_WINDOWS, LiteralKmgre, LiteralNetwork, exact_kmgre
-from samples import ANNA, ODD_DOCUMENTS, OTTO, batch
+from literal_kmgre import DOCUMENTS, SOME_KEYS, LiteralKmgre, LiteralNetwork, exact_kmgre
+from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, batch
 
 from modeling_docre import localized_context, modeling_kmgre
 from modeling_docre.candidates import Entities, MentionPairs, Spans, mention_pairs

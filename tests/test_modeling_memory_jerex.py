@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from literal_jerex import compare_losses, spread
 from literal_memory import LiteralMemory, decide_in_the_middle, given_spans
-from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, build
+from samples import ANNA, LONG, ODD_DOCUMENTS, OTTO, batch, build, per_document
 from strategies import documents
-from test_modeling_jerex import LONG, compare_losses, per_document, spread
 from tiny import (
     ENTITY_TYPES,
     RELATION_TYPES,
