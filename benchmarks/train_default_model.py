@@ -47,7 +47,7 @@ SERIES = Series(
         "rates-1e-4-4e-4": _run(RATES),
         "rates-4e-4-4e-4": _run("--learning_rate 4e-4"),
         "all-negatives": _run(ALL_NEGATIVES),
-        "mrc-long-seed1": _long(),
+        **{f"mrc-long-seed{seed}": _long(seed=seed) for seed in (1, 2, 3)},
         "grc-long-seed1": _long("--relation_head global"),
     },
     (*(score for scores in LEVELS.values() for score in scores), "relation_untyped_f1"),
