@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 _TRAIN_PEAK, _PREDICT_PEAK = "train_peak_memory_mib", "predict_peak_memory_mib"
@@ -102,8 +104,22 @@ class Series:
             lines.append(f"| {' | '.join([name, *cells])} |")
         return "\n".join(lines)
 
+    def spread(self) -> str:
+        """Mean ± sample standard deviation of the runs that differ in nothing but the seed, in percent; else empty."""
+        seeds: dict[str, list[dict[str, Any]]] = {}
+        for name, row in self.finished().items():
+            seeds.setdefault(re.sub(r"-seed\d+$", "", name), []).append(row)
+        head = ["run", "seeds", *self.columns]
+        lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+        for name, rows in seeds.items():
+            if len(rows) > 1:
+                values = [[100 * row[keys[0]] for row in rows] for keys in self.columns.values()]
+                cells = [f"{mean(column):.1f} ± {stdev(column):.1f}" for column in values]
+                lines.append(f"| {' | '.join([name, str(len(rows)), *cells])} |")
+        return "\n".join(lines) if len(lines) > 2 else ""
+
     def main(self, description: str, arguments: Sequence[str] | None = None) -> None:
-        """Do the runs that have no row yet, then print the table."""
+        """Do the runs that have no row yet, then print the table, and what the seeds of a run have in common."""
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--data_dir", type=Path, required=True)
         parser.add_argument("--only", nargs="*", choices=self.runs, default=list(self.runs))
@@ -116,6 +132,8 @@ class Series:
                 with self.results.open("a") as file:
                     file.write(json.dumps(row) + "\n")
         print(self.table())
+        if spread := self.spread():
+            print(f"\n{spread}")
 
 
 def _run(command: list[str]) -> None:

@@ -80,6 +80,16 @@ def test_rows_are_kept_and_runs_go_on(
     )
 
 
+def test_seeds_have_a_mean_and_a_deviation(series: Series) -> None:
+    series.results.parent.mkdir(parents=True)
+    scores = {"first-seed1": 0.25, "first-seed2": 0.27, "other-seed1": 0.5, "first-seed13": 0.29}
+    rows = [{"run": name, "relation_f1": value} for name, value in scores.items()]
+    series.results.write_text("\n".join(map(json.dumps, rows)))
+    assert series.spread().splitlines()[2:] == ["| first | 3 | 27.0 ± 2.0 |"]
+    series.results.write_text(json.dumps(rows[0]))
+    assert not series.spread()
+
+
 def test_a_run_that_fails_leaves_no_row(series: Series, tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):  # there is no such recipe
         series.main("", ["--data_dir", str(tmp_path), "--outputs", str(tmp_path / "outputs")])
