@@ -49,8 +49,9 @@ SERIES = Series(
         "all-negatives": _run(ALL_NEGATIVES),
         "mrc-60": _long(),
         "grc-60": _long("--relation_head global"),
-        # Stopped early, those end while the learning rate is high; here it reaches zero.
-        **{f"mrc-30-seed{seed}": _long(epochs=30, seed=seed) for seed in (1, 2, 3)},
+        # Stopped early, those end while the learning rate is high; here it falls twice as fast.
+        **{f"mrc-30-seed{seed}": _long(epochs=30, seed=seed) for seed in (1, 2)},
+        **{f"mrc-60-seed{seed}": _long(seed=seed) for seed in (2, 3)},
     },
     (*(score for scores in LEVELS.values() for score in scores), "relation_untyped_f1"),
     LEVELS,
