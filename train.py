@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
-    PreTrainedConfig,
     pipeline,
     set_seed,
 )
@@ -46,6 +44,7 @@ from modeling_docre.sentence_entities import crossing_relations, split_entities
 from modeling_docre.share import failure, share
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
+from modeling_docre.warm_start import warm_start
 
 logger = logging.getLogger("train")
 
@@ -58,14 +57,15 @@ class ModelArguments:
         system: the system.
         encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`.
         trust_remote_code: whether an encoder may run code of its own, from its repository or from `init_from`.
-        init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; options of the
-            system that are given replace those of its configuration.
+        init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; of several, the
+            checkpoints of one training, the mean of their weights. Options of the system that are given replace those
+            of its configuration.
     """
 
     system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})
     encoder: str = "bert-base-cased"
     trust_remote_code: bool = False
-    init_from: str | None = None
+    init_from: list[str] | None = None
 
 
 @dataclass
@@ -126,7 +126,7 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         labels: label lists of a fresh model; a trained one keeps its own.
 
     Raises:
-        ValueError: the trained model is of another system, or an option gives its weights another shape.
+        ValueError: the trained models do not fit the system, the options, or each other.
     """
     model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
     if arguments.init_from is None:
@@ -135,32 +135,8 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         if arguments.encoder == "offline":
             model.config.encoder_config._name_or_path = HUB_NAME
         return model, AutoTokenizer.from_pretrained(encoder, **trust)
-    found = PreTrainedConfig.get_config_dict(arguments.init_from)[0].get("model_type")
-    wanted = model_class.config_class.model_type
-    if found != wanted:
-        raise ValueError(
-            f"--init_from {arguments.init_from} is a {found!r} model, --system {arguments.system} is {wanted!r}"
-        )
-    _check_shapes(model_class, arguments.init_from, options, trust)
-    model = model_class.from_pretrained(arguments.init_from, **trust, **options)
-    return model, AutoTokenizer.from_pretrained(arguments.init_from, **trust)
-
-
-def _check_shapes(model_class: Any, folder: str, options: dict[str, Any], trust: dict[str, bool]) -> None:
-    """Refuse options with which the weights of a trained model do not fit."""
-    saved, wanted = (model_class.config_class.from_pretrained(folder, **trust, **changes) for changes in ({}, options))
-    with torch.device("meta"):
-        before, after = (dict(model_class(config).named_parameters()) for config in (saved, wanted))
-    wrong = [name for name in before if name in after and before[name].shape != after[name].shape]
-    if wrong:
-        changed = [name for name, value in options.items() if getattr(saved, name) != value]
-        old = ", ".join(f"{name} {getattr(saved, name)}" for name in changed)
-        new = ", ".join(f"--{name} {options[name]}" for name in changed)
-        shapes = " and ".join(str(list(weights[wrong[0]].shape)) for weights in (before, after))
-        raise ValueError(
-            f"--init_from {folder} was trained with {old}; with {new} {len(wrong)} of its weights have another shape, "
-            f"such as {wrong[0]}: {shapes}; leave out what changes them"
-        )
+    model = warm_start(model_class, arguments.init_from, options, **trust)
+    return model, AutoTokenizer.from_pretrained(arguments.init_from[0], **trust)
 
 
 def training_examples(

@@ -25,7 +25,7 @@ FLOORS = {
     3: "modeling_docre data_collator inference metric_cache resources machine offline_encoder hub_upload",
     4: "modeling_jerex modeling_memory_jerex modeling_atlop modeling_kmgre modeling_spert",
     5: "pipeline_docre phases memory_warmup uncorrected_adamw token_batch_sampler sharing_trainer trainer_docre reach "
-    "thresholds calibration model_card extract setup_metric share recipe",
+    "thresholds calibration model_card extract setup_metric share recipe warm_start",
     6: "__init__",
 }
 FLOOR = {name: number for number, names in FLOORS.items() for name in names.split()}

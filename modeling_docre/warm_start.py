@@ -1,0 +1,91 @@
+"""A training that starts from trained weights: those of one model, or the mean of several checkpoints of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedConfig
+
+from .modeling_docre import DocREPreTrainedModel
+
+# What says where a configuration is from, and not what the model computes.
+_ORIGIN = frozenset({"_name_or_path", "transformers_version"})
+
+
+def warm_start(
+    model_class: type[DocREPreTrainedModel], names: Sequence[str], options: Mapping[str, Any], **trust: Any
+) -> DocREPreTrainedModel:
+    """The model with the mean of the weights of saved models.
+
+    Checkpoints along one training lie around a better model than any of them is, and their mean is close to it.
+
+    Args:
+        model_class: class of the model.
+        names: folders or names of saved models; more than one are checkpoints of one training.
+        options: options of the configuration in place of the saved ones.
+        trust: `trust_remote_code`, for encoders with code of their own.
+
+    Raises:
+        ValueError: a model is of another system or configuration, or an option gives its weights another shape.
+
+    Source: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization (UAI 2018), section 3.
+    """
+    for name in names:
+        _check_system(model_class, name)
+    _check_shapes(model_class, names[0], options, trust)
+    model = model_class.from_pretrained(names[0], **trust, **options)
+    mean = {key: value.double() for key, value in _weights(model).items()}
+    for number, name in enumerate(names[1:], start=2):
+        other = model_class.from_pretrained(name, **trust, **options)
+        _check_alike(model.config, other.config, (names[0], name))
+        for key, value in _weights(other).items():
+            mean[key] += (value.double() - mean[key]) / number
+    with torch.no_grad():
+        for key, value in _weights(model).items():
+            value.copy_(mean[key])
+    return model
+
+
+def _weights(model: DocREPreTrainedModel) -> dict[str, Tensor]:
+    """What has a mean of a model's state; it shares memory with the model."""
+    return {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
+
+
+def _check_system(model_class: type[DocREPreTrainedModel], name: str) -> None:
+    found, wanted = PreTrainedConfig.get_config_dict(name)[0].get("model_type"), model_class.config_class.model_type
+    if found != wanted:
+        system = wanted.removeprefix("docre-").replace("-", "_")
+        raise ValueError(f"--init_from {name} is a {found!r} model, --system {system} is {wanted!r}")
+
+
+def _check_shapes(
+    model_class: type[DocREPreTrainedModel], name: str, options: Mapping[str, Any], trust: Mapping[str, Any]
+) -> None:
+    """Refuse options with which the weights of a trained model do not fit."""
+    saved, wanted = (model_class.config_class.from_pretrained(name, **trust, **changes) for changes in ({}, options))
+    with torch.device("meta"):
+        before, after = (dict(model_class(config).named_parameters()) for config in (saved, wanted))
+    wrong = [key for key in before if key in after and before[key].shape != after[key].shape]
+    if wrong:
+        changed = [key for key, value in options.items() if getattr(saved, key) != value]
+        old = ", ".join(f"{key} {getattr(saved, key)}" for key in changed)
+        new = ", ".join(f"--{key} {options[key]}" for key in changed)
+        shapes = " and ".join(str(list(weights[wrong[0]].shape)) for weights in (before, after))
+        raise ValueError(
+            f"--init_from {name} was trained with {old}; with {new} {len(wrong)} of its weights have another shape, "
+            f"such as {wrong[0]}: {shapes}; leave out what changes them"
+        )
+
+
+def _check_alike(config: Any, other: Any, names: tuple[str, str]) -> None:
+    """Refuse models whose weights do not mean the same."""
+    first, second = (item.to_dict() for item in (config, other))
+    for key in sorted(first.keys() | second.keys()):
+        if key not in _ORIGIN and first.get(key) != second.get(key):
+            values = " and ".join(repr(item.get(key)) for item in (first, second))
+            raise ValueError(
+                f"--init_from {' '.join(names)}: {key} differs, {values}; only checkpoints of one training have a mean"
+            )
