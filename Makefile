@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Each environment is rebuilt when what it installs changes.
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run demo test lint types bench wheel clean
+.PHONY: help setup run train demo test lint types bench wheel clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,11 +18,14 @@ $(STAMP)-%: pyproject.toml constraints.txt
 
 setup: $(STAMP)-dev ## Make the virtual environment with everything for development
 
-run: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
-	$(BIN)/python train.py recipes/jerex_sample.yaml
-	$(BIN)/python -m modeling_docre.extract --model outputs/jerex_sample --file recipes/unseen_text.txt --format both
+run: $(STAMP)-offline ## Print, write and draw the graph of a text, found by the default model
+	$(BIN)/python -m modeling_docre.extract --file recipes/unseen_text.txt --json outputs/graph.json --picture outputs/graph.svg
 
-demo: $(STAMP)-demo ## Serve the demo page of a model: make demo MODEL=outputs/jerex_sample
+train: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
+	$(BIN)/python train.py recipes/jerex_sample.yaml
+	$(BIN)/python -m modeling_docre.extract --model outputs/jerex_sample --file recipes/unseen_text.txt
+
+demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MODEL=outputs/jerex_sample
 	$(BIN)/python spaces/demo/app.py $(MODEL)
 
 test: $(STAMP)-test ## Run the tests

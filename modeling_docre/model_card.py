@@ -230,10 +230,6 @@ def _is_hub_name(name: str) -> bool:
     return True
 
 
-def _text(file: str) -> str:
-    return Path(file).read_text(encoding="utf-8").strip()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Render the card of a saved model again, with facts of one's own; nothing is read but its folder."""
     parser = argparse.ArgumentParser(prog="python -m modeling_docre.model_card", description=__doc__)
@@ -243,12 +239,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dataset", help="the corpus' repository on the Hub, organisation/name; adds .eval_results")
     parser.add_argument("--command", help="the command that made the scores")
     parser.add_argument("--base_model", help="name of the pre-trained encoder on the Hub")
-    parser.add_argument("--notes", type=_text, help="file with further Markdown for the card, behind the scores")
+    parser.add_argument("--notes", type=Path, nargs="+", help="files with further Markdown, shown behind the scores")
     parser.add_argument("--license", help=f"licence of the model, as the Hub spells it (default: {_LICENSE})")
     options = parser.parse_args(arguments)
-    given = {name: value for name, value in vars(options).items() if name != "folder"}
+    given = {name: value for name, value in vars(options).items() if name not in ("folder", "notes")}
     if not (options.folder / "config.json").is_file():
         parser.error(f"{options.folder} holds no config.json; name the folder of a saved model")
+    if options.notes:
+        given["notes"] = "\n\n".join(file.read_text(encoding="utf-8").strip() for file in options.notes)
     try:
         config = AutoConfig.from_pretrained(options.folder)
         if not isinstance(config, DocREConfig):

@@ -260,8 +260,9 @@ def test_calibration_and_notes_are_shown(tmp_path):
     write_card(tmp_path, tiny_jerex(), scores=SCORES)
     assert "divided by" not in (tmp_path / "README.md").read_text()
     assert not (tmp_path / "precision_recall.svg").exists(), "it would be that of another model"
-    file = tmp_path / "notes.md"
-    file.write_text("\nNoted.\n")
+    files = [tmp_path / "notes.md", tmp_path / "table.md"]
+    for file, content in zip(files, ("\nNoted.\n", "| a |\n| --- |\n"), strict=True):
+        file.write_text(content)
     tiny_jerex().save_pretrained(tmp_path)
-    main([str(tmp_path), "--notes", str(file)])
-    assert "\nNoted.\n" in (tmp_path / "README.md").read_text()
+    main([str(tmp_path), "--notes", *map(str, files)])
+    assert "\nNoted.\n\n| a |\n| --- |\n" in (tmp_path / "README.md").read_text()

@@ -1,4 +1,7 @@
-"""A demo of a model: text in, its entities and relations out. `python app.py MODEL`, or `DOCRE_MODEL=MODEL`."""
+"""A demo of a model: text in, its entities and relations out. `python app.py MODEL`, or `DOCRE_MODEL=MODEL`.
+
+Without a name it shows the model that comes with the package.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from views import COLUMNS, highlighted, legend, read_entities, relation_rows
 import modeling_docre
 from modeling_docre import DocRelationExtractionPipeline
 from modeling_docre.graph_svg import draw_graph
+from modeling_docre.resources import default_model
 
 MAX_CHARACTERS = 20_000
 EXAMPLES = [
@@ -119,11 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--revision", default=os.environ.get("DOCRE_REVISION"), help="commit of the model to load")
     parser.add_argument("--port", type=int, help="where the page is served (default: the first free one from 7860 on)")
     options = parser.parse_args(arguments)
-    if not options.model:
+    model = options.model or default_model()
+    if model is None:
         parser.error("no model is named; give its folder or its name on the Hub, or set DOCRE_MODEL")
-    extract = pipeline("doc-relation-extraction", model=options.model, revision=options.revision)
-    print(f"modeling-docre {modeling_docre.__version__}, {options.model}")
-    name = os.path.basename(os.path.normpath(options.model)) if os.path.isdir(options.model) else options.model
+    extract = pipeline("doc-relation-extraction", model=model, revision=options.revision)
+    print(f"modeling-docre {modeling_docre.__version__}, {model}")
+    name = os.path.basename(os.path.normpath(model)) if os.path.isdir(model) else model
     build(extract, name).launch(server_port=options.port)
 
 

@@ -1,0 +1,115 @@
+"""The model that comes with the package: its files, and that its scores are the same wherever it is loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+import yaml
+from hub_processes import REPOSITORY, environment, run
+from hub_server import running_hub
+from pipelines import close
+from safetensors.torch import load_file
+
+from modeling_docre.resources import default_model
+from modeling_docre.thresholds import thresholds_of
+
+FOLDER = REPOSITORY / "checkpoints" / "default"
+FILES = {"LICENSE", "README.md", "config.json", "model.safetensors", "precision_recall.svg"}
+FILES |= {"tokenizer.json", "tokenizer_config.json"}
+TEXT = (REPOSITORY / "recipes" / "unseen_text.txt").read_text(encoding="utf-8")
+
+EXTRACT = """
+import json, sys
+from transformers import pipeline
+
+print(json.dumps([modeling_docre.__file__, pipeline("doc-relation-extraction")(json.loads(sys.argv[1]))]))
+"""
+
+PUSH = """
+from transformers import pipeline
+
+print(json.dumps(pipeline("doc-relation-extraction").push_to_hub("org/default").oid))
+"""
+
+FETCH = """
+from transformers import pipeline
+
+text, commit = map(json.loads, sys.argv[1:])
+extract = pipeline("doc-relation-extraction", model="org/default", revision=commit, trust_remote_code=True)
+print(json.dumps(extract(text)))
+"""
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, Any]:
+    return transformers.pipeline("doc-relation-extraction")(TEXT)
+
+
+def test_it_is_small_and_complete() -> None:
+    assert default_model() == str(FOLDER)
+    sizes = {file.name: file.stat().st_size for file in FOLDER.iterdir()}
+    assert sizes.keys() == FILES and sum(sizes.values()) <= 55e6
+    weights = load_file(FOLDER / "model.safetensors").values()
+    assert {value.dtype for value in weights if value.is_floating_point()} == {torch.float16}
+    assert {value.dtype for value in transformers.AutoModel.from_pretrained(FOLDER).parameters()} == {torch.float32}
+
+
+def test_its_card_tells_scores_thresholds_limits_and_licences() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    config = json.loads((FOLDER / "config.json").read_text())
+    metadata = yaml.safe_load(card.split("---")[1])
+    assert metadata["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
+    for name, value in thresholds_of(transformers.AutoConfig.from_pretrained(FOLDER)).items():
+        assert f"{name} {value:.3g}" in card, name
+    assert f"divided by {config['relation_temperature']:.2f}" in card
+    for word in ("Apache-2.0", "MIT", "CC BY-SA", "calibration error", "(precision_recall.svg)", "twenty paragraphs"):
+        assert word in card, word
+    assert "/outputs" not in card and str(REPOSITORY) not in card
+
+
+def test_it_finds_what_a_plain_text_says(graph: dict[str, Any]) -> None:
+    names = [entity["mentions"][0]["name"] for entity in graph["entities"]]
+    found = {(names[item["head"]], item["label"], names[item["tail"]]) for item in graph["relations"]}
+    assert ("Galway", "country", "Ireland") in found
+    assert all(TEXT[m["char_start"] : m["char_end"]] == m["name"] for e in graph["entities"] for m in e["mentions"])
+
+
+def test_a_fresh_process_finds_the_same(graph: dict[str, Any], tmp_path: Path) -> None:
+    source, found = run(EXTRACT, tmp_path, None, TEXT)
+    assert close(found, graph) and Path(source).is_relative_to(REPOSITORY)
+
+
+def test_the_wheel_finds_the_same_in_an_environment_of_its_own(graph: dict[str, Any], tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(REPOSITORY)], check=True
+    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(packages)
+    # Its dependencies are this environment's; a folder that is only on the path brings no editable installation along.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    command = [str(tmp_path / "env" / "bin" / "python"), "-I", "-c", EXTRACT, json.dumps(TEXT)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(None, tmp_path / "home"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    source, found = json.loads(done.stdout.splitlines()[-1])
+    assert close(found, graph) and Path(source).is_relative_to(packages)
+
+
+def test_the_hub_gives_back_the_same(graph: dict[str, Any], tmp_path: Path) -> None:
+    with running_hub() as hub:
+        commit = run(PUSH, tmp_path / "writer", hub)
+        found = run(FETCH, tmp_path / "reader", hub, TEXT, commit, package=False)
+    assert close(found, graph)
