@@ -29,7 +29,7 @@ demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MO
 	$(BIN)/python spaces/demo/app.py $(MODEL)
 
 test: $(STAMP)-test ## Run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)-dev ## Check style and format
 	$(BIN)/ruff check .

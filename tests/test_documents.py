@@ -40,6 +40,10 @@ VALID: dict[str, Any] = {
 REMOVE = object()
 
 
+def _named(path: str, value: Any) -> str:
+    return f"{path} removed" if value is REMOVE else f"{path}={value!r}"
+
+
 def _changed(path: str, value: Any) -> dict[str, Any]:
     """A copy of VALID with the item at `path` (keys and positions joined by dots) replaced or removed."""
     data = copy.deepcopy(VALID)
@@ -108,7 +112,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "field", "shown", "fix"), BROKEN, ids=[f"{b[0]}={b[1]!r}" for b in BROKEN])
+@pytest.mark.parametrize(("path", "value", "field", "shown", "fix"), BROKEN, ids=[_named(*item[:2]) for item in BROKEN])
 def test_error_names_document_field_value_and_fix(path: str, value: Any, field: str, shown: Any, fix: str) -> None:
     data = _changed(path, value)
     with pytest.raises(DocumentError) as caught:

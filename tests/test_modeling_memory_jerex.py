@@ -166,21 +166,21 @@ def test_which_losses_reach_which_memory(read_grad, stage, head):
 @pytest.mark.parametrize(
     ("options", "read"),
     [
-        ({"memory_reading": False}, set()),
-        ({"memory_read": False}, set()),
-        ({"read_levels": "none"}, set()),
-        ({"entity_memory": False}, {RELATION_MEMORY}),
-        ({"relation_memory": False}, {ENTITY_MEMORY}),
-        ({"read_levels": "tokens"}, {ENTITY_MEMORY, RELATION_MEMORY}),
-        ({"read_levels": "mentions"}, {ENTITY_MEMORY, RELATION_MEMORY}),
-        ({"similarity": "cosine"}, {ENTITY_MEMORY, RELATION_MEMORY}),
+        ({"memory_reading": False}, ()),
+        ({"memory_read": False}, ()),
+        ({"read_levels": "none"}, ()),
+        ({"entity_memory": False}, (RELATION_MEMORY,)),
+        ({"relation_memory": False}, (ENTITY_MEMORY,)),
+        ({"read_levels": "tokens"}, (ENTITY_MEMORY, RELATION_MEMORY)),
+        ({"read_levels": "mentions"}, (ENTITY_MEMORY, RELATION_MEMORY)),
+        ({"similarity": "cosine"}, (ENTITY_MEMORY, RELATION_MEMORY)),
     ],
     ids=str,
 )
 def test_what_is_not_read_is_reached_by_its_own_classifier_alone(options, read, stage):
     model = spread_memory_jerex(**options)
     found = reached(model, stage)
-    assert found & {ENTITY_MEMORY, RELATION_MEMORY} == read | OF_STAGE.get(stage, set())
+    assert found & {ENTITY_MEMORY, RELATION_MEMORY} == {*read, *OF_STAGE.get(stage, ())}
     assert any(name.startswith("readers.") for name in found) == bool(read)
 
 
