@@ -33,7 +33,7 @@ from modeling_docre.calibration import Calibrator
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub_upload import UPLOAD_ERRORS
-from modeling_docre.machine import machine_facts
+from modeling_docre.machine import emulates_bfloat16, machine_facts
 from modeling_docre.model_card import write_card
 from modeling_docre.offline_encoder import HUB_NAME, offline_encoder
 from modeling_docre.reach import measure_reach
@@ -330,12 +330,21 @@ def push(trainer: DocRETrainer) -> None:
     logger.info('pushed to %s, revision="%s" (commit %s)', commit.repo_url, tag, commit.oid)
 
 
+def warn_of_slow_precision(training: DocRETrainingArguments) -> None:
+    """Say so where `--bf16` makes training slower."""
+    if training.bf16 and training.device.type == "cpu" and emulates_bfloat16():
+        logger.warning(
+            "this processor emulates bfloat16, which takes several times as long as float32; leave out --bf16"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, tune thresholds if asked, evaluate on each held-out split, and save model, predictions and scores."""
     model_args, data, training, options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO if training.process_index == 0 else logging.WARNING, format="%(message)s")
     if not training.do_train and model_args.init_from is None:
         raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
+    warn_of_slow_precision(training)
     set_seed(training.seed)
     corpus = load_corpus(data)
     model, tokenizer = build_model(model_args, options, corpus.labels)

@@ -131,6 +131,17 @@ def test_help_lists_all_options(capsys: pytest.CaptureFixture[str]) -> None:
 # --- data ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("flags", "emulated", "warned"), [([], True, False), (["--bf16"], True, True), (["--bf16"], False, False)]
+)
+def test_emulated_precision_is_told(
+    flags: list[str], emulated: bool, warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train, "emulates_bfloat16", lambda: emulated)
+    train.warn_of_slow_precision(train.parse_arguments(["--use_cpu", *flags])[2])
+    assert ("leave out --bf16" in caplog.text) is warned
+
+
 def test_missing_data_is_named(tmp_path: Path, encoder: str, files: list[str]) -> None:
     common = [*BRIEF, "--encoder", encoder, "--output_dir", str(tmp_path)]
     fails(common, "--corpus", "--train_file")
