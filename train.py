@@ -12,8 +12,9 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,32 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         return model, AutoTokenizer.from_pretrained(encoder, **trust)
     model = warm_start(model_class, arguments.init_from, options, **trust)
     return model, AutoTokenizer.from_pretrained(arguments.init_from[0], **trust)
+
+
+def check_labels(config: Any, documents: Iterable[Document]) -> None:
+    """Say which types of the documents a trained model does not know.
+
+    Args:
+        config: the model's configuration.
+        documents: the documents that it will be scored on.
+
+    Raises:
+        ValueError: it knows none of the entity types or relation types.
+    """
+    used: dict[str, set[str]] = {"entity_types": set(), "relation_types": set()}
+    for document in documents:
+        used["entity_types"].update(entity.type for entity in document.entities)
+        used["relation_types"].update(relation.type for relation in document.relations)
+    for kind, names in used.items():
+        known = getattr(config, kind)
+        unknown = sorted(names.difference(known))
+        if unknown and names.isdisjoint(known) and known:
+            raise ValueError(
+                f"--init_from: the documents have {unknown[0]!r} and none of the {kind} of the model, such as "
+                f"{known[0]!r}; train a new model, or rename the types of the documents"
+            )
+        if unknown and known:
+            logger.warning("--init_from: the model does not know the %s %s; all of them are missed", kind, unknown)
 
 
 def training_examples(
@@ -348,6 +375,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_seed(training.seed)
     corpus = load_corpus(data)
     model, tokenizer = build_model(model_args, options, corpus.labels)
+    if model_args.init_from:
+        check_labels(model.config, chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test")))
     if training.do_train and (own := model.config.set_by_training & options.keys()):
         raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
     tunes = data.tune or (training.do_train and model.config.fits_thresholds)

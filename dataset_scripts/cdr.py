@@ -61,7 +61,8 @@ class Cdr(DocumentBuilder):
 
     Config `default` makes the concept that the text mentions first the head of a pair, as the data of ATLOP's release
     do; `chemical` makes it the chemical. `joint` is for systems that find entities themselves: the chemical is the
-    head, no pair is filtered, and no MeSH file is needed.
+    head, no pair is filtered, and no MeSH file is needed; in `joint_first_in_text` the head is the concept that the
+    text mentions first.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -72,11 +73,17 @@ class Cdr(DocumentBuilder):
         CdrConfig(
             "joint", VERSION, description="head is the chemical; every pair", head="chemical", hypernym_filter=False
         ),
+        CdrConfig(
+            "joint_first_in_text",
+            VERSION,
+            description="head is the concept mentioned first; every pair",
+            hypernym_filter=False,
+        ),
     ]
     DEFAULT_CONFIG_NAME = "default"
 
     NAME = "cdr"
-    SOURCES: ClassVar = {"default": _SPLITS, "chemical": _SPLITS, "joint": _SPLITS}
+    SOURCES: ClassVar = {config.name: _SPLITS for config in BUILDER_CONFIGS}
     SIDE_FILES = TREE_FILES
     RELATION_LABELS: ClassVar = {"CID": "chemical induces disease"}
     ENTITY_TYPES: ClassVar = ["Chemical", "Disease"]

@@ -26,7 +26,10 @@ def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarr
     index = {name: number for number, name in enumerate(entity_types)}
     for number, entity in enumerate(document.entities):
         if entity.type not in index:
-            fix = f"it is not among the {len(index)} entity types of the config; add it to `entity_types` or drop it"
+            fix = (
+                f"it is not among the {len(index)} entity types of the config; add it to `entity_types` of a new "
+                "model, or drop it"
+            )
             raise DocumentError(document.id, f"entities[{number}].type", entity.type, fix)
     return np.array([index[entity.type] for entity in document.entities], dtype=np.int64)
 
@@ -41,7 +44,8 @@ def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.n
     for number, relation in enumerate(document.relations):
         if relation.type not in index:
             fix = (
-                f"it is not among the {len(index)} relation types of the config; add it to `relation_types` or drop it"
+                f"it is not among the {len(index)} relation types of the config; add it to `relation_types` of a new "
+                "model, or drop it"
             )
             raise DocumentError(document.id, f"relations[{number}].type", relation.type, fix)
     return np.array([index[relation.type] for relation in document.relations], dtype=np.int64)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from transformers import TrainerCallback
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -22,7 +25,7 @@ class MemoryCallback(TrainerCallback):
     """Turns the reading of the memories on in the model's configuration, which every checkpoint saves.
 
     It follows the number of updates done, so that a resumed run needs no state of its own. Evaluation and checkpoints
-    read where the update before them did.
+    read where the update before them did. Where the model that training ends with does not read, a warning says so.
     """
 
     def __init__(self, ratio: float):
@@ -36,3 +39,12 @@ class MemoryCallback(TrainerCallback):
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
         model.config.memory_reading = state.global_step >= int(self.ratio * state.max_steps)
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        config = model.config
+        if config.levels_read and not config.memory_reading and self.ratio < 1:
+            logger.warning(
+                "the model does not read its memories: its best evaluation came in the first %s of the updates, which "
+                "only write them; train for more epochs, or with a smaller memory_warmup_ratio",
+                self.ratio,
+            )

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import LinearConstraint, milp
+from scipy.sparse import coo_array
 
 from .documents import Document
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Gold items, and how many of them the candidates contain, over all documents.
+    """Distinct gold items, as the strict scores count them, and how many of them a model could find at best.
 
-    A mention is reachable if it has at most `max_span_size` words. An entity is reachable if all its mentions are and
-    none of its spans belongs to another entity too (each span enters one cluster). A relation is reachable if both its
-    entities are.
+    A mention can be found if it has at most `max_span_size` words, an entity if all its mentions can. Of entities that
+    share a span only one can be found, since a span enters one cluster; of concepts with the same spans and type, which
+    the scores take for one, that is no loss. A relation can be found if both its entities can be, side by side.
     """
 
     mentions: int
@@ -36,23 +40,66 @@ class Reach:
 def measure_reach(documents: Iterable[Document], max_span_size: int) -> Reach:
     """Count what a joint model with these candidates could find at best.
 
+    Entities and relations are maximized apart: the best choice among entities that share spans may differ.
+
     Args:
         documents: gold documents.
         max_span_size: longest candidate span in words.
     """
     counts: Counter[str] = Counter()
     for document in documents:
-        spans = [{document.span(mention) for mention in entity.mentions} for entity in document.entities]
-        holders = Counter(span for entity in spans for span in entity)
-        short = [{span for span in entity if span[1] - span[0] <= max_span_size} for entity in spans]
-        reachable = [
-            found == entity and all(holders[span] == 1 for span in entity)
-            for entity, found in zip(spans, short, strict=True)
-        ]
-        counts["mentions"] += len(holders)
-        counts["reachable_mentions"] += len(set().union(*short)) if short else 0
-        counts["entities"] += len(spans)
-        counts["reachable_entities"] += sum(reachable)
-        counts["relations"] += len(document.relations)
-        counts["reachable_relations"] += sum(reachable[r.head] and reachable[r.tail] for r in document.relations)
+        counts.update(_count(document, max_span_size))
     return Reach(**{name: counts[name] for name in Reach.__dataclass_fields__})
+
+
+def _count(document: Document, max_span_size: int) -> dict[str, int]:
+    """The fields of `Reach` for one document."""
+    keys = [(entity.type, frozenset(map(document.span, entity.mentions))) for entity in document.entities]
+    relations = {(keys[relation.head], keys[relation.tail], relation.type) for relation in document.relations}
+    spans = {span for _, entity in keys for span in entity}
+    short = {span for span in spans if span[1] - span[0] <= max_span_size}
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys)) if key[1] <= short}
+    holders: dict[tuple[int, int], list[int]] = {}
+    for (_, entity), number in numbers.items():
+        for span in entity:
+            holders.setdefault(span, []).append(number)
+    rivals = [entities for entities in holders.values() if len(entities) > 1]
+    pairs = [
+        (numbers[head], numbers[tail])
+        for head, tail, _ in relations
+        if head in numbers and tail in numbers and head != tail
+    ]
+    return {
+        "mentions": len(spans),
+        "reachable_mentions": len(short),
+        "entities": len(set(keys)),
+        "reachable_entities": _most([(number,) for number in numbers.values()], rivals),
+        "relations": len(relations),
+        "reachable_relations": _most(pairs, rivals),
+    }
+
+
+def _most(items: Sequence[Collection[int]], rivals: Sequence[Collection[int]]) -> int:
+    """The most items that can be had together.
+
+    Args:
+        items: the entities that each item consists of.
+        rivals: groups of entities of which only one can be had.
+    """
+    contested = {entity for group in rivals for entity in group}
+    disputed = [item for item in items if not contested.isdisjoint(item)]
+    if not disputed:
+        return len(items)
+    # Columns: whether an entity is had, then whether an item is. Rows: one of a group; an item needs its entities.
+    column = {entity: number for number, entity in enumerate(sorted(contested.union(*disputed)))}
+    needs = [(number, entity) for number, item in enumerate(disputed) for entity in item]
+    cells = [(row, column[entity], 1) for row, group in enumerate(rivals) for entity in group]
+    for row, (number, entity) in enumerate(needs, len(rivals)):
+        cells += [(row, len(column) + number, 1), (row, column[entity], -1)]
+    rows, columns, values = zip(*cells, strict=True)
+    size = len(column) + len(disputed)
+    matrix = coo_array((values, (rows, columns)), shape=(len(rivals) + len(needs), size))
+    upper = np.repeat([1, 0], [len(rivals), len(needs)])
+    gain = np.repeat([0, -1], [len(column), len(disputed)])
+    found = milp(gain, integrality=np.ones(size), bounds=(0, 1), constraints=LinearConstraint(matrix.tocsc(), ub=upper))
+    return len(items) - len(disputed) + round(-found.fun)

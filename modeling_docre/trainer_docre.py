@@ -67,6 +67,8 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     remove_unused_columns: bool = False
     # Else a run that was interrupted forgets how long it has not improved, and stops later than an unbroken one.
     restore_callback_states_from_checkpoint: bool = True
+    # A part may get no gradient in an update: memories that are not read yet, a stage without a sample.
+    ddp_find_unused_parameters: bool | None = True
     adam_bias_correction: bool = True
     train_max_tokens: int | None = None
     eval_max_tokens: int = 2048

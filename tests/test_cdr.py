@@ -68,7 +68,7 @@ def _candidates(document: Document) -> list[tuple[int, int, bool, bool | None]]:
 # hand-made files
 
 
-@pytest.mark.parametrize("config", [None, "chemical", "joint"])
+@pytest.mark.parametrize("config", [None, "chemical", "joint", "joint_first_in_text"])
 def test_local_files_prepared_and_streamed(config: str | None, tmp_path: Path) -> None:
     builder = _builder(tmp_path, _fill(tmp_path / "local"), config_name=config)
     prepared = _prepared(builder)
@@ -83,13 +83,15 @@ def test_local_files_prepared_and_streamed(config: str | None, tmp_path: Path) -
 
 def test_direction_and_filter(tmp_path: Path) -> None:
     local = _fill(tmp_path / "local")
-    first, chemical, joint = (_train(tmp_path, local, config_name=name) for name in ("default", "chemical", "joint"))
+    names = ("default", "chemical", "joint", "joint_first_in_text")
+    first, chemical, joint, ordered = (_train(tmp_path, local, config_name=name) for name in names)
     assert [entity.id for entity in first.entities] == ["D008094", "D014202", "D009422", "D003000f"]
     assert _candidates(first) == [(0, 1, True, False), (0, 2, False, True), (1, 3, True, True), (2, 3, True, True)]
     assert _candidates(chemical) == [(0, 1, True, False), (0, 2, False, True), (3, 1, True, True), (3, 2, True, True)]
     assert [c[:2] for c in _candidates(joint)] == [c[:2] for c in _candidates(chemical)]
-    assert all(candidate.scored for candidate in joint.candidates or ())
-    for document in (first, chemical, joint):
+    assert [c[:2] for c in _candidates(ordered)] == [c[:2] for c in _candidates(first)]
+    assert all(candidate.scored for found in (joint, ordered) for candidate in found.candidates or ())
+    for document in (first, chemical, joint, ordered):
         assert [(r.head, r.tail, r.type, r.label) for r in document.relations] == [
             (0, 1, "CID", "chemical induces disease")
         ]

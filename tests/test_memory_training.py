@@ -148,7 +148,7 @@ class ScriptedTrainer(DocRETrainer):
 
 
 @pytest.mark.parametrize(("best", "reading"), [(2, False), (3, False), (4, True), (5, True)])
-def test_the_best_checkpoint_brings_its_own_reading_back(best, reading, tmp_path):
+def test_the_best_checkpoint_brings_its_own_reading_back(best, reading, tmp_path, caplog):
     ScriptedTrainer.script = iter([0.9 if step == best else 0.1 for step in range(1, 6)])
     options = {"max_steps": 5, "memory_warmup_ratio": 0.6, "learning_rate": 1e-3, "load_best_model_at_end": True}
     running = trainer(tiny_memory_jerex(), tmp_path, FIVE[:1], ScriptedTrainer, **options, **EVERY_UPDATE)
@@ -156,6 +156,7 @@ def test_the_best_checkpoint_brings_its_own_reading_back(best, reading, tmp_path
     folder = tmp_path / f"checkpoint-{best}"
     assert running.state.best_model_checkpoint == str(folder) and running.state.global_step == 5
     assert running.model.config.memory_reading is reading
+    assert ("its best evaluation came in the first 0.6 of the updates" in caplog.text) is not reading
     kept, loaded = load_file(folder / "model.safetensors"), running.model.state_dict()
     assert kept.keys() == loaded.keys() and all(torch.equal(kept[name], loaded[name]) for name in kept)
     watch = Watch(running.model)
@@ -165,10 +166,11 @@ def test_the_best_checkpoint_brings_its_own_reading_back(best, reading, tmp_path
     assert MemoryJerexModel.from_pretrained(tmp_path / "best").config.memory_reading is reading
 
 
-def test_a_model_that_was_trained_without_reading_goes_on_with_it(tmp_path):
+def test_a_model_that_was_trained_without_reading_goes_on_with_it(tmp_path, caplog):
     """As after one epoch on distant supervision, which never reads."""
     running = trainer(tiny_memory_jerex(), tmp_path, FIVE, num_train_epochs=1, memory_warmup_ratio=1.0)
     running.train()
+    assert "does not read" not in caplog.text, "as was asked for"
     running.save_model(str(tmp_path / "first"))
     model = MemoryJerexModel.from_pretrained(tmp_path / "first")
     assert not model.config.memory_reading

@@ -122,6 +122,14 @@ def test_the_metadata_is_what_the_hub_reads(tmp_path):
     assert not (tmp_path / "LICENSE").exists(), "the package's licence is not that of these weights"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"), [({}, False), ({"memory_reading": False}, True), ({"memory_read": False}, False)]
+)
+def test_memories_that_are_not_read_are_said_to_be_so(options, told):
+    assert ("Its memories are not read" in render_card(tiny_memory_jerex(**options))) is told
+    assert "memories are not read" not in render_card(tiny_jerex())
+
+
 def test_scores_for_leaderboards(tmp_path):
     facts = {"scores": SCORES, "split": "test", "command": "run it: 'now' # then"}
     write_card(tmp_path, tiny_jerex(), dataset="org/sample", **facts)
