@@ -21,12 +21,19 @@ from benchmarks.training_runs import Run, Series, parts
 # In float32, so that every processor trains alike.
 COMMON = "--use_cpu true"
 SYSTEMS = {"jerex": "--system jerex", "similarity": "--memory_read false", "memory": ""}
+# On CDR the model without reading is the one whose warm-up does not end. It keeps its checkpoints: up to half of the
+# updates, where reading begins, the run with memory is the same, and goes on from there.
+WARM_UP = "--memory_warmup_ratio 1.0 --save_total_limit 6"
+HALF = "checkpoint-1500"
 HEADS = {"mrc": "multi_instance", "grc": "global"}
 
 
 def _run(corpus: str, head: str, system: str, seed: int) -> Run:
-    options = f"{COMMON} --relation_head {HEADS[head]} {SYSTEMS[system]} --seed {seed}"
-    return Run(f"memory_jerex_{corpus}_minilm", " ".join(options.split()), corpus)
+    shares = corpus == "cdr"
+    chosen = WARM_UP if shares and system == "similarity" else SYSTEMS[system]
+    options = f"{COMMON} --relation_head {HEADS[head]} {chosen} --seed {seed}"
+    begins_with = f"cdr-{head}-similarity-seed{seed}/{HALF}" if shares and system == "memory" else None
+    return Run(f"memory_jerex_{corpus}_minilm", " ".join(options.split()), corpus, begins_with)
 
 
 def _runs() -> dict[str, Run]:

@@ -26,11 +26,14 @@ class Run:
         recipe: name of a file in `recipes/` without its ending.
         options: further options of `train.py`, as on its command line.
         corpus: folder of the corpus inside the data directory.
+        begins_with: RUN/checkpoint-N of another run whose first N updates are the same, to the last digit; where that
+            checkpoint is there, this run goes on from it.
     """
 
     recipe: str
     options: str
     corpus: str
+    begins_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,11 @@ class Series:
     def train(self, name: str, data_dir: Path, outputs: Path) -> dict[str, Any]:
         """Train one run in a process of its own and read its result row."""
         run, folder = self.runs[name], outputs / name
-        resume = ["--resume_from_checkpoint", "last"] if any(folder.glob("checkpoint-*")) else []
+        resume = []
+        if any(folder.glob("checkpoint-*")):
+            resume = ["--resume_from_checkpoint", "last"]
+        elif run.begins_with and (shared := outputs / run.begins_with / "trainer_state.json").exists():
+            resume = ["--resume_from_checkpoint", str(shared.parent)]
         recipe = HERE.parent / "recipes" / f"{run.recipe}.yaml"
         options = [*run.options.split(), "--data_dir", str(data_dir / run.corpus), "--output_dir", str(folder), *resume]
         started = time.time()

@@ -80,6 +80,50 @@ def test_rows_are_kept_and_runs_go_on(
     )
 
 
+def test_a_run_goes_on_from_another_one_that_begins_alike(
+    series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series.runs["second"] = Run("jerex", "--seed 2", "corpus", "first/checkpoint-7")
+    commands: list[list[str]] = []
+
+    class Stopped(Exception):
+        pass
+
+    def run(command: list[str]) -> None:
+        commands.append(command)
+        raise Stopped
+
+    monkeypatch.setattr(training_runs, "_run", run)
+    outputs = tmp_path / "outputs"
+    shared, own = outputs / "first" / "checkpoint-7", outputs / "second" / "checkpoint-9"
+    flag = "--resume_from_checkpoint"
+    for made, resumed in ((None, []), (shared, [flag, str(shared)]), (own, [flag, "last"])):
+        if made:
+            made.mkdir(parents=True)
+            (made / "trainer_state.json").touch()
+        with pytest.raises(Stopped):
+            series.train("second", tmp_path, outputs)
+        assert commands[-1][commands[-1].index("--output_dir") + 2 :] == resumed
+
+
+def test_shared_beginnings_are_those_of_runs_of_the_series() -> None:
+    """On CDR 1,500 of 3,000 updates, before the first one that reads; nothing else differs but what is kept."""
+    runs = SERIES["train_memory_jerex"].runs
+    begun = {name: run.begins_with for name, run in runs.items() if run.begins_with}
+    assert list(begun) == [name for name in runs if name.startswith("cdr-") and "-memory-" in name]
+    for name, beginning in begun.items():
+        other, checkpoint = beginning.split("/")
+        first, second = (
+            train.parse_arguments([str(REPOSITORY / "recipes" / f"{run.recipe}.yaml"), *run.options.split()])
+            for run in (runs[other], runs[name])
+        )
+        assert checkpoint == "checkpoint-1500" and second[2].memory_warmup_ratio == 0.5
+        assert (first[0], first[1], first[3]) == (second[0], second[1], second[3])
+        settings = second[2].to_dict()
+        apart = {key for key, value in first[2].to_dict().items() if value != settings[key]}
+        assert apart == {"memory_warmup_ratio", "save_total_limit"}
+
+
 def test_seeds_have_a_mean_and_a_deviation(series: Series) -> None:
     series.results.parent.mkdir(parents=True)
     scores = {"first-seed1": 0.25, "first-seed2": 0.27, "other-seed1": 0.5, "first-seed13": 0.29}
