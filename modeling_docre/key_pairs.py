@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .ragged import segment_max, segment_mean
 
-# What a mention pair may lack of the mean: the mean of a single value is not always that value.
+# What a mention pair may lack: the mean of a single value is not always that value, and of equal mention pairs the
+# scores may differ by what other documents a batch has.
 TOLERANCE = 1e-6
 
 
@@ -35,7 +36,8 @@ def select_key_pairs(scores: Tensor, owners: Tensor, count: int, xi: float, tau:
     """The mention pairs that reach the relaxed threshold of their entity pair (KMGRE equations 12 to 14).
 
     The threshold is the mean probability plus `xi` times the range, at most `tau`, and at most the highest
-    probability: each entity pair has a key mention pair.
+    probability: each entity pair has a key mention pair. Mention pairs `TOLERANCE` below it are still key, so that of
+    equal ones all are.
 
     Args:
         scores: [mention pairs], probabilities.
@@ -50,4 +52,4 @@ def select_key_pairs(scores: Tensor, owners: Tensor, count: int, xi: float, tau:
     column = scores[:, None]
     highest, lowest = segment_max(column, owners, count), -segment_max(-column, owners, count)  # [entity pairs, 1]
     threshold = segment_mean(column, owners, count) + xi * (highest - lowest)
-    return (column >= torch.minimum(threshold.clamp(max=tau), highest)[owners]).squeeze(1)
+    return (column >= torch.minimum(threshold.clamp(max=tau), highest)[owners] - TOLERANCE).squeeze(1)

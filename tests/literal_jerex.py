@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from samples import featurize
+from samples import batch, featurize
 from torch import nn
 
 from modeling_docre.candidates import span_candidates
 from modeling_docre.coreference import complete_linkage
+from modeling_docre.documents import Document
 from modeling_docre.modeling_jerex import JerexModel
 
 
@@ -22,6 +23,18 @@ def spread(model: JerexModel, seed: int = 3, std: float = 0.3) -> JerexModel:
         if "encoders" not in name:
             parameter.data += torch.randn(parameter.shape, generator=generator).to(parameter) * std
     return model.eval()
+
+
+def decide_in_the_middle(model: JerexModel, document: Document) -> None:
+    """Shift the scores so that half of the spans become mentions and half of their pairs coreferent."""
+    for name, classifier in (
+        ("mention_logits", model.mention_classifier.classifier),
+        ("coreference_logits", model.coreference_scorer.classifier),
+    ):
+        scores = model(**batch([document], model.config, "candidates"))[name].sort().values
+        middle = len(scores) // 2
+        # Between two scores: one of zero would be decided by rounding.
+        classifier.output.bias.data -= (scores[middle - 1] + scores[middle]) / 2
 
 
 def network(layer: nn.Module, *parts: torch.Tensor) -> torch.Tensor:

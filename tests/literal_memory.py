@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from literal_jerex import LiteralJerex, pooled
-from samples import batch
 from torch import Tensor
 
 from modeling_docre import Document
@@ -122,15 +121,6 @@ class LiteralMemory(LiteralJerex):
         sentences = classifier.sentence_distance_embedding.weight[abs(self.sentence(a) - self.sentence(b))]
         parts = [self.vector(a, "relation"), self.vector(b, "relation"), *entities, context, words, sentences]
         return classifier.mention_pair.weight @ torch.cat(parts) + classifier.mention_pair.bias
-
-
-def decide_in_the_middle(model: Any, document: Document) -> None:
-    """Shift the scores so that half of the spans become mentions and half of their pairs coreferent."""
-    for name, classifier in (
-        ("mention_logits", model.mention_classifier.classifier),
-        ("coreference_logits", model.coreference_scorer.classifier),
-    ):
-        classifier.output.bias.data -= model(**batch([document], model.config, "candidates"))[name].median()
 
 
 def given_spans(made: dict[str, Any], number: int = 0) -> list[tuple[int, int]]:

@@ -88,11 +88,11 @@ def test_selection_is_the_equations_for_each_entity_pair(sizes, seed, xi, tau):
     for owner in range(len(sizes)):
         mine = owners == owner
         wanted = literal_keys(scores[mine].tolist(), xi, tau)
-        # Where a probability lies on the threshold itself, rounding decides.
+        # A probability that lies on the threshold itself, but for rounding, is key.
         values = scores[mine]
-        border = min(values.mean() + xi * (values.max() - values.min()), torch.tensor(tau))
+        border = min(values.mean() + xi * (values.max() - values.min()), torch.tensor(tau), values.max())
         for probability, key, expected in zip(values.tolist(), found[mine].tolist(), wanted, strict=True):
-            assert key == expected or abs(probability - border) < 1e-12
+            assert key == expected or (key and abs(probability - border) < 1.001 * TOLERANCE)
         assert found[mine].any()
 
 
@@ -155,6 +155,14 @@ def test_the_tolerance_is_small():
     for step, wanted in ((2e-6, [False, True, True]), (0.8e-6, [True, True, True])):
         scores = torch.tensor([[0.5], [0.5 + 2 * step], [0.5 + step]]).double()
         assert assign_labels(scores, torch.ones(1, 1), owners).flatten().tolist() == wanted
+
+
+@pytest.mark.parametrize("noise", [[0.0, 1e-8, 2e-8], [2e-8, 0.0, 1e-8]])
+def test_rounding_does_not_choose_between_equal_mention_pairs(noise):
+    scores = [0.4 + part for part in noise]
+    values, owners = torch.tensor(scores).double(), torch.zeros(3, dtype=torch.int64)
+    assert select_key_pairs(values, owners, 1, 0.15, 0.5).all()
+    assert selected([0.4, 0.4 + 4e-6, 0.4 + 4e-6], 0.15, 0.5) == [1, 2]
 
 
 def test_no_mention_pairs_have_no_labels():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from literal_jerex import LiteralJerex, compare_gradients, compare_losses, network, spread
+from literal_jerex import LiteralJerex, compare_gradients, compare_losses, decide_in_the_middle, network, spread
 from samples import ANNA, LONG, ODD_DOCUMENTS, OTTO, batch, build, per_document
 from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_jerex
@@ -33,11 +33,7 @@ def test_inference_equals_the_formulas(head, task):
         encoder.model.embeddings.word_embeddings.weight.mul_(1 + number)
     model = spread(model, std=0.2).double()
     document = build("short", ["anna b in ulm .", "he is in ulm"])
-    for name, classifier in (
-        ("mention_logits", model.mention_classifier.classifier),
-        ("coreference_logits", model.coreference_scorer.classifier),
-    ):  # half of the spans become mentions, half of the pairs coreferent
-        classifier.output.bias -= model(**batch([document], model.config, "candidates"))[name].median()
+    decide_in_the_middle(model, document)
     output = model(**batch([document], model.config, "candidates"))
     logits, groups, kinds, scored = LiteralJerex(model, document).extract()
     assert torch.allclose(output.mention_logits, logits, atol=1e-8)

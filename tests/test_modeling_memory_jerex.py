@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from literal_jerex import compare_losses, spread
-from literal_memory import LiteralMemory, decide_in_the_middle, given_spans
+from literal_jerex import compare_losses, decide_in_the_middle, spread
+from literal_memory import LiteralMemory, given_spans
 from samples import ANNA, LONG, ODD_DOCUMENTS, OTTO, batch, build, per_document
 from strategies import documents
 from tiny import (
