@@ -60,9 +60,11 @@ class Series:
         return HERE / "results" / f"{self.name}.jsonl"
 
     def finished(self) -> dict[str, dict[str, Any]]:
-        """The result rows kept so far, by run."""
+        """The result rows kept so far, by run, in the order of the runs."""
         lines = self.results.read_text().splitlines() if self.results.exists() else []
-        return {row["run"]: row for row in map(json.loads, lines)}
+        order = list(self.runs)
+        rows = sorted(map(json.loads, lines), key=lambda row: order.index(row["run"]))
+        return {row["run"]: row for row in rows}
 
     def train(self, name: str, data_dir: Path, outputs: Path) -> dict[str, Any]:
         """Train one run in a process of its own and read its result row."""

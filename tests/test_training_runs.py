@@ -78,6 +78,8 @@ def test_rows_are_kept_and_runs_go_on(
     assert table[-1].startswith("| second | 25.0 (50.0 / 16.7) | true | null | > 0.0 | 2.0 | ") and table[-1].endswith(
         " 1234 |"
     )
+    series.results.write_text("\n".join(reversed(series.results.read_text().splitlines())))
+    assert list(series.finished()) == ["first", "second"], "the order of the runs, whichever ended first"
 
 
 def test_a_run_goes_on_from_another_one_that_begins_alike(
@@ -128,6 +130,7 @@ def test_seeds_have_a_mean_and_a_deviation(series: Series) -> None:
     series.results.parent.mkdir(parents=True)
     scores = {"first-seed1": 0.25, "first-seed2": 0.27, "other-seed1": 0.5, "first-seed13": 0.29}
     rows = [{"run": name, "relation_f1": value} for name, value in scores.items()]
+    series.runs.update({name: Run("jerex", f"--seed {name}", "corpus") for name in scores})
     series.results.write_text("\n".join(map(json.dumps, rows)))
     assert series.spread().splitlines()[2:] == ["| first | 3 | 27.0 ± 2.0 |"]
     series.results.write_text(json.dumps(rows[0]))
