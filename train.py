@@ -12,7 +12,7 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -45,7 +45,7 @@ from modeling_docre.sentence_entities import crossing_relations, split_entities
 from modeling_docre.share import failure, share
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
-from modeling_docre.warm_start import warm_start
+from modeling_docre.warm_start import check_known_types, warm_start
 
 logger = logging.getLogger("train")
 
@@ -138,32 +138,6 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         return model, AutoTokenizer.from_pretrained(encoder, **trust)
     model = warm_start(model_class, arguments.init_from, options, **trust)
     return model, AutoTokenizer.from_pretrained(arguments.init_from[0], **trust)
-
-
-def check_labels(config: Any, documents: Iterable[Document]) -> None:
-    """Say which types of the documents a trained model does not know.
-
-    Args:
-        config: the model's configuration.
-        documents: the documents that it will be scored on.
-
-    Raises:
-        ValueError: it knows none of the entity types or relation types.
-    """
-    used: dict[str, set[str]] = {"entity_types": set(), "relation_types": set()}
-    for document in documents:
-        used["entity_types"].update(entity.type for entity in document.entities)
-        used["relation_types"].update(relation.type for relation in document.relations)
-    for kind, names in used.items():
-        known = getattr(config, kind)
-        unknown = sorted(names.difference(known))
-        if unknown and names.isdisjoint(known) and known:
-            raise ValueError(
-                f"--init_from: the documents have {unknown[0]!r} and none of the {kind} of the model, such as "
-                f"{known[0]!r}; train a new model, or rename the types of the documents"
-            )
-        if unknown and known:
-            logger.warning("--init_from: the model does not know the %s %s; all of them are missed", kind, unknown)
 
 
 def training_examples(
@@ -376,7 +350,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     corpus = load_corpus(data)
     model, tokenizer = build_model(model_args, options, corpus.labels)
     if model_args.init_from:
-        check_labels(model.config, chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test")))
+        held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
+        check_known_types(model.config, held_out)
     if training.do_train and (own := model.config.set_by_training & options.keys()):
         raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
     tunes = data.tune or (training.do_train and model.config.fits_thresholds)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
+from .documents import Document
 from .modeling_docre import DocREPreTrainedModel
+
+logger = logging.getLogger(__name__)
 
 # What says where a configuration is from, and not what the model computes.
 _ORIGIN = frozenset({"_name_or_path", "transformers_version"})
@@ -47,6 +51,32 @@ def warm_start(
         for key, value in _weights(model).items():
             value.copy_(mean[key])
     return model
+
+
+def check_known_types(config: Any, documents: Iterable[Document]) -> None:
+    """Say which types of the documents a trained model does not know.
+
+    Args:
+        config: the model's configuration.
+        documents: the documents that it will be scored on.
+
+    Raises:
+        ValueError: it knows none of the entity types or relation types.
+    """
+    used: dict[str, set[str]] = {"entity_types": set(), "relation_types": set()}
+    for document in documents:
+        used["entity_types"].update(entity.type for entity in document.entities)
+        used["relation_types"].update(relation.type for relation in document.relations)
+    for kind, names in used.items():
+        known = getattr(config, kind)
+        unknown = sorted(names.difference(known))
+        if unknown and names.isdisjoint(known) and known:
+            raise ValueError(
+                f"--init_from: the documents have {unknown[0]!r} and none of the {kind} of the model, such as "
+                f"{known[0]!r}; train a new model, or rename the types of the documents"
+            )
+        if unknown and known:
+            logger.warning("--init_from: the model does not know the %s %s; all of them are missed", kind, unknown)
 
 
 def _weights(model: DocREPreTrainedModel) -> dict[str, Tensor]:

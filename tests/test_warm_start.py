@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from samples import ANNA, OTTO, build
 from tiny import tiny_jerex, tiny_memory_jerex
 
 from modeling_docre import JerexModel, MemoryJerexModel
-from modeling_docre.warm_start import warm_start
+from modeling_docre.configuration_atlop import AtlopConfig
+from modeling_docre.warm_start import check_known_types, warm_start
 
 
 def _shaken(seed: int, **options):
@@ -64,3 +66,18 @@ def test_options_that_change_shapes_are_refused(tmp_path):
     names = _saved(tmp_path, tiny_jerex(), tiny_jerex())
     with pytest.raises(ValueError, match=r"was trained with meta_size 25; with --meta_size 9 .* leave out"):
         warm_start(JerexModel, names, {"meta_size": 9})
+
+
+def test_types_that_a_trained_model_does_not_know_are_told(caplog):
+    odd = build("odd", ["a b"], [("PER", [(0, 0, 1)]), ("LOC", [(0, 1, 2)])], [(0, 1, "eats")])
+    other = build("other", ["a"], [("FOOD", [(0, 0, 1)])])
+    config = tiny_jerex().config
+    check_known_types(config, [ANNA, OTTO])
+    check_known_types(AtlopConfig(relation_types=["eats"]), [odd])  # an empty list of entity types admits any
+    assert not caplog.text
+    check_known_types(config, [ANNA, odd, other])
+    assert "the entity_types ['FOOD']; all of them" in caplog.text
+    assert "the relation_types ['eats']; all of them" in caplog.text
+    for document, name in ((odd, "'eats'"), (other, "'FOOD'")):
+        with pytest.raises(ValueError, match=name):
+            check_known_types(config, [document])
