@@ -6,10 +6,56 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from literal_jerex import LiteralJerex, pooled
+from literal_jerex import LiteralJerex, pooled, spread
+from tiny import tiny_memory_jerex
 from torch import Tensor
 
-from modeling_docre import Document
+from modeling_docre import Document, MemoryJerexModel
+
+HALF = {"mention_threshold": 0.5, "coreference_threshold": 0.5, "relation_threshold": 0.5}
+SWITCHES: list[dict[str, Any]] = [
+    {},
+    {"relation_head": "global"},
+    {"read_levels": "tokens"},
+    {"read_levels": "mentions"},
+    {"read_levels": "none"},
+    {"mention_read": "kept_only"},
+    {"mention_read": "kept_only", "read_levels": "mentions", "relation_head": "global"},
+    {"mention_read": "off"},
+    {"entity_memory": False},
+    {"relation_memory": False, "mention_read": "kept_only"},
+    {"entity_memory": False, "relation_memory": False},
+    {"memory_read": False},
+    {"memory_reading": False},
+    {"read_grad": False},
+    {"read_grad": False, "mention_read": "kept_only", "relation_head": "global"},
+    {"similarity": "cosine"},
+    {"similarity": "cosine", "relation_head": "global", "slot_size": 20, "cosine_scale": 5},
+    {"read_similarity": "cosine"},
+    {"read_similarity": "cosine", "slot_size": 20, "read_grad": False, "mention_read": "kept_only"},
+    {"slot_size": 20},
+]
+
+
+def spread_memory_jerex(std: float = 0.3, **options: Any) -> MemoryJerexModel:
+    """A model whose scores spread around one half and whose slots prefer some representations to others."""
+    return spread(tiny_memory_jerex(**options), std=std)
+
+
+def watch(model: MemoryJerexModel) -> dict[str, list[tuple[Any, torch.Tensor]]]:
+    """What each reader is given and what it makes of it, from now on."""
+    seen: dict[str, list[tuple[Any, torch.Tensor]]] = {}
+    for level, reader in model.readers.items():
+        found = seen.setdefault(level, [])
+        reader.register_forward_hook(lambda module, given, result, found=found: found.append((given, result)))
+    return seen
+
+
+def assert_same_output(found: Any, wanted: Any, **tolerance: float) -> None:
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(found[name], value, **(tolerance or {"rtol": 0, "atol": 0}), msg=name)
 
 
 def alike(a: Tensor, b: Tensor, cosine: bool) -> Tensor:

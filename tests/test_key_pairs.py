@@ -90,7 +90,8 @@ def test_selection_is_the_equations_for_each_entity_pair(sizes, seed, xi, tau):
         wanted = literal_keys(scores[mine].tolist(), xi, tau)
         # A probability that lies on the threshold itself, but for rounding, is key.
         values = scores[mine]
-        border = min(values.mean() + xi * (values.max() - values.min()), torch.tensor(tau), values.max())
+        highest, lowest = values.max().item(), values.min().item()
+        border = min(values.mean().item() + xi * (highest - lowest), tau, highest)
         for probability, key, expected in zip(values.tolist(), found[mine].tolist(), wanted, strict=True):
             assert key == expected or (key and abs(probability - border) < 1.001 * TOLERANCE)
         assert found[mine].any()

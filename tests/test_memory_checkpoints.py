@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 from literal_jerex import spread
+from literal_memory import SWITCHES, assert_same_output, spread_memory_jerex
 from pipelines import ENTITIES, TEXTS, close, run_without_package
 from pipelines import build as build_pipeline
 from samples import ANNA, OTTO, batch
 from test_modeling_docre import poisoned, source_state
 from test_modeling_jerex import count
-from test_modeling_memory_jerex import SWITCHES, assert_same_output, spread_memory_jerex
 from tiny import (
     RELATION_TYPES,
     tiny_encoder,

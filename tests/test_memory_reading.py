@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from literal_memory import spread_memory_jerex
 from samples import ANNA
-from test_modeling_memory_jerex import spread_memory_jerex
 from tiny import tiny_tokenizer
 
 from benchmarks import memory_reading
