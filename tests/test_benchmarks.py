@@ -164,10 +164,12 @@ def test_typical_seconds_and_ratio_range():
 def test_peak_memory_sees_the_run_and_nothing_before_it():
     torch.ones(100 * measure.MIB, dtype=torch.uint8)  # an earlier, larger peak
     memory = measure.PeakMemory("cpu")
-    small = memory.measure(lambda: torch.ones(20 * measure.MIB, dtype=torch.uint8))
-    large = memory.measure(lambda: torch.ones(60 * measure.MIB, dtype=torch.uint8))
-    assert 19 <= small <= 30
-    assert 39 <= large - small <= 45
+    small, large = (
+        [memory.measure(lambda size=size: torch.ones(size * measure.MIB, dtype=torch.uint8)) for _ in range(3)]
+        for size in (20, 60)
+    )
+    assert 19 <= small[0] <= 30
+    assert 39 <= min(large) - min(small) <= 45  # what the process does beside it adds to some of the peaks
 
 
 @pytest.mark.parametrize("task", ["inference", "training"])
