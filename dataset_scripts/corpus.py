@@ -13,8 +13,8 @@ from typing import Any
 
 import dataset_scripts
 from modeling_docre import Document, DocumentError, read_docred
-from modeling_docre.docred_format import NO_RELATION
-from modeling_docre.record_files import iter_records
+from modeling_docre.annotations.docred import NO_RELATION
+from modeling_docre.annotations.records import iter_records
 
 from .document_builder import DocumentBuilder
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from modeling_docre.annotations.report import ReadReport, tally
 from modeling_docre.documents import Document, as_documents
-from modeling_docre.read_report import ReadReport, tally
 
 
 def corpus_statistics(documents: Iterable[Document | Mapping[str, Any]]) -> dict[str, int]:

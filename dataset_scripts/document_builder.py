@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import datasets
 
-from modeling_docre.docred_format import DocredReader
+from modeling_docre.annotations.docred import DocredReader
 from modeling_docre.documents import Document
 
 from .document_features import document_features, document_row

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 from datasets import DownloadManager, StreamingDownloadManager
 from datasets.utils.file_utils import xopen
 
-from modeling_docre.record_files import iter_records
+from modeling_docre.annotations.records import iter_records
 
 LABEL_FILES = ("rel_info.json", "types.json")
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel
 
+from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
+
 from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
 from .configuration_kmgre import KmgreConfig
 from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
-from .docred_format import read_docred, to_result_records, write_docred
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
 from .metric_cache import install_metric, metric_folder

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
+from modeling_docre.annotations.docred import to_result_records
+
 from .data_collator import DocRECollator
-from .docred_format import to_result_records
 from .documents import Document
 from .encoder import DocumentEncoder
 from .encoder_code import is_remote

@@ -34,7 +34,7 @@ from dataset_scripts.re_docred import ReDocred
 from dataset_scripts.revisit_docred import RevisitDocred
 from dataset_scripts.sample import Sample
 from dataset_scripts.sources import Source
-from modeling_docre.docred_format import read_docred, to_docred_record, write_docred
+from modeling_docre.annotations.docred import read_docred, to_docred_record, write_docred
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from strategies import documents
 
-from modeling_docre import record_files
-from modeling_docre.docred_format import read_docred, to_docred_record, to_result_records, write_docred
+from modeling_docre.annotations import records as record_files
+from modeling_docre.annotations.docred import read_docred, to_docred_record, to_result_records, write_docred
+from modeling_docre.annotations.report import ReadReport
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
-from modeling_docre.read_report import ReadReport
 
 RECORD: dict[str, Any] = {
     "title": "Marie Curie",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre import record_files
+from modeling_docre.annotations import records as record_files
 from modeling_docre.documents import DocumentError
 
 

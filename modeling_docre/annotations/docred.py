@@ -15,9 +15,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .documents import Document, DocumentError, Entity, Mention, Relation, as_documents
-from .read_report import ReadReport, tally
-from .record_files import iter_records
+from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation, as_documents
+
+from .records import iter_records
+from .report import ReadReport, tally
 
 NO_RELATION = frozenset({"Na", "NA"})
 

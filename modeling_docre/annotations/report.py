@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from itertools import combinations
 from typing import Any
 
-from .documents import Document, as_documents
+from modeling_docre.documents import Document, as_documents
 
 LONG_MENTION_WORDS = 10
 """JEREX's release looks at spans of at most this many words, so it cannot find longer mentions."""

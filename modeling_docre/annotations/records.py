@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from .documents import DocumentError
+from modeling_docre.documents import DocumentError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
