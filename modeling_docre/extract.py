@@ -10,8 +10,9 @@ from pathlib import Path
 
 from transformers import pipeline
 
-from .graph_svg import draw_graph
-from .graph_text import format_graph
+from modeling_docre.graphs.picture import draw_graph
+from modeling_docre.graphs.table import format_graph
+
 from .pipeline_docre import TASK
 from .resources import default_model
 

@@ -10,7 +10,7 @@ from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 
 from modeling_docre import Document, extract
 from modeling_docre.extract import main
-from modeling_docre.graph_svg import draw_graph
+from modeling_docre.graphs.picture import draw_graph
 
 TEXT = "Ada lives in London. She works."
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from graphs import graph
 
-from modeling_docre.graph_svg import HEIGHT, draw_graph, place
+from modeling_docre.graphs.picture import HEIGHT, draw_graph, place
 
 
 def test_the_picture_is_one_of_the_relations():

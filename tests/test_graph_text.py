@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import documents
 
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
-from modeling_docre.graph_text import format_graph
+from modeling_docre.graphs.table import format_graph
 
 DOCUMENT = Document(
     "curie",

@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from modeling_docre.graph_svg import colour, names
+from modeling_docre.graphs.picture import colour, names
 
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
 

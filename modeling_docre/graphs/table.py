@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .documents import Document, Entity, Relation
+from modeling_docre.documents import Document, Entity, Relation
 
 
 def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str:
