@@ -33,16 +33,16 @@ from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.calibration import Calibrator
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
-from modeling_docre.hub_upload import UPLOAD_ERRORS
+from modeling_docre.hub.cards import write_card
+from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
+from modeling_docre.hub.push import failure, share
+from modeling_docre.hub.score_table import score_table
+from modeling_docre.hub.upload import UPLOAD_ERRORS
 from modeling_docre.machine import emulates_bfloat16, machine_facts
-from modeling_docre.model_card import write_card
-from modeling_docre.offline_encoder import HUB_NAME, offline_encoder
 from modeling_docre.reach import measure_reach
 from modeling_docre.recipe import parse_recipe
 from modeling_docre.sampling import TrainingExamples
-from modeling_docre.score_table import score_table
 from modeling_docre.sentence_entities import crossing_relations, split_entities
-from modeling_docre.share import failure, share
 from modeling_docre.thresholds import thresholds_of, tune_thresholds
 from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
 from modeling_docre.warm_start import check_known_types, warm_start

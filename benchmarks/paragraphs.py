@@ -28,8 +28,8 @@ from transformers import pipeline
 # Runs from a source checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from modeling_docre.hub.resources import default_model
 from modeling_docre.pipeline_docre import TASK
-from modeling_docre.resources import default_model
 
 FACTS = Path(__file__).resolve().parent / "paragraphs" / "facts.jsonl"
 

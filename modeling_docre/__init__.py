@@ -11,6 +11,8 @@ from typing import Any
 from transformers import AutoConfig, AutoModel
 
 from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
+from modeling_docre.hub.metric import install_metric, metric_folder
+from modeling_docre.hub.resources import default_model
 
 from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
@@ -20,7 +22,6 @@ from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
 from .inference import Predictor
-from .metric_cache import install_metric, metric_folder
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
@@ -28,7 +29,6 @@ from .modeling_kmgre import KmgreModel
 from .modeling_memory_jerex import MemoryJerexModel
 from .modeling_spert import SpertModel
 from .pipeline_docre import DocRelationExtractionPipeline, register
-from .resources import default_model
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,7 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 
 def _write_card(*arguments: Any, **facts: Any) -> None:
     """Write a model's card; what renders it is loaded only then."""
-    from .model_card import write_card
+    from modeling_docre.hub.cards import write_card
 
     write_card(*arguments, **facts)
 

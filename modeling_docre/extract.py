@@ -12,9 +12,9 @@ from transformers import pipeline
 
 from modeling_docre.graphs.picture import draw_graph
 from modeling_docre.graphs.table import format_graph
+from modeling_docre.hub.resources import default_model
 
 from .pipeline_docre import TASK
-from .resources import default_model
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

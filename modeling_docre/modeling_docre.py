@@ -17,10 +17,11 @@ from transformers import initialization as init
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
 
+from modeling_docre.hub.upload import push
+
 from .configuration_docre import DocREConfig
 from .encoder import DocumentEncoder, extend_positions
 from .encoder_code import save_code, trusting
-from .hub_upload import push
 
 _HUB_OPTIONS = frozenset(["repo_id", "commit_message", "private", "create_pr", "revision", "tags"])
 

@@ -15,8 +15,9 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from modeling_docre.hub.upload import push
+
 from .documents import Document, DocumentError, Entity, Mention, Relation
-from .hub_upload import push
 from .inference import Predictor
 from .text import document_from_text, place_entities
 

@@ -17,6 +17,8 @@ from transformers import PreTrainedConfig, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from modeling_docre.annotations.docred import to_result_records
+from modeling_docre.hub.metric import metric_folder
+from modeling_docre.hub.pushing_trainer import SharingTrainer
 
 from .data_collator import DocRECollator
 from .documents import Document
@@ -25,12 +27,10 @@ from .encoder_code import is_remote
 from .examples import SamplingArguments
 from .inference import Predictor
 from .memory_warmup import MemoryArguments, MemoryCallback
-from .metric_cache import metric_folder
 from .modeling_docre import DocREPreTrainedModel
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
-from .sharing_trainer import SharingTrainer
 from .thresholds import fit_relation_thresholds, relation_grid
 from .token_batch_sampler import TokenBatchSampler
 from .uncorrected_adamw import UncorrectedAdamW

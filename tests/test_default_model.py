@@ -20,7 +20,7 @@ from hub_server import running_hub
 from pipelines import close
 from safetensors.torch import load_file
 
-from modeling_docre.resources import default_model
+from modeling_docre.hub.resources import default_model
 from modeling_docre.thresholds import thresholds_of
 
 FOLDER = REPOSITORY / "checkpoints" / "default"

@@ -1,4 +1,4 @@
-"""Models on the Hub (modeling_docre/hub_upload.py): what a push writes, and what a user elsewhere loads from it."""
+"""Models on the Hub (modeling_docre/hub/upload.py): what a push writes, and what a user elsewhere loads from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from safetensors.torch import load
 from tiny import save_tiny, tiny_jerex
 
 from modeling_docre import SYSTEMS, JerexModel
-from modeling_docre.hub_upload import bring_companions
+from modeling_docre.hub.upload import bring_companions
 
 PACKAGE = REPOSITORY / "modeling_docre"
 ENTITIES_OF = {name: ENTITIES if model.config_class().entities_given else None for name, model in SYSTEMS.items()}
@@ -288,7 +288,7 @@ import tiny, os
 from pathlib import Path
 from transformers import pipeline
 from modeling_docre import JerexModel
-from modeling_docre.model_card import write_card
+from modeling_docre.hub.cards import write_card
 
 folder = Path("trained")
 pipe = pipeline("doc-relation-extraction", model=tiny.tiny_jerex(), tokenizer=tiny.tiny_tokenizer(), device="cpu")

@@ -21,8 +21,8 @@ from training import trainer
 
 import train
 from modeling_docre import AtlopConfig
-from modeling_docre.share import failure, share
-from modeling_docre.sharing_trainer import SharingTrainer
+from modeling_docre.hub.push import failure, share
+from modeling_docre.hub.pushing_trainer import SharingTrainer
 from modeling_docre.trainer_docre import DocRETrainingArguments
 
 TRAIN = """
@@ -144,7 +144,7 @@ def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
     assert len(message.splitlines()) == 1
     assert message.startswith(f"{output} is complete, but could not be pushed to org/later: ")
     command = message.split("`")[1]
-    assert command == f"python -m modeling_docre.share '{output}' org/later --revision trial"
+    assert command == f"python -m modeling_docre.hub.push '{output}' org/later --revision trial"
     assert list(hub.model("org/later").files()) == [".gitattributes"]
     assert json.loads((output / "train_results.json").read_text())["epoch"] == 2.0
     variables = environment(hub, tmp_path / "home") | {"PYTHONPATH": str(REPOSITORY)}

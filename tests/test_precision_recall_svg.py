@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from modeling_docre.precision_recall_svg import LEFT, SIZE, TOP, draw_curve
+from modeling_docre.hub.precision_recall_svg import LEFT, SIZE, TOP, draw_curve
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modeling_docre.score_table import score_table, scored_levels
+from modeling_docre.hub.score_table import score_table, scored_levels
 
 SCORES = {
     "relation_precision": 0.5,

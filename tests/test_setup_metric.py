@@ -1,4 +1,4 @@
-"""Tests of modeling_docre/setup_metric.py; what it installs and where is tested in test_metric_cache.py."""
+"""Tests of modeling_docre/hub/setup_metric.py; what it installs and where is tested in test_metric_cache.py."""
 
 from __future__ import annotations
 

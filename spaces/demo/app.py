@@ -18,7 +18,7 @@ from views import COLUMNS, highlighted, legend, read_entities, relation_rows
 import modeling_docre
 from modeling_docre import DocRelationExtractionPipeline
 from modeling_docre.graphs.picture import draw_graph
-from modeling_docre.resources import default_model
+from modeling_docre.hub.resources import default_model
 
 MAX_CHARACTERS = 20_000
 EXAMPLES = [

@@ -1,6 +1,6 @@
 """Makes `evaluate.load("docre_f1")` work for programs that never import this package.
 
-`python -m modeling_docre.setup_metric` writes the metric into the cache of modules where `evaluate` looks for a bare
+`python -m modeling_docre.hub.setup_metric` writes the metric into the cache of modules where `evaluate` looks for a bare
 name, and prints the folder. Once per machine and version of the package is enough.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .metric_cache import install_metric
+from .metric import install_metric
 
 
 def main() -> None:

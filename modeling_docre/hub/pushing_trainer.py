@@ -10,9 +10,9 @@ from transformers import Trainer
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 
-from .hub_upload import UPLOAD_ERRORS
-from .model_card import write_card
-from .share import failure, share
+from .cards import write_card
+from .push import failure, share
+from .upload import UPLOAD_ERRORS
 
 logger = logging.get_logger(__name__)
 

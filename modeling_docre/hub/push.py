@@ -1,6 +1,6 @@
 """Pushes the folder of a saved model to the Hub, with its card, as a commit and a tag that others can pin.
 
-`python -m modeling_docre.share outputs/jerex_sample organisation/name`
+`python -m modeling_docre.hub.push outputs/jerex_sample organisation/name`
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import NamedTuple
 from huggingface_hub import CommitInfo, HfApi
 from transformers import pipeline
 
-from .hub_upload import UPLOAD_ERRORS
-from .pipeline_docre import TASK
+from modeling_docre.pipeline_docre import TASK
+
+from .upload import UPLOAD_ERRORS
 
 
 class Shared(NamedTuple):
@@ -76,7 +77,7 @@ def share_command(folder: str | Path, repo_id: str, revision: str | None = None)
     words = [
         "python",
         "-m",
-        "modeling_docre.share",
+        "modeling_docre.hub.push",
         str(folder),
         repo_id,
         *(["--revision", revision] if revision else []),
@@ -96,7 +97,7 @@ def failure(folder: str | Path, repo_id: str, error: Exception, revision: str | 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Push a folder and print where it is now."""
     parser = argparse.ArgumentParser(
-        prog="python -m modeling_docre.share", description="Push a saved model to the Hub."
+        prog="python -m modeling_docre.hub.push", description="Push a saved model to the Hub."
     )
     parser.add_argument("folder", type=Path, help="folder of a saved model, for example a training run's output")
     parser.add_argument("repo_id", help="repository on the Hub, organisation/name; made if it is not there")

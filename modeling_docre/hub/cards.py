@@ -1,6 +1,6 @@
 """Renders the model card that is saved beside a trained model.
 
-`python -m modeling_docre.model_card FOLDER` renders it anew from what the folder holds, without a connection.
+`python -m modeling_docre.hub.cards FOLDER` renders it anew from what the folder holds, without a connection.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from transformers import MODEL_MAPPING, AutoConfig
 
-from .configuration_docre import DocREConfig
-from .modeling_docre import DocREPreTrainedModel
+from modeling_docre.configuration_docre import DocREConfig
+from modeling_docre.modeling_docre import DocREPreTrainedModel
+from modeling_docre.thresholds import thresholds_of
+
 from .precision_recall_svg import draw_curve
 from .resources import resource
 from .score_table import scored_levels
-from .thresholds import thresholds_of
 
 LEVELS = ("mention", "cluster", "entity", "relation", "evidence")
 LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter", "evidence")
@@ -232,7 +233,7 @@ def _is_hub_name(name: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Render the card of a saved model again, with facts of one's own; nothing is read but its folder."""
-    parser = argparse.ArgumentParser(prog="python -m modeling_docre.model_card", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m modeling_docre.hub.cards", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of a saved model; its README.md is replaced")
     parser.add_argument("--repository", help="where the model will be loaded from, organisation/name")
     parser.add_argument("--corpus", help="name of the corpus")

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HTTPError
 from transformers import PreTrainedModel
 from transformers.utils.hub import create_and_tag_model_card
 
-from .encoder_code import is_remote
+from modeling_docre.encoder_code import is_remote
 
 COMPANIONS = ("README.md", "*.svg", "LICENSE", ".eval_results/*.yaml")
 """What stands beside the weights and the code: the card and its picture, the licence, the scores that the Hub shows."""
