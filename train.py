@@ -30,7 +30,6 @@ from transformers.trainer_utils import speed_metrics
 from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
 from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
-from modeling_docre.calibration import Calibrator
 from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.cards import write_card
@@ -38,14 +37,15 @@ from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
 from modeling_docre.hub.push import failure, share
 from modeling_docre.hub.score_table import score_table
 from modeling_docre.hub.upload import UPLOAD_ERRORS
-from modeling_docre.machine import emulates_bfloat16, machine_facts
-from modeling_docre.reach import measure_reach
-from modeling_docre.recipe import parse_recipe
-from modeling_docre.sampling import TrainingExamples
-from modeling_docre.sentence_entities import crossing_relations, split_entities
-from modeling_docre.thresholds import thresholds_of, tune_thresholds
-from modeling_docre.trainer_docre import TARGETS, DocRETrainer, DocRETrainingArguments
-from modeling_docre.warm_start import check_known_types, warm_start
+from modeling_docre.training.calibration import Calibrator
+from modeling_docre.training.hardware import emulates_bfloat16, machine_facts
+from modeling_docre.training.recall_ceiling import measure_reach
+from modeling_docre.training.recipe import parse_recipe
+from modeling_docre.training.sampling import TrainingExamples
+from modeling_docre.training.sentence_entities import crossing_relations, split_entities
+from modeling_docre.training.thresholds import thresholds_of, tune_thresholds
+from modeling_docre.training.trainer import TARGETS, DocRETrainer, DocRETrainingArguments
+from modeling_docre.training.warm_start import check_known_types, warm_start
 
 logger = logging.getLogger("train")
 

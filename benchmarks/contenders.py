@@ -17,7 +17,7 @@ from modeling_docre.examples import SamplingArguments
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.encoders import offline_encoder
 from modeling_docre.inference import to_device
-from modeling_docre.sampling import training_example
+from modeling_docre.training.sampling import training_example
 
 BARE, BARE_MARKED, BARE_SENTENCES = "bare encoder", "bare encoder, marked text", "bare encoder, sentence by sentence"
 ENCODERS = ("bert-base", "minilm")

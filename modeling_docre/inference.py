@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from modeling_docre.training.sampling import candidate_example, given_example
+
 from .data_collator import DocRECollator
 from .decoding import decode
 from .documents import Document
@@ -15,7 +17,6 @@ from .examples import Example
 from .features import Features, Featurizer
 from .modeling_docre import DocREPreTrainedModel
 from .ragged import token_batches
-from .sampling import candidate_example, given_example
 
 
 def to_device(values: Any, device: torch.device) -> Any:

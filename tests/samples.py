@@ -14,7 +14,7 @@ from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document, Entity, Mention, Relation
 from modeling_docre.examples import SamplingArguments
 from modeling_docre.features import Features, Featurizer
-from modeling_docre.sampling import candidate_example, given_example, training_example
+from modeling_docre.training.sampling import candidate_example, given_example, training_example
 
 
 def build(

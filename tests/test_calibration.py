@@ -11,8 +11,8 @@ from pipelines import decisive_atlop, decisive_jerex
 from samples import ANNA, OTTO
 from training import trainer
 
-from modeling_docre.calibration import LEAST_SCORE, PRECISIONS, Calibrator
-from modeling_docre.score_scaling import Scaling, fit_scaling, scaling_of
+from modeling_docre.training.calibration import LEAST_SCORE, PRECISIONS, Calibrator
+from modeling_docre.training.score_scaling import Scaling, fit_scaling, scaling_of
 
 
 def running(model: Any, folder: Any) -> Any:

@@ -12,7 +12,7 @@ from dataset_scripts.cdr import Cdr
 from dataset_scripts.corpus_statistics import corpus_statistics
 from dataset_scripts.pubtator import COMPOSITE, CORRECTED, UNGROUNDED
 from modeling_docre.documents import Candidate, Document
-from modeling_docre.reach import measure_reach
+from modeling_docre.training.recall_ceiling import measure_reach
 
 FIGURES: dict[str, dict[str, int]] = {
     "train": {

@@ -15,7 +15,7 @@ from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.examples import SamplingArguments
-from modeling_docre.sampling import training_example
+from modeling_docre.training.sampling import training_example
 
 CONFIG = JerexConfig(
     encoder_config=tiny_encoder_config(), window_overlap=16, entity_types=ENTITY_TYPES, relation_types=RELATION_TYPES

@@ -21,7 +21,7 @@ from pipelines import close
 from safetensors.torch import load_file
 
 from modeling_docre.hub.resources import default_model
-from modeling_docre.thresholds import thresholds_of
+from modeling_docre.training.thresholds import thresholds_of
 
 FOLDER = REPOSITORY / "checkpoints" / "default"
 FILES = {"LICENSE", "README.md", "config.json", "model.safetensors", "precision_recall.svg"}

@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 
 from modeling_docre import KmgreModel
 from modeling_docre.modeling_kmgre import EXPECTATION, MAXIMIZATION
-from modeling_docre.trainer_docre import DocRETrainer
+from modeling_docre.training.trainer import DocRETrainer
 
 FIVE = [
     replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))

@@ -1,4 +1,4 @@
-"""Tests of modeling_docre/machine.py."""
+"""Tests of modeling_docre/training/hardware.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from modeling_docre import machine
+from modeling_docre.training import hardware as machine
 
 
 def test_the_peak_is_in_mib_and_stays():
@@ -25,7 +25,7 @@ def test_the_peak_is_in_mib_and_stays():
 
 def test_the_peak_is_that_of_the_process_alone():
     held = b"x" * (2000 << 20)
-    command = [sys.executable, "-c", "from modeling_docre.machine import *; print(peak_memory_mib())"]
+    command = [sys.executable, "-c", "from modeling_docre.training.hardware import *; print(peak_memory_mib())"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
     del held
     assert 50 < float(done.stdout) < 2000

@@ -19,9 +19,9 @@ from training import Killed, Killer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import MemoryJerexModel
-from modeling_docre.memory_warmup import MemoryCallback
-from modeling_docre.trainer_docre import DocRETrainer
-from modeling_docre.uncorrected_adamw import UncorrectedAdamW
+from modeling_docre.training.memory_warmup import MemoryCallback
+from modeling_docre.training.optimizer import UncorrectedAdamW
+from modeling_docre.training.trainer import DocRETrainer
 
 FIVE = [
     replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))

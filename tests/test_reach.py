@@ -13,7 +13,7 @@ from samples import ANNA, ODD_DOCUMENTS, build
 
 from metrics.docre_f1.scores import compute_scores
 from modeling_docre import read_docred
-from modeling_docre.reach import Reach, measure_reach
+from modeling_docre.training.recall_ceiling import Reach, measure_reach
 
 LONG = build(
     "a long mention",

@@ -9,7 +9,7 @@ import torch
 
 import train
 from modeling_docre import SYSTEMS, recipe
-from modeling_docre.trainer_docre import DocRETrainingArguments
+from modeling_docre.training.trainer import DocRETrainingArguments
 
 
 @dataclass

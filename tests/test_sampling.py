@@ -18,7 +18,7 @@ from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.documents import Candidate, Document, DocumentError
 from modeling_docre.features import Featurizer
-from modeling_docre.sampling import (
+from modeling_docre.training.sampling import (
     Example,
     SamplingArguments,
     TrainingExamples,

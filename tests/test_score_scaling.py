@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from metrics.docre_f1.ranking_scores import calibration_error
 from modeling_docre import AtlopConfig, JerexConfig
-from modeling_docre.score_scaling import SHIFTS, TEMPERATURES, Scaling, fit_scaling, scaling_of, set_scaling
+from modeling_docre.training.score_scaling import SHIFTS, TEMPERATURES, Scaling, fit_scaling, scaling_of, set_scaling
 
 
 def likelihood(logits, targets, temperature: float, shift: float) -> float:

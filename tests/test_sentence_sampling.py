@@ -16,8 +16,8 @@ from modeling_docre.candidates import span_candidates
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.documents import Document, DocumentError
 from modeling_docre.examples import Example, SamplingArguments
-from modeling_docre.sampling import training_example
-from modeling_docre.sentence_sampling import sentence_example
+from modeling_docre.training.sampling import training_example
+from modeling_docre.training.sentence_sampling import sentence_example
 
 SYMMETRIC = build(
     "symmetric",

@@ -22,8 +22,8 @@ from modeling_docre import Document, DocumentError, Predictor, localized_context
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.features import Featurizer
 from modeling_docre.inference import to_device
-from modeling_docre.sampling import TrainingExamples
-from modeling_docre.trainer_docre import DocRETrainingArguments
+from modeling_docre.training.sampling import TrainingExamples
+from modeling_docre.training.trainer import DocRETrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

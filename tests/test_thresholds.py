@@ -17,7 +17,13 @@ from tiny import RELATION_TYPES, tiny_atlop, tiny_encoder_config, tiny_jerex, ti
 
 from metrics.docre_f1.scores import compute_scores
 from modeling_docre import AtlopConfig, Candidate, Document, JerexConfig, Predictor, Relation, metric_folder
-from modeling_docre.thresholds import GRID, fit_relation_thresholds, relation_grid, thresholds_of, tune_thresholds
+from modeling_docre.training.thresholds import (
+    GRID,
+    fit_relation_thresholds,
+    relation_grid,
+    thresholds_of,
+    tune_thresholds,
+)
 
 DOCUMENTS = [OTTO, ODD_DOCUMENTS[0], ANNA, ODD_DOCUMENTS[7]]
 
@@ -121,7 +127,7 @@ def test_the_search_equals_predicting_at_each_value(options: dict[str, Any]) -> 
     assert len(set(best["mention"].values())) > 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("modeling_docre.thresholds.GRID", grid)
+        patch.setattr("modeling_docre.training.thresholds.GRID", grid)
         chosen = tune_thresholds(Predictor(fast, tiny_tokenizer()), documents, score, max_tokens=10)
     assert chosen == thresholds_of(slow.config) == thresholds_of(fast.config)
 

@@ -11,8 +11,8 @@ from samples import ANNA, OTTO, build
 from tiny import tiny_spert
 from training import trainer
 
-from modeling_docre.sampling import TrainingExamples
-from modeling_docre.token_batch_sampler import TokenBatchSampler
+from modeling_docre.training.batch_sampler import TokenBatchSampler
+from modeling_docre.training.sampling import TrainingExamples
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 200), st.integers(0, 5))

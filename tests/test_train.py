@@ -18,7 +18,7 @@ from tiny import save_tiny, tiny_encoder, tiny_jerex, tiny_tokenizer
 
 import train
 from modeling_docre import Document, DocumentError, JerexModel, Predictor, write_docred
-from modeling_docre.trainer_docre import DocRETrainingArguments
+from modeling_docre.training.trainer import DocRETrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FIVE = [
@@ -308,7 +308,7 @@ import os, sys
 import torch
 from transformers import TrainerCallback
 import train
-from modeling_docre import trainer_docre
+from modeling_docre.training import trainer as trainer_docre
 
 torch.set_num_threads(1)
 

@@ -14,8 +14,8 @@ from tiny import tiny_encoder, tiny_tokenizer
 
 import train
 from modeling_docre import AtlopConfig, AtlopModel, Candidate, Document, Predictor, to_result_records, write_docred
-from modeling_docre.thresholds import fit_relation_thresholds, relation_grid, thresholds_of
-from modeling_docre.trainer_docre import DocRETrainingArguments
+from modeling_docre.training.thresholds import fit_relation_thresholds, relation_grid, thresholds_of
+from modeling_docre.training.trainer import DocRETrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FIVE = [

@@ -18,9 +18,9 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 
 from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
 from modeling_docre.data_collator import DocRECollator
-from modeling_docre.sampling import TrainingExamples
-from modeling_docre.thresholds import fit_relation_thresholds, thresholds_of
-from modeling_docre.trainer_docre import DocRETrainer, DocRETrainingArguments
+from modeling_docre.training.sampling import TrainingExamples
+from modeling_docre.training.thresholds import fit_relation_thresholds, thresholds_of
+from modeling_docre.training.trainer import DocRETrainer, DocRETrainingArguments
 
 FIVE = [
     replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))
@@ -248,7 +248,7 @@ def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monk
         config.relation_threshold = next(fitted)
         return scored
 
-    monkeypatch.setattr("modeling_docre.trainer_docre.fit_relation_thresholds", fit)
+    monkeypatch.setattr("modeling_docre.training.trainer.fit_relation_thresholds", fit)
     ScriptedTrainer.script = iter([0.5, 0.1])
     every = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}
     running = trainer(_fitting("global"), tmp_path, [OTTO], ScriptedTrainer, num_train_epochs=2, **every)

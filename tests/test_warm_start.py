@@ -11,7 +11,7 @@ from tiny import tiny_jerex, tiny_memory_jerex
 
 from modeling_docre import JerexModel, MemoryJerexModel
 from modeling_docre.configuration_atlop import AtlopConfig
-from modeling_docre.warm_start import check_known_types, warm_start
+from modeling_docre.training.warm_start import check_known_types, warm_start
 
 
 def _shaken(seed: int, **options):

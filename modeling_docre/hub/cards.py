@@ -22,7 +22,7 @@ from transformers import MODEL_MAPPING, AutoConfig
 
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.modeling_docre import DocREPreTrainedModel
-from modeling_docre.thresholds import thresholds_of
+from modeling_docre.training.thresholds import thresholds_of
 
 from .precision_recall_svg import draw_curve
 from .resources import resource

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from .documents import Document
+from modeling_docre.documents import Document
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .documents import Document
+from modeling_docre.documents import Document
+
 from .score_scaling import Scaling, fit_scaling, scaling_of, set_scaling
-from .trainer_docre import DocRETrainer
+from .trainer import DocRETrainer
 
 logger = logging.getLogger(__name__)
 

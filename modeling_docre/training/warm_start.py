@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
-from .documents import Document
-from .modeling_docre import DocREPreTrainedModel
+from modeling_docre.documents import Document
+from modeling_docre.modeling_docre import DocREPreTrainedModel
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,19 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .candidates import coreference_pairs, edit_distances, span_candidates
-from .configuration_docre import DocREConfig
-from .documents import Document
-from .examples import Example, SamplingArguments, draw
-from .features import Features, Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
+from modeling_docre.candidates import coreference_pairs, edit_distances, span_candidates
+from modeling_docre.configuration_docre import DocREConfig
+from modeling_docre.documents import Document
+from modeling_docre.examples import Example, SamplingArguments, draw
+from modeling_docre.features import (
+    Features,
+    Featurizer,
+    entity_type_ids,
+    mention_table,
+    relation_matrix,
+    relation_pairs,
+)
+
 from .sentence_sampling import sentence_example
 
 

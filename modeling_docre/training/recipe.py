@@ -15,7 +15,7 @@ import torch
 import yaml
 from transformers import HfArgumentParser, PreTrainedConfig
 
-from .modeling_docre import DocREPreTrainedModel
+from modeling_docre.modeling_docre import DocREPreTrainedModel
 
 _BASE_FIELDS = frozenset(item.name for item in dataclasses.fields(PreTrainedConfig))
 

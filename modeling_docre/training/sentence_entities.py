@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import product
 
-from .documents import Document, Entity, Relation
+from modeling_docre.documents import Document, Entity, Relation
 
 
 def split_entities(document: Document, symmetric: Collection[str] = ()) -> Document:

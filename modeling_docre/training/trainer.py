@@ -17,23 +17,23 @@ from transformers import PreTrainedConfig, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from modeling_docre.annotations.docred import to_result_records
+from modeling_docre.data_collator import DocRECollator
+from modeling_docre.documents import Document
+from modeling_docre.encoder import DocumentEncoder
+from modeling_docre.encoder_code import is_remote
+from modeling_docre.examples import SamplingArguments
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.hub.pushing_trainer import SharingTrainer
+from modeling_docre.inference import Predictor
+from modeling_docre.modeling_docre import DocREPreTrainedModel
 
-from .data_collator import DocRECollator
-from .documents import Document
-from .encoder import DocumentEncoder
-from .encoder_code import is_remote
-from .examples import SamplingArguments
-from .inference import Predictor
+from .batch_sampler import TokenBatchSampler
 from .memory_warmup import MemoryArguments, MemoryCallback
-from .modeling_docre import DocREPreTrainedModel
+from .optimizer import UncorrectedAdamW
 from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
 from .thresholds import fit_relation_thresholds, relation_grid
-from .token_batch_sampler import TokenBatchSampler
-from .uncorrected_adamw import UncorrectedAdamW
 
 
 @dataclass
