@@ -30,13 +30,13 @@ from transformers.trainer_utils import speed_metrics
 from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
 from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
-from modeling_docre.examples import Example
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.cards import write_card
 from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
 from modeling_docre.hub.push import failure, share
 from modeling_docre.hub.score_table import score_table
 from modeling_docre.hub.upload import UPLOAD_ERRORS
+from modeling_docre.model_inputs import Example
 from modeling_docre.training.calibration import Calibrator
 from modeling_docre.training.hardware import emulates_bfloat16, machine_facts
 from modeling_docre.training.recall_ceiling import measure_reach

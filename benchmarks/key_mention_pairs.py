@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.workload import read_documents
 from modeling_docre import Document, KmgreModel, Predictor
 from modeling_docre.candidates import Entities, Spans, mention_pairs
-from modeling_docre.key_pairs import assign_labels, select_key_pairs
-from modeling_docre.marked_mentions import MarkedText
+from modeling_docre.stage_key_pairs import assign_labels, select_key_pairs
+from modeling_docre.stage_marked_mentions import MarkedText
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modeling_docre import Document, Entity, Relation, read_docred
 from modeling_docre.annotations.records import iter_records
-from modeling_docre.ragged import token_batches
+from modeling_docre.segments import token_batches
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "dataset_scripts" / "sample_data" / "train.jsonl"

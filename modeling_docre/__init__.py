@@ -21,7 +21,6 @@ from .configuration_kmgre import KmgreConfig
 from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
-from .inference import Predictor
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
@@ -29,6 +28,7 @@ from .modeling_kmgre import KmgreModel
 from .modeling_memory_jerex import MemoryJerexModel
 from .modeling_spert import SpertModel
 from .pipeline_docre import DocRelationExtractionPipeline, register
+from .predictor import Predictor
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from torch import Tensor
 
-from .ragged import positions_in_segments, ragged_product, segment_starts
+from .segments import positions_in_segments, ragged_product, segment_starts
 
 
 class Spans(NamedTuple):

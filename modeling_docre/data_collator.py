@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .examples import Example
+from .model_inputs import Example
 
 
 class DocRECollator:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from .attention import prepare_attention_rows, run_with_rows
 from .configuration_docre import DocREConfig
+from .encoder_attention import prepare_attention_rows, run_with_rows
 from .encoder_code import new_encoder
-from .ragged import positions_in_segments, segment_starts, segment_sum, token_batches
+from .segments import positions_in_segments, segment_starts, segment_sum, token_batches
 
 # Positions that are read at once where rows have different lengths: bounds the memory of long texts that are read
 # sentence by sentence, and what padding costs.

@@ -13,13 +13,22 @@ from transformers import initialization as init
 
 from .candidates import Entities, Spans
 from .configuration_atlop import AtlopConfig
-from .entities import pool_entities
-from .heads import ConcatLinear, GroupedBilinear
-from .localized_context import AttendedText, Block, Evidence, blocks, find_evidence, pool_block, runs, unordered_pairs
+from .layers import ConcatLinear, GroupedBilinear
 from .losses import adaptive_threshold_loss, binary_loss
-from .marked_mentions import MarkedText, read
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .ragged import at_least_float32, in_chunks, positions_in_segments, segment_starts
+from .segments import at_least_float32, in_chunks, positions_in_segments, segment_starts
+from .stage_entities import pool_entities
+from .stage_localized_context import (
+    AttendedText,
+    Block,
+    Evidence,
+    blocks,
+    find_evidence,
+    pool_block,
+    runs,
+    unordered_pairs,
+)
+from .stage_marked_mentions import MarkedText, read
 
 # Pairs classified at once; with more, a training step computes each run of them again in its backward pass.
 PAIR_CHUNK = 16_384

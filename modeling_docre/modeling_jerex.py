@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
 from .configuration_jerex import JerexConfig
-from .coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
-from .entities import EntityClassifier, pool_entities
 from .losses import binary_loss, class_loss
-from .mentions import MentionClassifier, select_mentions
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .ragged import range_max
-from .relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
+from .segments import range_max
+from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
+from .stage_entities import EntityClassifier, pool_entities
+from .stage_mentions import MentionClassifier, select_mentions
+from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
 
 
 class JerexModel(DocREPreTrainedModel):

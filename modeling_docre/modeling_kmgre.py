@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from .candidates import Entities, MentionPairs, Spans, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
-from .key_pairs import assign_labels, select_key_pairs
-from .localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
 from .losses import adaptive_threshold_loss, focal_loss
-from .marked_mentions import MarkedText, Reading, read
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .ragged import at_least_float32, segment_logsumexp, segment_max
+from .segments import at_least_float32, segment_logsumexp, segment_max
+from .stage_key_pairs import assign_labels, select_key_pairs
+from .stage_localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
+from .stage_marked_mentions import MarkedText, Reading, read
 
 
 class MentionPairNetwork(nn.Module):

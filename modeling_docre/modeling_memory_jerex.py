@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from .candidates import Spans
 from .configuration_memory_jerex import MemoryJerexConfig
-from .memory import Memory, MemoryReader, SimilarityClassifier
-from .mentions import select_mentions
 from .modeling_jerex import JerexModel
-from .ragged import positions_in_segments, range_max
-from .relations import Scene
+from .segments import positions_in_segments, range_max
+from .stage_memory import Memory, MemoryReader, SimilarityClassifier
+from .stage_mentions import select_mentions
+from .stage_relations import Scene
 
 
 class MemoryJerexModel(JerexModel):

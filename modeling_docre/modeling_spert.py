@@ -11,10 +11,10 @@ from transformers import AutoModel, PreTrainedModel
 from .candidates import Entities, MentionPairs, Spans, contexts, entity_pairs, mention_pairs
 from .configuration_spert import SpertConfig
 from .encoder import DocumentEncoder
-from .heads import ClampedEmbedding, DropoutLinear
+from .layers import ClampedEmbedding, DropoutLinear
 from .losses import binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .ragged import (
+from .segments import (
     chunk_bounds,
     in_chunks,
     positions_in_segments,

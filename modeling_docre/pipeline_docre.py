@@ -18,7 +18,7 @@ from transformers.utils import logging
 from modeling_docre.hub.upload import push
 
 from .documents import Document, DocumentError, Entity, Mention, Relation
-from .inference import Predictor
+from .predictor import Predictor
 from .text import document_from_text, place_entities
 
 TASK = "doc-relation-extraction"

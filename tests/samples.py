@@ -12,8 +12,8 @@ from tiny import tiny_tokenizer
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document, Entity, Mention, Relation
-from modeling_docre.examples import SamplingArguments
 from modeling_docre.features import Features, Featurizer
+from modeling_docre.model_inputs import SamplingArguments
 from modeling_docre.training.sampling import candidate_example, given_example, training_example
 
 

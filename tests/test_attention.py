@@ -13,7 +13,7 @@ from literal_encoding import eager_twin
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModel, BertConfig, BertModel, FNetConfig
 
-from modeling_docre.attention import NOTING_SDPA, prepare_attention_rows, run_with_rows
+from modeling_docre.encoder_attention import NOTING_SDPA, prepare_attention_rows, run_with_rows
 
 WINDOWS, POSITIONS = torch.tensor([0, 0, 0, 2]), torch.tensor([5, 0, 5, 3])
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import modeling_docre.coreference as coreference
+import modeling_docre.stage_coreference as coreference
 from modeling_docre.candidates import coreference_pairs
-from modeling_docre.coreference import CoreferenceScorer, cluster_mentions, complete_linkage, symmetric_scores
+from modeling_docre.stage_coreference import CoreferenceScorer, cluster_mentions, complete_linkage, symmetric_scores
 
 NONE = torch.zeros(0, dtype=torch.int64)
 

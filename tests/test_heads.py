@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from modeling_docre import heads
-from modeling_docre.heads import ClampedEmbedding, ConcatLinear, DropoutLinear, GroupedBilinear, TwoLayer
+from modeling_docre import layers as heads
+from modeling_docre.layers import ClampedEmbedding, ConcatLinear, DropoutLinear, GroupedBilinear, TwoLayer
 
 SIZES = (4, 3, 2)
 

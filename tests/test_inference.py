@@ -12,8 +12,8 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_jerex, tiny_tokenizer
 
 from metrics.docre_f1.scores import compute_scores
 from modeling_docre.documents import Document, DocumentError
-from modeling_docre.inference import Predictor, to_device
-from modeling_docre.ragged import token_batches
+from modeling_docre.predictor import Predictor, to_device
+from modeling_docre.segments import token_batches
 
 HALF = {"mention_threshold": 0.5, "coreference_threshold": 0.5, "relation_threshold": 0.5, "max_span_size": 2}
 LONG = build("long", ["anna abcdefgh lives in berlin ."] * 5, [("PER", [(0, 0, 1)]), ("LOC", [(4, 4, 5)])])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from literal_kmgre import literal_assignment, literal_keys
 
 from modeling_docre.configuration_kmgre import KmgreConfig
-from modeling_docre.key_pairs import TOLERANCE, assign_labels, select_key_pairs
+from modeling_docre.stage_key_pairs import TOLERANCE, assign_labels, select_key_pairs
 
 SIZES = st.lists(st.integers(1, 6), max_size=5)
 SEEDS = st.integers(0, 10**6)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modeling_docre import localized_context
-from modeling_docre.localized_context import (
+from modeling_docre import stage_localized_context as localized_context
+from modeling_docre.stage_localized_context import (
     AttendedText,
     blocks,
     find_evidence,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from literal_memory import literal_read, literal_similarity
 from torch import nn
 
-from modeling_docre.memory import Memory, MemoryReader, SimilarityClassifier
-from modeling_docre.ragged import positions_in_segments
+from modeling_docre.segments import positions_in_segments
+from modeling_docre.stage_memory import Memory, MemoryReader, SimilarityClassifier
 
 SIZE = 6
 COUNTS = [5, 0, 1, 9, 3, 0]  # representations by document

@@ -29,7 +29,7 @@ from transformers import AutoModel, BertConfig
 
 import train
 from modeling_docre import JerexModel, MemoryJerexConfig, MemoryJerexModel, Predictor
-from modeling_docre.memory import Memory, MemoryReader
+from modeling_docre.stage_memory import Memory, MemoryReader
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -13,7 +13,7 @@ from tiny import tiny_tokenizer
 
 from benchmarks import memory_reading
 from modeling_docre import Predictor
-from modeling_docre.ragged import range_max
+from modeling_docre.segments import range_max
 
 
 def test_the_weights_of_a_slot_are_one_per_document_and_scale_what_it_reads():

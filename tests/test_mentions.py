@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modeling_docre.mentions import MentionClassifier, select_mentions
+from modeling_docre.stage_mentions import MentionClassifier, select_mentions
 
 
 def test_logits_are_a_network_on_vector_and_size():

@@ -13,8 +13,8 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_jerex
 from torch import nn
 from transformers import BertConfig
 
-import modeling_docre.coreference as coreference
-import modeling_docre.relations as relations
+import modeling_docre.stage_coreference as coreference
+import modeling_docre.stage_relations as relations
 from modeling_docre.candidates import Entities, Spans, contexts, mention_pairs
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.decoding import decode

@@ -11,8 +11,8 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, batch
 
 from modeling_docre import localized_context, modeling_kmgre
 from modeling_docre.candidates import Entities, MentionPairs, Spans, mention_pairs
-from modeling_docre.marked_mentions import MarkedText
 from modeling_docre.modeling_kmgre import EXPECTATION, MAXIMIZATION, frozen
+from modeling_docre.stage_marked_mentions import MarkedText
 
 NORMS = ["norm_then_mean", "norm_then_sum", "sum_then_norm"]
 MARKERS = ["star_per_token", "star_per_mention", "none"]

@@ -20,8 +20,8 @@ from modeling_docre import encoder, modeling_spert
 from modeling_docre.candidates import span_candidates
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.documents import Document
-from modeling_docre.inference import Predictor
 from modeling_docre.modeling_spert import SpertModel
+from modeling_docre.predictor import Predictor
 
 UNICODE = build("unicode", ["日 \u200b e\u0301 anna \u00e9 🇨🇭 ulm"], [("PER", [(0, 3, 4)]), ("LOC", [(0, 6, 7)])])
 WIDE = build(

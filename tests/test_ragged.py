@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling_docre.ragged import (
+from modeling_docre.segments import (
     RangeMax,
     at_least_float32,
     chunk_bounds,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-import modeling_docre.relations as relations
+import modeling_docre.stage_relations as relations
 from modeling_docre.candidates import Entities, Spans, entity_pairs
-from modeling_docre.relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
+from modeling_docre.stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
 
 WIDTH, META = 6, 3
 OPTIONS = [

@@ -21,7 +21,7 @@ from training import trainer
 from modeling_docre import Document, DocumentError, Predictor, localized_context
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.features import Featurizer
-from modeling_docre.inference import to_device
+from modeling_docre.predictor import to_device
 from modeling_docre.training.sampling import TrainingExamples
 from modeling_docre.training.trainer import DocRETrainingArguments
 
@@ -298,7 +298,7 @@ def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
     documents = [ANNA, *ODD_DOCUMENTS, MANY, OTTO]
 
     # What runs once per chunk, and what bounds its size.
-    owner, name, limit = localized_context, "pool_block", "modeling_docre.localized_context.BLOCK_WEIGHTS"
+    owner, name, limit = localized_context, "pool_block", "modeling_docre.stage_localized_context.BLOCK_WEIGHTS"
     if hasattr(model, "_score_run"):
         owner, name, limit = model, "_score_run", "modeling_docre.modeling_atlop.PAIR_CHUNK"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
-from modeling_docre.ragged import token_batches
+from modeling_docre.segments import token_batches
 
 
 class TokenBatchSampler(Sampler[list[int]]):

@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from modeling_docre.candidates import coreference_pairs, edit_distances, span_candidates
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
-from modeling_docre.examples import Example, SamplingArguments, draw
 from modeling_docre.features import (
     Features,
     Featurizer,
@@ -26,6 +25,7 @@ from modeling_docre.features import (
     relation_matrix,
     relation_pairs,
 )
+from modeling_docre.model_inputs import Example, SamplingArguments, draw
 
 from .sentence_sampling import sentence_example
 

@@ -21,11 +21,11 @@ from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
-from modeling_docre.examples import SamplingArguments
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.hub.pushing_trainer import SharingTrainer
-from modeling_docre.inference import Predictor
+from modeling_docre.model_inputs import SamplingArguments
 from modeling_docre.modeling_docre import DocREPreTrainedModel
+from modeling_docre.predictor import Predictor
 
 from .batch_sampler import TokenBatchSampler
 from .memory_warmup import MemoryArguments, MemoryCallback

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .heads import ClampedEmbedding, TwoLayer
+from .layers import ClampedEmbedding, TwoLayer
 
 
 class MentionClassifier(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .candidates import Contexts, Entities, MentionPairs, Spans, contexts, intra_sentence_or_closest, mention_pairs
-from .heads import ClampedEmbedding, ConcatLinear, TwoLayer
-from .ragged import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum
+from .layers import ClampedEmbedding, ConcatLinear, TwoLayer
+from .segments import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum
 
 # Mention pairs (and entity pairs) classified at once at inference: bounds the memory of very long documents.
 PAIR_CHUNK = 65_536

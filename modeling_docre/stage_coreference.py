@@ -8,8 +8,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor, nn
 
 from .candidates import Entities
-from .heads import ClampedEmbedding, TwoLayer
-from .ragged import in_chunks
+from .layers import ClampedEmbedding, TwoLayer
+from .segments import in_chunks
 
 # Pairs scored at once: bounds the memory of documents with thousands of mentions.
 PAIR_CHUNK = 65_536

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from .candidates import Entities
-from .heads import TwoLayer
-from .ragged import segment_logsumexp, segment_max, segment_mean
+from .layers import TwoLayer
+from .segments import segment_logsumexp, segment_max, segment_mean
 
 POOLS = {"max": segment_max, "mean": segment_mean, "logsumexp": segment_logsumexp}
 

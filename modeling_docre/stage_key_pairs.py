@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .ragged import segment_max, segment_mean
+from .segments import segment_max, segment_mean
 
 # What a mention pair may lack: the mean of a single value is not always that value, and of equal mention pairs the
 # scores may differ by what other documents a batch has.

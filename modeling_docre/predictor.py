@@ -13,10 +13,10 @@ from modeling_docre.training.sampling import candidate_example, given_example
 from .data_collator import DocRECollator
 from .decoding import decode
 from .documents import Document
-from .examples import Example
 from .features import Features, Featurizer
+from .model_inputs import Example
 from .modeling_docre import DocREPreTrainedModel
-from .ragged import token_batches
+from .segments import token_batches
 
 
 def to_device(values: Any, device: torch.device) -> Any:

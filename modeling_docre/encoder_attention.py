@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
-from .ragged import at_least_float32, positions_in_segments
+from .segments import at_least_float32, positions_in_segments
 
 NOTING_SDPA = "sdpa_noting_query_and_key"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .ragged import at_least_float32, segment_softmax
+from .segments import at_least_float32, segment_softmax
 
 
 class Memory(nn.Embedding):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .ragged import segment_sum
+from .segments import segment_sum
 
 HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .candidates import Spans
 from .encoder import DocumentEncoder
-from .ragged import positions_in_segments, segment_mean
+from .segments import positions_in_segments, segment_mean
 
 
 class MarkedText(NamedTuple):
