@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from dataset_scripts.corpus import builders
+from dataset_scripts.building.loading import builders
 from train import last_checkpoint, parse_arguments
 
 PREFIX = "fold_"

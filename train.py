@@ -27,7 +27,7 @@ from transformers import (
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import speed_metrics
 
-from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
+from dataset_scripts.building.loading import Corpus, CorpusArguments, load_corpus
 from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.features import Features, Featurizer

@@ -9,14 +9,13 @@ from typing import Any, ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.random_order import draw_key
+from dataset_scripts.building.sources import Source, find_file, source_lines, source_name, source_records
+from dataset_scripts.readers.drug_ae import DRUG, EFFECT, RELATION, read_rows, sentence_records
+from dataset_scripts.readers.sentences import SentenceReader
 from modeling_docre.documents import Document
-
-from .document_builder import DocumentBuilder
-from .drug_ae import DRUG, EFFECT, RELATION, read_rows, sentence_records
-from .export import main
-from .random_order import draw_key
-from .sentence_reader import SentenceReader
-from .sources import Source, find_file, source_lines, source_name, source_records
 
 FOLDS = 10
 ROWS = "DRUG-AE.rel"

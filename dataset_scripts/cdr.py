@@ -9,14 +9,13 @@ from typing import ClassVar, Literal
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, find_file, source_lines, source_name
+from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
+from dataset_scripts.readers.mesh_hypernyms import TREE_FILES, MeshTree, filter_hypernyms
+from dataset_scripts.readers.pubtator import REPEATED, Abstract, AbstractReader, count_table, read_pubtator
 from modeling_docre.documents import Document, DocumentError
-
-from .concept_pairs import UNMENTIONED, Fact, add_pairs
-from .document_builder import DocumentBuilder
-from .export import main
-from .mesh_hypernyms import TREE_FILES, MeshTree, filter_hypernyms
-from .pubtator import REPEATED, Abstract, AbstractReader, count_table, read_pubtator
-from .sources import Source, find_file, source_lines, source_name
 
 _PAIR = ("Chemical", "Disease")
 

@@ -8,13 +8,12 @@ from typing import ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, source_lines, source_name
+from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
+from dataset_scripts.readers.pubtator import REPEATED, AbstractReader, count_table, read_pubtator
 from modeling_docre.documents import Document, DocumentError
-
-from .concept_pairs import UNMENTIONED, Fact, add_pairs
-from .document_builder import DocumentBuilder
-from .export import main
-from .pubtator import REPEATED, AbstractReader, count_table, read_pubtator
-from .sources import Source, source_lines, source_name
 
 _ABSENT = "relation rows of documents that the abstracts do not have (dropped)"
 _OTHER_RELATIONS = "relation rows of types left out (dropped)"

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, find_file, source_lines, source_name, source_records
+from dataset_scripts.readers.conll04_columns import read_columns
+from dataset_scripts.readers.sentences import SentenceReader
 from modeling_docre.documents import Document
-
-from .conll04_columns import read_columns
-from .document_builder import DocumentBuilder
-from .export import main
-from .sentence_reader import SentenceReader
-from .sources import Source, find_file, source_lines, source_name, source_records
 
 COLUMNS = "conll04.corp"
 """The corpus in its first form, all splits in one file."""

@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.random_order import draw_key
+from dataset_scripts.building.sources import Source
+from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from modeling_docre.documents import Document
 
 from .docred import Docred
-from .docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
-from .document_builder import DocumentBuilder
-from .export import main
-from .random_order import draw_key
-from .sources import Source
 
 SIZES = {"train": 3008, "validation": 300, "test": 700}
 """Documents per split (JEREX section 4, "Dataset split"); a corpus of another size keeps the proportions."""

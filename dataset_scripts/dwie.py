@@ -10,16 +10,15 @@ from typing import Any, ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.random_order import draw_key
+from dataset_scripts.building.row_features import document_row
+from dataset_scripts.building.sources import Source, find_file, find_json_folder, json_files, json_paths, source_lines
+from dataset_scripts.readers.dwie_annotations import SPLIT_TAGS, Article, kept_relations, read_article
+from dataset_scripts.readers.dwie_documents import CHANGES, TYPE_TAG, UNTYPED, ArticleReader
+from dataset_scripts.readers.pubtator import count_table
 from modeling_docre.documents import Document, DocumentError
-
-from .document_builder import DocumentBuilder
-from .document_features import document_row
-from .dwie_annotations import SPLIT_TAGS, Article, kept_relations, read_article
-from .dwie_documents import CHANGES, TYPE_TAG, UNTYPED, ArticleReader
-from .export import main
-from .pubtator import count_table
-from .random_order import draw_key
-from .sources import Source, find_file, find_json_folder, json_files, json_paths, source_lines
 
 FOLDER = "annos_with_content"
 """Name of the folder that DWIE's download script writes."""

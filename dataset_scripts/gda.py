@@ -17,13 +17,12 @@ from typing import ClassVar, Literal
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, source_lines, source_name
+from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
+from dataset_scripts.readers.pubtator import REPEATED, Abstract, AbstractReader, Annotation, count_table
 from modeling_docre.documents import Document, DocumentError
-
-from .concept_pairs import UNMENTIONED, Fact, add_pairs
-from .document_builder import DocumentBuilder
-from .export import main
-from .pubtator import REPEATED, Abstract, AbstractReader, Annotation, count_table
-from .sources import Source, source_lines, source_name
 
 _PAIR = ("Gene", "Disease")
 _ASSOCIATED = "rows of associated pairs"

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import datasets
 
-from .docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
-from .document_builder import DocumentBuilder
-from .export import main
-from .sources import Source
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source
+from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 
 
 def _source(file: str) -> Source:

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, source_records
 from modeling_docre.documents import Document
-
-from .document_builder import DocumentBuilder
-from .export import main
-from .sources import Source, source_records
 
 DATA = Path(__file__).resolve().parent / "sample_data"
 

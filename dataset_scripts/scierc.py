@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import datasets
 
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, source_records
+from dataset_scripts.readers.sentences import SentenceReader
 from modeling_docre.documents import Document, DocumentError
-
-from .document_builder import DocumentBuilder
-from .export import main
-from .sentence_reader import SentenceReader
-from .sources import Source, source_records
 
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 

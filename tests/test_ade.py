@@ -12,9 +12,9 @@ import pytest
 from datasets.exceptions import DatasetGenerationError
 
 from dataset_scripts.ade import FOLDS, Ade, make_fold
-from dataset_scripts.corpus import CorpusArguments, load_corpus
-from dataset_scripts.drug_ae import MOVED, REPEATED_ROWS, UNPLACED, read_rows, sentence_records, words_of
-from dataset_scripts.export import main
+from dataset_scripts.building.export import main
+from dataset_scripts.building.loading import CorpusArguments, load_corpus
+from dataset_scripts.readers.drug_ae import MOVED, REPEATED_ROWS, UNPLACED, read_rows, sentence_records, words_of
 from modeling_docre.documents import Document, DocumentError, Entity, Mention
 
 

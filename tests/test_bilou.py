@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_scripts.bilou import decode_bilou
+from dataset_scripts.readers.bilou import decode_bilou
 from modeling_docre.documents import DocumentError
 
 

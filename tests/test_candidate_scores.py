@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset
 from scored_documents import WORDS, candidate, document, entity, given_scores, mention, relation, row_of_entities
 
-from dataset_scripts.document_features import document_features, document_row
+from dataset_scripts.building.row_features import document_features, document_row
 from metrics.docre_f1.document_reader import read_document
 from metrics.docre_f1.scored_document import ScoredDocument
 from metrics.docre_f1.scores import compute_scores, pooled_scores

@@ -11,10 +11,10 @@ import datasets
 import pytest
 from datasets.exceptions import DatasetGenerationError
 
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source, source_lines
 from dataset_scripts.cdr import Cdr
-from dataset_scripts.export import main
-from dataset_scripts.mesh_hypernyms import TREE_FILES
-from dataset_scripts.sources import Source, source_lines
+from dataset_scripts.readers.mesh_hypernyms import TREE_FILES
 from modeling_docre.documents import Document, DocumentError
 
 TREE = "Tree Number\tDesc Ui\tTerm\nC10\tD009422\tNervous\nC10.597\tD014202\tTremor\n"

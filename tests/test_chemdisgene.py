@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from dataset_scripts.building.statistics import corpus_statistics
 from dataset_scripts.chemdisgene import PAIR_TYPES, ChemDisGene, read_relationships
-from dataset_scripts.corpus_statistics import corpus_statistics
 from modeling_docre.documents import Document, DocumentError
 
 ABSTRACTS = """7|t|Asthma, lithium and mTOR in rats.

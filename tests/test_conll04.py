@@ -13,11 +13,11 @@ import pytest
 from datasets.exceptions import DatasetGenerationError
 from test_bilou import encode
 
+from dataset_scripts.building.export import main
+from dataset_scripts.building.loading import CorpusArguments, load_corpus
+from dataset_scripts.building.sources import Source
+from dataset_scripts.building.statistics import corpus_statistics
 from dataset_scripts.conll04 import Conll04
-from dataset_scripts.corpus import CorpusArguments, load_corpus
-from dataset_scripts.corpus_statistics import corpus_statistics
-from dataset_scripts.export import main
-from dataset_scripts.sources import Source
 from modeling_docre.documents import Document, DocumentError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samples import ANNA, OTTO
 
-from dataset_scripts.corpus import CorpusArguments, load_corpus
+from dataset_scripts.building.loading import CorpusArguments, load_corpus
 from modeling_docre import DocumentError
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from samples import build
 from strategies import documents
 
-from dataset_scripts.corpus_statistics import corpus_statistics, statistics_table
+from dataset_scripts.building.statistics import corpus_statistics, statistics_table
 from modeling_docre import Document, read_docred
 
 NAMES = [

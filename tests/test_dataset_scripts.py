@@ -22,18 +22,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import documents
 
-from dataset_scripts import sources
-from dataset_scripts.corpus_statistics import corpus_statistics, statistics_table
+from dataset_scripts.building import sources
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.export import main
+from dataset_scripts.building.row_features import document_features, document_row
+from dataset_scripts.building.sources import Source
+from dataset_scripts.building.statistics import corpus_statistics, statistics_table
 from dataset_scripts.docred import Docred
 from dataset_scripts.docred_joint import SIZES, DocredJoint, has_mixed_types, resplit
-from dataset_scripts.docred_relation_types import RELATION_LABELS
-from dataset_scripts.document_builder import DocumentBuilder
-from dataset_scripts.document_features import document_features, document_row
-from dataset_scripts.export import main
 from dataset_scripts.re_docred import ReDocred
+from dataset_scripts.readers.docred_relation_types import RELATION_LABELS
 from dataset_scripts.revisit_docred import RevisitDocred
 from dataset_scripts.sample import Sample
-from dataset_scripts.sources import Source
 from modeling_docre.annotations.docred import read_docred, to_docred_record, write_docred
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
 

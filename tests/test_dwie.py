@@ -17,10 +17,10 @@ from news_articles import article, mention, write_articles
 from tiny import tiny_encoder, tiny_tokenizer
 
 import train
-from dataset_scripts.corpus import CorpusArguments, load_corpus
-from dataset_scripts.corpus_statistics import corpus_statistics
+from dataset_scripts.building.export import main
+from dataset_scripts.building.loading import CorpusArguments, load_corpus
+from dataset_scripts.building.statistics import corpus_statistics
 from dataset_scripts.dwie import Dwie, divide, read_articles
-from dataset_scripts.export import main
 from modeling_docre.documents import Document, DocumentError
 
 MERKEL = article(
@@ -79,7 +79,7 @@ def _counts(caplog: pytest.LogCaptureFixture) -> Counter[str]:
 def test_what_stays_and_what_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = write_articles(tmp_path / "dwie", CORPUS)
     (folder / "validation_ids.txt").write_text("DW_2\n")
-    caplog.set_level("INFO", logger="dataset_scripts.document_builder")
+    caplog.set_level("INFO", logger="dataset_scripts.building.builder")
     builder = Dwie(str(tmp_path / "cache"), data_dir=folder)
     prepared = {name: list(map(Document.from_dict, split)) for name, split in builder.as_streaming_dataset().items()}
     assert _ids(prepared) == {"train": ["DW_1"], "validation": ["DW_2"], "test": ["DW_4"]}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from news_articles import article, mention
 
-from dataset_scripts.dwie_annotations import Article, read_article
-from dataset_scripts.dwie_documents import OTHER_TYPE_TAGS, UNTYPED, WITHOUT_TYPE_TAG, ArticleReader
+from dataset_scripts.readers.dwie_annotations import Article, read_article
+from dataset_scripts.readers.dwie_documents import OTHER_TYPE_TAGS, UNTYPED, WITHOUT_TYPE_TAG, ArticleReader
 from modeling_docre.documents import Document
 
 

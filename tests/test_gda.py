@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from dataset_scripts.building.sources import Source
 from dataset_scripts.gda import Gda, read_abstracts, read_annotations, read_labels
-from dataset_scripts.pubtator import Annotation
-from dataset_scripts.sources import Source
+from dataset_scripts.readers.pubtator import Annotation
 from modeling_docre.documents import Document, DocumentError
 
 ABSTRACTS = """{a}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_scripts.mesh_hypernyms import MeshTree, filter_hypernyms
-from dataset_scripts.sources import source_lines
+from dataset_scripts.building.sources import source_lines
+from dataset_scripts.readers.mesh_hypernyms import MeshTree, filter_hypernyms
 from modeling_docre.documents import Candidate, Document, Entity, Mention, Relation
 
 TREE = """Tree Number\tDesc Ui\tTerm

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_scripts.pubtator import (
+from dataset_scripts.readers.pubtator import (
     COMPOSITE,
     CORRECTED,
     OTHER_TYPES,

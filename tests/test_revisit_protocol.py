@@ -14,8 +14,8 @@ from samples import ANNA, OTTO
 from tiny import tiny_encoder, tiny_tokenizer
 
 import train
-from dataset_scripts.corpus import Corpus, CorpusArguments, load_corpus
-from dataset_scripts.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
+from dataset_scripts.building.loading import Corpus, CorpusArguments, load_corpus
+from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from modeling_docre import Document, write_docred
 
 PROTOCOL = {"corpus": "docred", "corpus_config": "annotated", "train_split": "train_annotated"}
@@ -51,7 +51,7 @@ def _ids(corpus: Corpus) -> dict[str, list[str]]:
 
 
 def test_documents_of_both_are_test_documents_only(folders: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="dataset_scripts.corpus")
+    caplog.set_level("INFO", logger="dataset_scripts.building.loading")
     corpus = load_corpus(CorpusArguments(**PROTOCOL, **folders, test_corpus="revisit_docred"))
     assert _ids(corpus) == {"train": ["a", "b", "c"], "validation": ["e", "g", "i"], "test": ["f", "d", "h"]}
     assert all("P551" in {r.type for r in document.relations} for document in corpus.splits["test"])
@@ -61,7 +61,7 @@ def test_documents_of_both_are_test_documents_only(folders: dict[str, str], capl
         "relation_labels": RELATION_LABELS,
         "symmetric_relations": [],
     }
-    messages = [entry.getMessage() for entry in caplog.records if entry.name == "dataset_scripts.corpus"]
+    messages = [entry.getMessage() for entry in caplog.records if entry.name == "dataset_scripts.building.loading"]
     assert messages == [
         "1 of 4 documents of docred are test documents of revisit_docred and are left out of train",
         "2 of 5 documents of docred are test documents of revisit_docred and are left out of validation",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dataset_scripts.corpus_statistics import corpus_statistics
-from dataset_scripts.export import main
+from dataset_scripts.building.export import main
+from dataset_scripts.building.statistics import corpus_statistics
+from dataset_scripts.readers.sentences import REPEATED_RELATIONS
 from dataset_scripts.scierc import Scierc, sentences_of
-from dataset_scripts.sentence_reader import REPEATED_RELATIONS
 from modeling_docre.documents import Document, DocumentError
 
 ABSTRACT = {

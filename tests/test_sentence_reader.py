@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dataset_scripts.sentence_reader import REPEATED_ENTITIES, REPEATED_RELATIONS, SELF_RELATIONS, SentenceReader
+from dataset_scripts.readers.sentences import REPEATED_ENTITIES, REPEATED_RELATIONS, SELF_RELATIONS, SentenceReader
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
 
 TOKENS = ["Anna", "Berg", "works", "for", "Acme", "in", "Ghent"]

@@ -15,7 +15,7 @@ from transformers import pipeline
 
 import cross_validate
 import train
-from dataset_scripts.corpus import CorpusArguments, load_corpus
+from dataset_scripts.building.loading import CorpusArguments, load_corpus
 from modeling_docre import Predictor
 from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
 from modeling_docre.training.thresholds import GRID, tune_thresholds

@@ -13,9 +13,9 @@ from huggingface_hub import CommitInfo, DatasetCard, DatasetCardData, HfApi
 from huggingface_hub.errors import HFValidationError, HTTPError
 from huggingface_hub.utils import validate_repo_id
 
-from .corpus_statistics import corpus_statistics, statistics_table
-from .document_builder import DocumentBuilder, config_options
-from .document_features import document_features
+from .builder import DocumentBuilder, config_options
+from .row_features import document_features
+from .statistics import corpus_statistics, statistics_table
 
 _CARD = """---
 {front}

@@ -13,7 +13,7 @@ import datasets
 from modeling_docre.annotations.docred import DocredReader
 from modeling_docre.documents import Document
 
-from .document_features import document_features, document_row
+from .row_features import document_features, document_row
 from .sources import (
     Source,
     download,

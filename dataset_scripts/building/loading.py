@@ -16,7 +16,7 @@ from modeling_docre import Document, DocumentError, read_docred
 from modeling_docre.annotations.docred import NO_RELATION
 from modeling_docre.annotations.records import iter_records
 
-from .document_builder import DocumentBuilder
+from .builder import DocumentBuilder
 
 logger = logging.getLogger(__name__)
 
