@@ -15,14 +15,13 @@ import torch
 from benchmarks.contenders import SystemContender
 from benchmarks.measure import TASKS, synchronize
 from modeling_docre import (
-    attention,
-    inference,
-    marked_mentions,
+    encoder_attention,
     modeling_atlop,
     modeling_jerex,
     modeling_kmgre,
     modeling_memory_jerex,
     modeling_spert,
+    stage_marked_mentions,
 )
 
 COLLATE = "candidates, samples, collation"
@@ -55,8 +54,8 @@ def memory_jerex_places(model: Any) -> list[tuple[Any, str, str]]:
 def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
     """The functions of ATLOP's stages: owner, name, stage."""
     return [
-        (attention, "_rows", "attention rows"),
-        (marked_mentions, "segment_mean", "mentions and entities"),
+        (encoder_attention, "_rows", "attention rows"),
+        (stage_marked_mentions, "segment_mean", "mentions and entities"),
         (modeling_atlop, "pool_entities", "mentions and entities"),
         (modeling_atlop, "unordered_pairs", "localized context"),
         (modeling_atlop, "blocks", "localized context"),
@@ -75,8 +74,8 @@ def kmgre_places(model: Any) -> list[tuple[Any, str, str]]:
     return [
         (model, "_judge", FROZEN),
         (model, "_assign", FROZEN),
-        (attention, "_rows", "attention rows"),
-        (marked_mentions, "segment_mean", "mentions"),
+        (encoder_attention, "_rows", "attention rows"),
+        (stage_marked_mentions, "segment_mean", "mentions"),
         (modeling_kmgre, "mention_pairs", "mention pairs"),
         (modeling_kmgre, "unordered_pairs", "localized context"),
         (modeling_kmgre, "pool_pairs", "localized context"),
@@ -199,7 +198,7 @@ def _places(contender: SystemContender) -> list[tuple[Any, str, str]]:
         (contender, "training_batch", COLLATE),
         *((encoder, "forward", "encoder") for encoder in contender.encoders),
         *PLACES[model.config.model_type](model),
-        (inference, "decode", "decoding"),
+        (predictor, "decode", "decoding"),
         (contender, "update", "optimiser"),
     ]
 

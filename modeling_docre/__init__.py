@@ -10,10 +10,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel
 
-from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
-from modeling_docre.hub.metric import install_metric, metric_folder
-from modeling_docre.hub.resources import default_model
-
+from .annotations.docred import read_docred, to_result_records, write_docred
 from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
@@ -21,6 +18,8 @@ from .configuration_kmgre import KmgreConfig
 from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
+from .hub.metric import install_metric, metric_folder
+from .hub.resources import default_model
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
@@ -44,7 +43,7 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 
 def _write_card(*arguments: Any, **facts: Any) -> None:
     """Write a model's card; what renders it is loaded only then."""
-    from modeling_docre.hub.cards import write_card
+    from .hub.cards import write_card
 
     write_card(*arguments, **facts)
 

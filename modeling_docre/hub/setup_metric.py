@@ -1,7 +1,7 @@
 """Makes `evaluate.load("docre_f1")` work for programs that never import this package.
 
-`python -m modeling_docre.hub.setup_metric` writes the metric into the cache of modules where `evaluate` looks for a bare
-name, and prints the folder. Once per machine and version of the package is enough.
+`python -m modeling_docre.hub.setup_metric` writes the metric into the cache of modules where `evaluate` looks for a
+bare name, and prints the folder. Once per machine and version of the package is enough.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 
 spec = importlib.util.spec_from_file_location("release_notes", REPOSITORY / ".github" / "release_notes.py")

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,13 @@ import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build
 from tiny import save_tiny, tiny_encoder, tiny_jerex, tiny_tokenizer
+from training import BRIEF, FIVE, write_jsonl
 
 import train
 from modeling_docre import Document, DocumentError, JerexModel, Predictor, write_docred
 from modeling_docre.training.trainer import DocRETrainingArguments
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-FIVE = [
-    replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))
-]
-BRIEF = [
-    "--use_cpu",
-    "--disable_tqdm",
-    "true",
-    "--learning_rate",
-    "1e-3",
-    "--negatives_mention",
-    "20",
-    "--window_overlap",
-    "16",
-]
-
-
-def write_jsonl(path: Path, documents: list[Document]) -> str:
-    path.write_text("".join(json.dumps(document.to_dict()) + "\n" for document in documents))
-    return str(path)
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +310,7 @@ train.main(sys.argv[1:])
 
 
 def _environment(**variables: str) -> dict[str, str]:
-    places = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+    places = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "support")])
     return {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", **variables}
 
 

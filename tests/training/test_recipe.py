@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import train
-from modeling_docre import SYSTEMS, recipe
+from modeling_docre import SYSTEMS
+from modeling_docre.training import recipe
 from modeling_docre.training.trainer import DocRETrainingArguments
 
 

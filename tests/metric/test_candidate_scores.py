@@ -17,7 +17,7 @@ from metrics.docre_f1.scored_document import ScoredDocument
 from metrics.docre_f1.scores import compute_scores, pooled_scores
 from modeling_docre.documents import Document
 
-METRIC = Path(__file__).resolve().parents[1] / "metrics" / "docre_f1"
+METRIC = Path(__file__).resolve().parents[2] / "metrics" / "docre_f1"
 SENTENCES = [["a", "b", "c", "d"] for _ in range(10)]
 
 

@@ -16,7 +16,7 @@ from tiny import tiny_encoder, tiny_tokenizer
 import train
 from modeling_docre import MemoryJerexConfig, MemoryJerexModel, write_docred
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = {  # encoder, corpus, its config, training split, epochs, warm-up; size table, its width, positions
     "docred_joint": ("bert-base-cased", "docred_joint", None, "train", 20, 0.4, 30, 25, 700),
     "re_docred": ("bert-base-cased", "re_docred", None, "train", 20, 0.4, 30, 25, 700),

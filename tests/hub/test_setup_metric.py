@@ -1,4 +1,4 @@
-"""Tests of modeling_docre/hub/setup_metric.py; what it installs and where is tested in test_metric_cache.py."""
+"""Tests of modeling_docre/hub/setup_metric.py; what it installs and where is tested in test_metric_installation.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre import metric_cache, setup_metric
+from modeling_docre.hub import metric as metric_cache
+from modeling_docre.hub import setup_metric
 
 
 def test_the_command_prints_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):

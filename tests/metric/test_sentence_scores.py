@@ -18,7 +18,7 @@ from dataset_scripts.scierc import Scierc
 from metrics.docre_f1.conventions import CONVENTIONS
 from metrics.docre_f1.scores import compute_scores
 
-METRIC = Path(__file__).resolve().parents[1] / "metrics" / "docre_f1"
+METRIC = Path(__file__).resolve().parents[2] / "metrics" / "docre_f1"
 PARTS = ("precision", "recall", "f1")
 
 

@@ -9,7 +9,8 @@ import torch
 from literal_kmgre import DOCUMENTS, SOME_KEYS, LiteralKmgre, LiteralNetwork, exact_kmgre
 from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, batch
 
-from modeling_docre import localized_context, modeling_kmgre
+from modeling_docre import modeling_kmgre
+from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.candidates import Entities, MentionPairs, Spans, mention_pairs
 from modeling_docre.modeling_kmgre import EXPECTATION, MAXIMIZATION, frozen
 from modeling_docre.stage_marked_mentions import MarkedText

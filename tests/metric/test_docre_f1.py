@@ -20,7 +20,7 @@ from datasets import Dataset
 
 from modeling_docre.documents import Document
 
-METRIC = Path(__file__).resolve().parents[1] / "metrics" / "docre_f1"
+METRIC = Path(__file__).resolve().parents[2] / "metrics" / "docre_f1"
 
 GOLD = {
     "id": "a",

@@ -19,7 +19,7 @@ from torch import nn
 
 from modeling_docre import MemoryJerexModel
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = ("mention", "coreference", "entity", "relation")
 ENTITY_MEMORY, RELATION_MEMORY = (
     "entity_classifier.memory.weight",

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre import metric_cache, resources
+from modeling_docre.hub import metric as metric_cache
+from modeling_docre.hub import resources
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 # Without the package's `__init__`, so that what it imports neither slows these processes nor imports `evaluate`.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from samples import ANNA, OTTO
 from tiny import tiny_tokenizer
 from transformers import TrainerCallback
 
@@ -15,6 +18,26 @@ from modeling_docre.training.sampling import TrainingExamples
 from modeling_docre.training.trainer import DocRETrainer, DocRETrainingArguments
 
 QUIET = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True}
+
+FIVE = [
+    replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))
+]
+BRIEF = [
+    "--use_cpu",
+    "--disable_tqdm",
+    "true",
+    "--learning_rate",
+    "1e-3",
+    "--negatives_mention",
+    "20",
+    "--window_overlap",
+    "16",
+]
+
+
+def write_jsonl(path: Path, documents: list[Document]) -> str:
+    path.write_text("".join(json.dumps(document.to_dict()) + "\n" for document in documents))
+    return str(path)
 
 
 class Killed(Exception):

@@ -17,7 +17,7 @@ from modeling_docre import AtlopConfig, AtlopModel, Candidate, Document, Predict
 from modeling_docre.training.thresholds import fit_relation_thresholds, relation_grid, thresholds_of
 from modeling_docre.training.trainer import DocRETrainingArguments
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 FIVE = [
     replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))
 ]

@@ -17,7 +17,7 @@ from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spe
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
 from modeling_docre.hub.cards import RESULTS, CardFacts, folder_facts, main, render_card, write_card
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 SCORES = {f"{level}_{part}": 0.125 for level in ("mention", "relation") for part in ("precision", "recall", "f1")}
 SCORES |= {"documents": 12}
 MEASURED = {

@@ -20,7 +20,7 @@ import pytest
 from graphs import TEXT, graph, mention
 from pipelines import build, decisive_atlop, decisive_jerex
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "spaces" / "demo"
 sys.path.insert(0, str(DEMO))
 

@@ -18,14 +18,15 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, build
 from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
 from training import trainer
 
-from modeling_docre import Document, DocumentError, Predictor, localized_context
+from modeling_docre import Document, DocumentError, Predictor
+from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.features import Featurizer
 from modeling_docre.predictor import to_device
 from modeling_docre.training.sampling import TrainingExamples
 from modeling_docre.training.trainer import DocRETrainingArguments
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import train
 from benchmarks import training_runs
 from benchmarks.training_runs import Run, Series, parts
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 SERIES = {
     path.stem: import_module(f"benchmarks.{path.stem}").SERIES
     for path in sorted((REPOSITORY / "benchmarks").glob("train_*.py"))

@@ -12,7 +12,8 @@ from literal_atlop import literal_logits, literal_threshold_loss
 from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, TWO_WINDOWS, batch
 from tiny import tiny_atlop
 
-from modeling_docre import features, localized_context, modeling_atlop
+from modeling_docre import features, modeling_atlop
+from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.documents import Candidate
 from modeling_docre.modeling_atlop import AtlopModel
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hub_server import TOKEN, Hub
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 _HEAD = "import json, sys\n"
 # Importing the package fails from here on, also where it is installed.
@@ -41,7 +41,7 @@ def run(
     variables = environment(hub, folder / "home", token)
     code = _HEAD + script if package else _WITHOUT_PACKAGE + _HEAD + script
     if package:
-        variables["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+        variables["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "support")])
     command = [sys.executable, *([] if package else ["-I"]), "-c", code, *map(json.dumps, arguments)]
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(

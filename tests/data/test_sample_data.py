@@ -12,7 +12,7 @@ import pytest
 
 from modeling_docre.documents import Document, Relation
 
-FOLDER = Path(__file__).resolve().parents[1] / "dataset_scripts" / "sample_data"
+FOLDER = Path(__file__).resolve().parents[2] / "dataset_scripts" / "sample_data"
 SPLITS = ("train", "validation")
 ENTITY_TYPES = ("PER", "ORG", "LOC", "TIME", "MISC")
 RELATION_TYPES = {

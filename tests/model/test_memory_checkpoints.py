@@ -31,7 +31,7 @@ import train
 from modeling_docre import JerexModel, MemoryJerexConfig, MemoryJerexModel, Predictor
 from modeling_docre.stage_memory import Memory, MemoryReader
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 # --- sizes --------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_the_peak_is_in_mib_and_stays():
 def test_the_peak_is_that_of_the_process_alone():
     held = b"x" * (2000 << 20)
     command = [sys.executable, "-c", "from modeling_docre.training.hardware import *; print(peak_memory_mib())"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     del held
     assert 50 < float(done.stdout) < 2000
 

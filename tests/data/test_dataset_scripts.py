@@ -37,7 +37,7 @@ from dataset_scripts.sample import Sample
 from modeling_docre.annotations.docred import read_docred, to_docred_record, write_docred
 from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 BUILDERS = [Docred, ReDocred, RevisitDocred, DocredJoint, Sample]
 
 

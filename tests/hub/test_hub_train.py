@@ -15,9 +15,8 @@ import yaml
 from hub_processes import REPOSITORY, environment, run
 from hub_server import TOKEN, Hub, running_hub
 from huggingface_hub import ModelCard
-from test_train import BRIEF, FIVE, write_jsonl
 from tiny import tiny_atlop, tiny_encoder, tiny_tokenizer
-from training import trainer
+from training import BRIEF, FIVE, trainer, write_jsonl
 
 import train
 from modeling_docre import AtlopConfig
