@@ -19,11 +19,11 @@ $(STAMP)-%: pyproject.toml constraints.txt
 setup: $(STAMP)-dev ## Make the virtual environment with everything for development
 
 run: $(STAMP)-offline ## Print, write and draw the graph of a text, found by the default model
-	$(BIN)/python -m modeling_docre.extract --file recipes/unseen_text.txt --json outputs/graph.json --picture outputs/graph.svg
+	$(BIN)/python -m modeling_docre.commands.extract --file recipes/unseen_text.txt --json outputs/graph.json --picture outputs/graph.svg
 
 train: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
 	$(BIN)/python train.py recipes/jerex_sample.yaml
-	$(BIN)/python -m modeling_docre.extract --model outputs/jerex_sample --file recipes/unseen_text.txt
+	$(BIN)/python -m modeling_docre.commands.extract --model outputs/jerex_sample --file recipes/unseen_text.txt
 
 demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MODEL=outputs/jerex_sample
 	$(BIN)/python spaces/demo/app.py $(MODEL)

@@ -37,14 +37,15 @@ from modeling_docre.hub.push import failure, share
 from modeling_docre.hub.score_table import score_table
 from modeling_docre.hub.upload import UPLOAD_ERRORS
 from modeling_docre.model_inputs import Example
+from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.calibration import Calibrator
 from modeling_docre.training.hardware import emulates_bfloat16, machine_facts
 from modeling_docre.training.recall_ceiling import measure_reach
 from modeling_docre.training.recipe import parse_recipe
 from modeling_docre.training.sampling import TrainingExamples
 from modeling_docre.training.sentence_entities import crossing_relations, split_entities
-from modeling_docre.training.thresholds import thresholds_of, tune_thresholds
-from modeling_docre.training.trainer import TARGETS, DocRETrainer, DocRETrainingArguments
+from modeling_docre.training.thresholds import tune_thresholds
+from modeling_docre.training.trainer import TARGETS, DocRETrainer
 from modeling_docre.training.warm_start import check_known_types, warm_start
 
 logger = logging.getLogger("train")
@@ -294,7 +295,7 @@ def evaluate_split(
     reports = {"per_type": True, "subsets": True, "by_entity_count": True, "by_word_count": data.by_word_count}
     scores = trainer.score(predictions, documents, **reports)
     told = {name: value for name, value in card_facts(data, split).items() if value}
-    scores |= {"thresholds": thresholds_of(trainer.model.config), **speed, **told}
+    scores |= {"thresholds": trainer.model.config.thresholds_in_force(), **speed, **told}
     if calibrator is not None:
         scores["calibration"] = calibrator.report(documents)
     if data.single_stages:

@@ -15,8 +15,8 @@ from modeling_docre import SYSTEMS, DocREPreTrainedModel, Document, Predictor
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.encoders import offline_encoder
-from modeling_docre.model_inputs import SamplingArguments
 from modeling_docre.predictor import to_device
+from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
 
 BARE, BARE_MARKED, BARE_SENTENCES = "bare encoder", "bare encoder, marked text", "bare encoder, sentence by sentence"

@@ -10,7 +10,10 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel
 
-from .annotations.docred import read_docred, to_result_records, write_docred
+from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
+from modeling_docre.hub.metric import install_metric, metric_folder
+from modeling_docre.hub.resources import default_model
+
 from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
@@ -18,8 +21,6 @@ from .configuration_kmgre import KmgreConfig
 from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
-from .hub.metric import install_metric, metric_folder
-from .hub.resources import default_model
 from .modeling_atlop import AtlopModel
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .modeling_jerex import JerexModel
@@ -41,18 +42,18 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 """Model class by the name that recipes use."""
 
 
-def _write_card(*arguments: Any, **facts: Any) -> None:
-    """Write a model's card; what renders it is loaded only then."""
-    from .hub.cards import write_card
+def _push(*arguments: Any, **options: Any) -> Any:
+    """Push a model or pipeline with its card; what renders cards is loaded only then."""
+    from modeling_docre.hub.upload import push
 
-    write_card(*arguments, **facts)
+    return push(*arguments, **options)
 
 
 for _model in SYSTEMS.values():
     AutoConfig.register(_model.config_class.model_type, _model.config_class, exist_ok=True)
     AutoModel.register(_model.config_class, _model, exist_ok=True)
 DocREPreTrainedModel.pipeline_class = DocRelationExtractionPipeline
-DocREPreTrainedModel.card_writer = staticmethod(_write_card)
+DocREPreTrainedModel.hub_push = staticmethod(_push)
 install_metric()
 register(default_model())
 

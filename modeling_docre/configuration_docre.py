@@ -212,6 +212,13 @@ class DocREConfig(PreTrainedConfig):
                 f"({limit or 'unlimited'})"
             )
 
+    def thresholds_in_force(self) -> dict[str, Any]:
+        """The thresholds that decide, by option name; `relation_thresholds` is a list."""
+        names = ["mention_threshold", "coreference_threshold", "relation_threshold"]
+        if getattr(self, "threshold", None) == "per_class":
+            names[-1] = "relation_thresholds"
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
     @property
     def given(self) -> str | None:
         """What a document must bring along: None (its words alone), `"mentions"`, `"clusters"` or `"entities"`."""

@@ -1,4 +1,4 @@
-"""What a model is asked about one document, as arrays, and how much of it is sampled in training."""
+"""What a model is asked about one document, as arrays: all candidates, or what is given."""
 
 from __future__ import annotations
 
@@ -6,27 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .features import Features
-
-
-@dataclass
-class SamplingArguments:
-    """How many negatives each stage is trained on, per document (JEREX section 4) or, in SpERT, per sentence.
-
-    Args:
-        negatives_mention: spans that are no mention.
-        negatives_coreference: ordered pairs of mentions of different entities.
-        negatives_relation: ordered entity pairs without a relation; -1 for all.
-        negatives_inside_ratio: largest share of the negative spans that lie inside a gold mention.
-        exclude_reverse_symmetric_negatives: whether the reverse of a symmetric relation's pair is no negative (SpERT's
-            release until April 2021).
-    """
-
-    negatives_mention: int = 200
-    negatives_coreference: int = 200
-    negatives_relation: int = 200
-    negatives_inside_ratio: float = 0.5
-    exclude_reverse_symmetric_negatives: bool = False
+from .candidates import span_candidates
+from .configuration_docre import DocREConfig
+from .documents import Document
+from .features import Features, Featurizer, entity_type_ids, mention_table, relation_pairs
 
 
 @dataclass(frozen=True)
@@ -52,6 +35,71 @@ class Example:
     subword_sentences: np.ndarray | None = None
 
 
-def draw(generator: np.random.Generator, available: int, wanted: int) -> np.ndarray:
-    """Up to `wanted` of `available` positions, uniformly without replacement."""
-    return generator.choice(available, size=min(available, wanted), replace=False)
+def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
+    """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
+    word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
+    texts = _compared_texts(features, word_ranges, config, featurizer) if "coreference" in config.stages else None
+    return Example(features, word_ranges, sentences, span_texts=texts)
+
+
+def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
+    """The mentions or the entities of a document as given, for a model that finds the rest.
+
+    Args:
+        features: the document.
+        config: names the entity types.
+        featurizer: decodes subwords where coreference compares those.
+        given: `"entities"` hands over the clusters and their types, `"clusters"` the clusters alone, `"mentions"`
+            the distinct mention spans alone, in the order in which inference lists spans.
+
+    Raises:
+        ValueError: the model knows no clusters, and is to be given less than entities.
+    """
+    if config.reads_sentences and given != "entities":
+        raise ValueError(f'given is {given!r}; {type(config).__name__} takes "entities" or, to find them, None')
+    word_ranges, sentences = mention_table(features.document)
+    if given == "mentions":
+        order = np.lexsort((word_ranges[:, 0], word_ranges[:, 1] - word_ranges[:, 0], sentences))
+        _, first = np.unique(word_ranges[order], axis=0, return_index=True)
+        order = order[np.sort(first)]
+        word_ranges, sentences = word_ranges[order], sentences[order]
+        labels = np.ones(len(word_ranges), dtype=np.float32)
+        texts = _compared_texts(features, word_ranges, config, featurizer)
+        return Example(features, word_ranges, sentences, span_texts=texts, span_labels=labels)
+    whole = given == "entities"
+    return Example(
+        features,
+        word_ranges,
+        sentences,
+        members=np.arange(len(word_ranges)),
+        sizes=entity_sizes(features),
+        entity_types=entity_classes(features.document, config) if whole else None,
+        relations=(relation_pairs(features.document), None) if whole and "relation" in config.stages else None,
+        subword_sentences=features.subword_sentences if config.needs_mention_attention else None,
+    )
+
+
+def entity_classes(document: Document, config: DocREConfig) -> np.ndarray | None:
+    """Class index of each entity's type, None for a model that does not read the types.
+
+    Raises:
+        DocumentError: a type is not among those that the configuration lists.
+    """
+    if config.reads_entity_types:
+        return entity_type_ids(document, config.entity_types)
+    if config.entity_types:
+        entity_type_ids(document, config.entity_types)
+    return None
+
+
+def _compared_texts(
+    features: Features, word_ranges: np.ndarray, config: DocREConfig, featurizer: Featurizer
+) -> list[str]:
+    """The strings of spans that coreference compares at inference."""
+    if config.edit_distance_text == "decoded":
+        return featurizer.decoded_texts(features, word_ranges)
+    return features.span_texts(word_ranges)
+
+
+def entity_sizes(features: Features) -> np.ndarray:
+    return np.array([len(entity.mentions) for entity in features.document.entities], dtype=np.int64)

@@ -13,8 +13,7 @@ from transformers import initialization as init
 
 from .candidates import Entities, Spans
 from .configuration_atlop import AtlopConfig
-from .layers import ConcatLinear, GroupedBilinear
-from .losses import adaptive_threshold_loss, binary_loss
+from .layers import ConcatLinear, GroupedBilinear, adaptive_threshold_loss, binary_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32, in_chunks, positions_in_segments, segment_starts
 from .stage_entities import pool_entities

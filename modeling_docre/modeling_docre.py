@@ -17,8 +17,6 @@ from transformers import initialization as init
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
 
-from modeling_docre.hub.upload import push
-
 from .configuration_docre import DocREConfig
 from .encoder import DocumentEncoder, extend_positions
 from .encoder_code import save_code, trusting
@@ -91,12 +89,12 @@ class DocREPreTrainedModel(PreTrainedModel):
     the order of the turns; `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
 
     A saved model carries the code of `pipeline_class`, so that its folder or repository serves as a pipeline once it
-    has a tokenizer; `card_writer` writes its card. Where the package is not installed, a model knows the first from the
-    pipeline that it is part of, and has no card written.
+    has a tokenizer; `hub_push` pushes it with its card. The package sets both. Without it, a model knows its pipeline
+    from the one that it is part of, and is pushed as any other model of transformers.
     """
 
     pipeline_class: type[Pipeline] | None = None
-    card_writer: ClassVar[Callable[..., None] | None] = None
+    hub_push: ClassVar[Callable[..., CommitInfo] | None] = None
 
     title: ClassVar[str] = ""
     citation: ClassVar[str] = ""
@@ -222,15 +220,10 @@ class DocREPreTrainedModel(PreTrainedModel):
 
         Args:
             repo_id: the repository, "name" or "organisation/name".
-            **options: as for `hub_upload.push`: max_shard_size, commit_message, private, token, revision, create_pr,
-                tags.
+            **options: as for `hub.push.push_model`, without the package as for other models.
         """
-        return push(self, self, repo_id, write_card=self.new_card(), **options)
-
-    def new_card(self) -> Callable[..., None] | None:
-        """A function that writes this model's card into a folder, given the repository; None for code from the Hub."""
-        write = type(self).card_writer
-        return write and (lambda folder, repository: write(folder, self, repository=repository))
+        push = type(self).hub_push
+        return push(self, repo_id, **options) if push else super().push_to_hub(repo_id, **options)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
 from .configuration_jerex import JerexConfig
-from .losses import binary_loss, class_loss
+from .layers import binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
 from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores

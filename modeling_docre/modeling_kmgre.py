@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .candidates import Entities, MentionPairs, Spans, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
-from .losses import adaptive_threshold_loss, focal_loss
+from .layers import adaptive_threshold_loss, focal_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32, segment_logsumexp, segment_max
 from .stage_key_pairs import assign_labels, select_key_pairs

@@ -11,8 +11,7 @@ from transformers import AutoModel, PreTrainedModel
 from .candidates import Entities, MentionPairs, Spans, contexts, entity_pairs, mention_pairs
 from .configuration_spert import SpertConfig
 from .encoder import DocumentEncoder
-from .layers import ClampedEmbedding, DropoutLinear
-from .losses import binary_loss, class_loss
+from .layers import ClampedEmbedding, DropoutLinear, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import (
     chunk_bounds,

@@ -15,8 +15,6 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
-from modeling_docre.hub.upload import push
-
 from .documents import Document, DocumentError, Entity, Mention, Relation
 from .predictor import Predictor
 from .text import document_from_text, place_entities
@@ -171,10 +169,10 @@ class DocRelationExtractionPipeline(Pipeline):
 
         Args:
             repo_id: the repository, "name" or "organisation/name".
-            **options: as for `hub_upload.push`: max_shard_size, commit_message, private, token, revision, create_pr,
-                tags.
+            **options: as for the model's `push_to_hub`.
         """
-        return push(self, self.model, repo_id, write_card=self.model.new_card(), **options)
+        push = type(self.model).hub_push
+        return push(self, repo_id, **options) if push else super().push_to_hub(repo_id, **options)
 
     def preprocess(self, input_: Any, entities: Any = None, number: int = 0) -> dict[str, Any]:
         """One input as `features` and `given`, what is known about it ("entities" or None).

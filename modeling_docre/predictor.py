@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from modeling_docre.training.sampling import candidate_example, given_example
-
 from .data_collator import DocRECollator
 from .decoding import decode
 from .documents import Document
 from .features import Features, Featurizer
-from .model_inputs import Example
+from .model_inputs import Example, candidate_example, given_example
 from .modeling_docre import DocREPreTrainedModel
 from .segments import token_batches
 

@@ -22,7 +22,6 @@ from transformers import MODEL_MAPPING, AutoConfig
 
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.modeling_docre import DocREPreTrainedModel
-from modeling_docre.training.thresholds import thresholds_of
 
 from .precision_recall_svg import draw_curve
 from .resources import resource
@@ -152,7 +151,7 @@ def _render(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts:
         config=config,
         base_model=facts.base_model or _encoder_name(config),
         encoder=config.encoder_config,
-        thresholds=thresholds_of(config),
+        thresholds=config.thresholds_in_force(),
         calibration=(facts.scores or {}).get("calibration"),
         curve=CURVE,
         levels=facts.scores and scored_levels(facts.scores, _levels(config)),

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi, ModelCard, snapshot_download
 from huggingface_hub.errors import HTTPError
-from transformers import PreTrainedModel
-from transformers.utils.hub import create_and_tag_model_card
+from transformers import Pipeline, PreTrainedModel
 
 from modeling_docre.encoder_code import is_remote
+
+from .cards import write_card
 
 COMPANIONS = ("README.md", "*.svg", "LICENSE", ".eval_results/*.yaml")
 """What stands beside the weights and the code: the card and its picture, the licence, the scores that the Hub shows."""
@@ -37,11 +37,9 @@ _INCIDENTAL = ("transformers_version", "auto_map", "custom_pipelines", "_name_or
 
 def push(
     saved: Any,
-    model: PreTrainedModel,
     repo_id: str,
     *,
     max_shard_size: int | str = "50GB",
-    write_card: Callable[[Path, str], Any] | None = None,
     commit_message: str | None = None,
     commit_description: str | None = None,
     private: bool | None = None,
@@ -56,11 +54,9 @@ def push(
     a repository without one gets a new one.
 
     Args:
-        saved: what writes weights, configuration, code and tokenizer by `save_pretrained`: a model or a pipeline.
-        model: the model that is saved.
+        saved: a model, or a pipeline with its model and tokenizer.
         repo_id: the repository, "name" or "organisation/name"; it is made if it is not there.
         max_shard_size: size above which the weights are split.
-        write_card: writes a new card for the model into a folder, given the repository's name.
         commit_message, commit_description: what the commit says.
         private: whether a repository that is made is private; None leaves it to the organisation.
         token: the token to write with; by default the one that is stored.
@@ -71,6 +67,7 @@ def push(
     Returns:
         The commit.
     """
+    model = saved.model if isinstance(saved, Pipeline) else saved
     api = HfApi(token=token)
     repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
     if revision and not revision.startswith("refs/pr"):
@@ -82,12 +79,10 @@ def push(
         card = folder / "README.md"
         if known:
             _rename(card, (UNNAMED, model.name_or_path), repo_id)
-        elif write_card:
-            write_card(folder, repo_id)  # and the licence
+        else:
+            write_card(folder, model, repository=repo_id)  # and the licence
         if not known and api.file_exists(repo_id, "README.md", revision=revision):
             card.unlink(missing_ok=True)
-        elif not card.exists():
-            create_and_tag_model_card(repo_id, token=token).save(card)
         if tags and card.exists():
             _add_tags(card, tags)
         return api.upload_folder(

@@ -1,4 +1,4 @@
-"""What a model is asked about a document: sampled positives and negatives in training, all candidates at inference.
+"""What a model is trained on: gold mentions, clusters, types and relations beside sampled negatives.
 
 Training is teacher-forced: each stage sees the gold result of the stage before, next to negatives drawn from the same
 candidates that inference lists. Every draw comes from a generator of its own per (seed, epoch, document), so samples
@@ -19,59 +19,14 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
 from modeling_docre.features import (
     Features,
-    Featurizer,
-    entity_type_ids,
     mention_table,
     relation_matrix,
     relation_pairs,
 )
-from modeling_docre.model_inputs import Example, SamplingArguments, draw
+from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
 
+from .arguments import SamplingArguments
 from .sentence_sampling import sentence_example
-
-
-def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
-    """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
-    word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
-    texts = _compared_texts(features, word_ranges, config, featurizer) if "coreference" in config.stages else None
-    return Example(features, word_ranges, sentences, span_texts=texts)
-
-
-def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
-    """The mentions or the entities of a document as given, for a model that finds the rest.
-
-    Args:
-        features: the document.
-        config: names the entity types.
-        featurizer: decodes subwords where coreference compares those.
-        given: `"entities"` hands over the clusters and their types, `"clusters"` the clusters alone, `"mentions"`
-            the distinct mention spans alone, in the order in which inference lists spans.
-
-    Raises:
-        ValueError: the model knows no clusters, and is to be given less than entities.
-    """
-    if config.reads_sentences and given != "entities":
-        raise ValueError(f'given is {given!r}; {type(config).__name__} takes "entities" or, to find them, None')
-    word_ranges, sentences = mention_table(features.document)
-    if given == "mentions":
-        order = np.lexsort((word_ranges[:, 0], word_ranges[:, 1] - word_ranges[:, 0], sentences))
-        _, first = np.unique(word_ranges[order], axis=0, return_index=True)
-        order = order[np.sort(first)]
-        word_ranges, sentences = word_ranges[order], sentences[order]
-        labels = np.ones(len(word_ranges), dtype=np.float32)
-        texts = _compared_texts(features, word_ranges, config, featurizer)
-        return Example(features, word_ranges, sentences, span_texts=texts, span_labels=labels)
-    whole = given == "entities"
-    return Example(
-        features,
-        word_ranges,
-        sentences,
-        members=np.arange(len(word_ranges)),
-        sizes=_sizes(features),
-        entity_types=_entity_types(features.document, config) if whole else None,
-        relations=(relation_pairs(features.document), None) if whole and "relation" in config.stages else None,
-        subword_sentences=features.subword_sentences if config.needs_mention_attention else None,
-    )
 
 
 def training_example(
@@ -112,36 +67,10 @@ def training_example(
         span_labels=span_labels,
         coreference=coreference,
         members=np.arange(gold),
-        sizes=_sizes(features),
-        entity_types=_entity_types(document, config) if {"entity", "relation"} & set(stages) else None,
+        sizes=entity_sizes(features),
+        entity_types=entity_classes(document, config) if {"entity", "relation"} & set(stages) else None,
         relations=relations,
     )
-
-
-def _entity_types(document: Document, config: DocREConfig) -> np.ndarray | None:
-    """Class index of each entity's type, None for a model that does not read the types.
-
-    Raises:
-        DocumentError: a type is not among those that the configuration lists.
-    """
-    if config.reads_entity_types:
-        return entity_type_ids(document, config.entity_types)
-    if config.entity_types:
-        entity_type_ids(document, config.entity_types)
-    return None
-
-
-def _compared_texts(
-    features: Features, word_ranges: np.ndarray, config: DocREConfig, featurizer: Featurizer
-) -> list[str]:
-    """The strings of spans that coreference compares at inference."""
-    if config.edit_distance_text == "decoded":
-        return featurizer.decoded_texts(features, word_ranges)
-    return features.span_texts(word_ranges)
-
-
-def _sizes(features: Features) -> np.ndarray:
-    return np.array([len(entity.mentions) for entity in features.document.entities], dtype=np.int64)
 
 
 def _negative_spans(
@@ -168,7 +97,7 @@ def _coreference_samples(
     features: Features, word_ranges: np.ndarray, negatives: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All ordered pairs of mentions of one entity, and sampled ordered pairs of mentions of different entities."""
-    owners = np.repeat(np.arange(len(features.document.entities)), _sizes(features))
+    owners = np.repeat(np.arange(len(features.document.entities)), entity_sizes(features))
     document = torch.zeros(len(owners), dtype=torch.int64)
     pairs = coreference_pairs(document, both_orders=True).numpy()
     same = owners[pairs[:, 0]] == owners[pairs[:, 1]]
@@ -193,6 +122,11 @@ def _relation_samples(
     unrelated = unrelated[draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]
     pairs = np.concatenate([pairs[related], unrelated])
     return pairs, labels[pairs[:, 0], pairs[:, 1]].astype(np.float32)
+
+
+def draw(generator: np.random.Generator, available: int, wanted: int) -> np.ndarray:
+    """Up to `wanted` of `available` positions, uniformly without replacement."""
+    return generator.choice(available, size=min(available, wanted), replace=False)
 
 
 class TrainingExamples(Dataset):

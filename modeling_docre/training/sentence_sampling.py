@@ -9,8 +9,9 @@ from modeling_docre.candidates import entity_pairs, span_candidates
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
 from modeling_docre.features import Features, entity_type_ids, mention_table, relation_type_ids
-from modeling_docre.model_inputs import Example, SamplingArguments
+from modeling_docre.model_inputs import Example
 
+from .arguments import SamplingArguments
 from .sentence_entities import split_entities
 
 

@@ -61,7 +61,9 @@ def tune_thresholds(
         # The facts of sentence-level systems are not those of the documents as they are; `score` knows both.
         if predictor.given == "entities" and not config.reads_sentences:
             fit_relation_thresholds(config, scored, documents)
-            chosen |= {name: value for name, value in thresholds_of(config).items() if name.startswith("relation")}
+            chosen |= {
+                name: value for name, value in config.thresholds_in_force().items() if name.startswith("relation")
+            }
         else:
             search(
                 "relation",
@@ -205,11 +207,3 @@ def _clusters_at(threshold: float, config: Any) -> Callable[[_Run], dict[str, Te
         return {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
 
     return clusters
-
-
-def thresholds_of(config: Any) -> dict[str, Any]:
-    """The thresholds in force, by option name; `relation_thresholds` is a list."""
-    names = ["mention_threshold", "coreference_threshold", "relation_threshold"]
-    if getattr(config, "threshold", None) == "per_class":
-        names[-1] = "relation_thresholds"
-    return {name: getattr(config, name) for name in names if hasattr(config, name)}

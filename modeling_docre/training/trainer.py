@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import evaluate
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
-from transformers import PreTrainedConfig, TrainerCallback, TrainingArguments
+from transformers import PreTrainedConfig, TrainerCallback
 from transformers.trainer_utils import speed_metrics
 
 from modeling_docre.annotations.docred import to_result_records
@@ -23,57 +23,17 @@ from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.hub.pushing_trainer import SharingTrainer
-from modeling_docre.model_inputs import SamplingArguments
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.predictor import Predictor
 
+from .arguments import DocRETrainingArguments
 from .batch_sampler import TokenBatchSampler
-from .memory_warmup import MemoryArguments, MemoryCallback
+from .memory_warmup import MemoryCallback
 from .optimizer import UncorrectedAdamW
-from .phases import PhaseArguments, PhaseCallback, PhaseSchedule
+from .phases import PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
 from .thresholds import fit_relation_thresholds, relation_grid
-
-
-@dataclass
-class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments, TrainingArguments):
-    """The Trainer's arguments with the papers' defaults, the numbers of negatives, and a learning rate for the heads.
-
-    Args:
-        head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
-        adam_bias_correction: whether AdamW corrects its moments for their start at zero.
-        train_max_tokens: subwords per training batch, padding included; None means `per_device_train_batch_size`
-            documents.
-        eval_max_tokens: subwords per batch in evaluation, padding included.
-    """
-
-    output_dir: str | None = field(default="outputs")
-    do_train: bool = True
-    learning_rate: float = 5e-5
-    head_learning_rate: float | None = None
-    weight_decay: float = 0.01
-    warmup_steps: float = 0.1
-    num_train_epochs: float = 20.0
-    per_device_train_batch_size: int = 1
-    dataloader_drop_last: bool = True
-    eval_strategy: str = "epoch"
-    save_strategy: str = "epoch"
-    logging_strategy: str = "steps"
-    logging_steps: float = 100
-    save_total_limit: int | None = 1
-    load_best_model_at_end: bool = True
-    metric_for_best_model: str | None = "eval_relation_f1"
-    greater_is_better: bool | None = True
-    remove_unused_columns: bool = False
-    # Else a run that was interrupted forgets how long it has not improved, and stops later than an unbroken one.
-    restore_callback_states_from_checkpoint: bool = True
-    # A part may get no gradient in an update: memories that are not read yet, a stage without a sample.
-    ddp_find_unused_parameters: bool | None = True
-    adam_bias_correction: bool = True
-    train_max_tokens: int | None = None
-    eval_max_tokens: int = 2048
-
 
 TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}
 """The score that a model is selected by, by its last stage."""

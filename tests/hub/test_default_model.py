@@ -21,7 +21,6 @@ from pipelines import close
 from safetensors.torch import load_file
 
 from modeling_docre.hub.resources import default_model
-from modeling_docre.training.thresholds import thresholds_of
 
 FOLDER = REPOSITORY / "checkpoints" / "default"
 FILES = {"LICENSE", "README.md", "config.json", "model.safetensors", "precision_recall.svg"}
@@ -71,7 +70,7 @@ def test_its_card_tells_scores_thresholds_limits_and_licences() -> None:
     config = json.loads((FOLDER / "config.json").read_text())
     metadata = yaml.safe_load(card.split("---")[1])
     assert metadata["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
-    for name, value in thresholds_of(transformers.AutoConfig.from_pretrained(FOLDER)).items():
+    for name, value in transformers.AutoConfig.from_pretrained(FOLDER).thresholds_in_force().items():
         assert f"{name} {value:.3g}" in card, name
     assert f"divided by {config['relation_temperature']:.2f}" in card
     for word in ("Apache-2.0", "MIT", "CC BY-SA", "calibration error", "(precision_recall.svg)", "twenty paragraphs"):

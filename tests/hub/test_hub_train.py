@@ -22,7 +22,7 @@ import train
 from modeling_docre import AtlopConfig
 from modeling_docre.hub.push import failure, share
 from modeling_docre.hub.pushing_trainer import SharingTrainer
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
 
 TRAIN = """
 import train

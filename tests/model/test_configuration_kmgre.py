@@ -14,7 +14,7 @@ from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_docre import RelationCut
 from modeling_docre.configuration_given_entities import GivenEntitiesConfig
 from modeling_docre.modeling_kmgre import KmgreModel
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
 
 
 def test_defaults_are_those_of_the_paper():

@@ -11,7 +11,7 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from transformers import AutoConfig
 
 from modeling_docre import JerexConfig, MemoryJerexConfig, MemoryJerexModel
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
 
 OWN = {item.name for item in fields(MemoryJerexConfig)} - {item.name for item in fields(JerexConfig)}
 

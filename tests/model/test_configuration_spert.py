@@ -13,7 +13,7 @@ from transformers import AutoConfig
 from modeling_docre import SpertConfig
 from modeling_docre.configuration_docre import RelationCut
 from modeling_docre.modeling_spert import SpertModel
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
 
 
 def test_defaults_are_those_of_the_paper():

@@ -14,7 +14,7 @@ from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.data_collator import DocRECollator
-from modeling_docre.model_inputs import SamplingArguments
+from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
 
 CONFIG = JerexConfig(

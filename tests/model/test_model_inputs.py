@@ -8,7 +8,9 @@ import numpy as np
 from samples import ANNA, featurize
 from tiny import tiny_jerex
 
-from modeling_docre.model_inputs import Example, SamplingArguments, draw
+from modeling_docre.model_inputs import Example
+from modeling_docre.training.arguments import SamplingArguments
+from modeling_docre.training.sampling import draw
 
 
 def test_a_draw_is_uniform_without_replacement_and_takes_all_there_is():

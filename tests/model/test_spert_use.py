@@ -18,8 +18,8 @@ import train
 from dataset_scripts.building.loading import CorpusArguments, load_corpus
 from modeling_docre import Predictor
 from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
+from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.thresholds import GRID, tune_thresholds
-from modeling_docre.training.trainer import DocRETrainingArguments
 
 TEXT = "Anna B was born in Berlin. She works in Ulm. " * 30
 

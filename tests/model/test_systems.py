@@ -23,8 +23,8 @@ from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.features import Featurizer
 from modeling_docre.predictor import to_device
+from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
-from modeling_docre.training.trainer import DocRETrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -13,8 +13,9 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document, Entity, Mention, Relation
 from modeling_docre.features import Features, Featurizer
-from modeling_docre.model_inputs import SamplingArguments
-from modeling_docre.training.sampling import candidate_example, given_example, training_example
+from modeling_docre.model_inputs import candidate_example, given_example
+from modeling_docre.training.arguments import SamplingArguments
+from modeling_docre.training.sampling import training_example
 
 
 def build(

@@ -14,8 +14,9 @@ from transformers import TrainerCallback
 
 from modeling_docre import Document
 from modeling_docre.features import Featurizer
+from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
-from modeling_docre.training.trainer import DocRETrainer, DocRETrainingArguments
+from modeling_docre.training.trainer import DocRETrainer
 
 QUIET = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True}
 

@@ -17,8 +17,8 @@ from tiny import tiny_atlop, tiny_kmgre
 from training import QUIET, trainer
 from transformers import HfArgumentParser, TrainerCallback, get_scheduler
 
+from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.phases import PhaseArguments, PhaseCallback, PhaseSchedule
-from modeling_docre.training.trainer import DocRETrainingArguments
 
 EXPECTATION, MAXIMIZATION = ORDER = ("expectation", "maximization")
 

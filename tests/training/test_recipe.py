@@ -10,7 +10,7 @@ import torch
 import train
 from modeling_docre import SYSTEMS
 from modeling_docre.training import recipe
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
 
 
 @dataclass

@@ -18,14 +18,9 @@ from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.documents import Candidate, Document, DocumentError
 from modeling_docre.features import Featurizer
-from modeling_docre.training.sampling import (
-    Example,
-    SamplingArguments,
-    TrainingExamples,
-    candidate_example,
-    given_example,
-    training_example,
-)
+from modeling_docre.model_inputs import Example, candidate_example, given_example
+from modeling_docre.training.arguments import SamplingArguments
+from modeling_docre.training.sampling import TrainingExamples, training_example
 
 SETTINGS = settings(max_examples=60, deadline=None)
 RANDOM_DOCUMENTS = documents(ENTITY_TYPES, RELATION_TYPES)

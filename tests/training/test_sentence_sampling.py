@@ -15,7 +15,8 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from modeling_docre.candidates import span_candidates
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.documents import Document, DocumentError
-from modeling_docre.model_inputs import Example, SamplingArguments
+from modeling_docre.model_inputs import Example
+from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
 from modeling_docre.training.sentence_sampling import sentence_example
 

@@ -21,7 +21,6 @@ from modeling_docre.training.thresholds import (
     GRID,
     fit_relation_thresholds,
     relation_grid,
-    thresholds_of,
     tune_thresholds,
 )
 
@@ -56,7 +55,7 @@ class Scorer:
     def __call__(self, predictions: Sequence[Document], references: Sequence[Document]) -> dict[str, float]:
         assert [document.id for document in predictions] == [document.id for document in references]
         counts = count(predictions)
-        self.calls.append((thresholds_of(self.config), counts))
+        self.calls.append((self.config.thresholds_in_force(), counts))
         return {
             target: float(self.best[target](counts))
             for target in ("mention_f1", "cluster_f1", "relation_f1")
@@ -66,11 +65,11 @@ class Scorer:
 
 def test_stages_are_searched_in_order_with_the_earlier_ones_fixed() -> None:
     model = spread(tiny_jerex())
-    start = thresholds_of(model.config)
+    start = model.config.thresholds_in_force()
     # Flat scores: the lowest value of the grid is taken, stage by stage.
     score = Scorer(model.config, dict.fromkeys(("mention_f1", "cluster_f1", "relation_f1"), lambda counts: 1.0))
     assert tune_thresholds(Predictor(model, tiny_tokenizer()), [OTTO], score) == dict.fromkeys(start, 0.05)
-    assert thresholds_of(model.config) == dict.fromkeys(start, 0.05)
+    assert model.config.thresholds_in_force() == dict.fromkeys(start, 0.05)
     in_force = [thresholds for thresholds, _ in score.calls]
     assert len(in_force) == 3 * len(GRID)
     for stage, earlier in (("mention", {}), ("coreference", {"mention_threshold": 0.05})):
@@ -129,7 +128,7 @@ def test_the_search_equals_predicting_at_each_value(options: dict[str, Any]) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("modeling_docre.training.thresholds.GRID", grid)
         chosen = tune_thresholds(Predictor(fast, tiny_tokenizer()), documents, score, max_tokens=10)
-    assert chosen == thresholds_of(slow.config) == thresholds_of(fast.config)
+    assert chosen == slow.config.thresholds_in_force() == fast.config.thresholds_in_force()
 
 
 def test_each_value_sees_the_same_documents_as_a_prediction_with_it() -> None:
@@ -167,11 +166,11 @@ def test_the_model_runs_once_per_stage(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_what_the_model_decides_is_tuned() -> None:
     flat = dict.fromkeys(("mention_f1", "cluster_f1", "relation_f1"), lambda counts: 1.0)
     given = tiny_jerex(task="relation")
-    start = thresholds_of(given.config)
+    start = given.config.thresholds_in_force()
     assert tune_thresholds(Predictor(given, tiny_tokenizer()), [OTTO], Scorer(given.config, flat)) == {
         "relation_threshold": 0.05
     }
-    assert thresholds_of(given.config) == {**start, "relation_threshold": 0.05}
+    assert given.config.thresholds_in_force() == {**start, "relation_threshold": 0.05}
     joint = tiny_jerex()
     predictor = Predictor(joint, tiny_tokenizer(), given="mentions")
     chosen = tune_thresholds(predictor, [OTTO], Scorer(joint.config, flat))
@@ -263,7 +262,7 @@ def test_one_threshold_for_all_types_is_the_best_of_the_grid(seed: int, system: 
     chosen = best_common(lambda value: f1(kept(value), references), grid)
     assert fit_relation_thresholds(config, predictions, references) == kept(chosen)
     assert config.relation_threshold == chosen
-    assert thresholds_of(config)["relation_threshold"] == chosen
+    assert config.thresholds_in_force()["relation_threshold"] == chosen
 
 
 @pytest.mark.parametrize("seed", [*range(8), 32, 53, 111, 112])  # the last ones need a second round, for small gains
@@ -287,7 +286,7 @@ def test_the_cyclic_search_sets_one_type_after_the_other_until_nothing_improves(
     found = fit_relation_thresholds(config, predictions, references)
     assert config.relation_thresholds == list(limits.values())
     assert found == above(predictions, limits)
-    assert thresholds_of(config) == {"relation_thresholds": config.relation_thresholds}
+    assert config.thresholds_in_force() == {"relation_thresholds": config.relation_thresholds}
     assert config.relation_threshold == 0.5  # that of all types is not touched
 
 
@@ -356,7 +355,7 @@ def test_atlop_predicts_with_the_fitted_thresholds_what_the_search_saw(options: 
         return compute_scores(found, [ANNA, OTTO], entities_given=True)["relation_f1"]
 
     chosen = tune_thresholds(predictor, [ANNA, OTTO], lambda *documents: pytest.fail("scored by counting"))
-    assert chosen == thresholds_of(model.config)
+    assert chosen == model.config.thresholds_in_force()
     kept = fit_relation_thresholds(model.config, scored, [ANNA, OTTO])
     assert [_facts(document) for document in predictor.predict([ANNA, OTTO])] == [_facts(item) for item in kept]
     common = [relation_f1(predictor.predict([ANNA, OTTO], relation_threshold=value)) for value in TENTHS]

@@ -18,7 +18,7 @@ from training import BRIEF, FIVE, write_jsonl
 
 import train
 from modeling_docre import Document, DocumentError, JerexModel, Predictor, write_docred
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -14,8 +14,8 @@ from tiny import tiny_encoder, tiny_tokenizer
 
 import train
 from modeling_docre import AtlopConfig, AtlopModel, Candidate, Document, Predictor, to_result_records, write_docred
-from modeling_docre.training.thresholds import fit_relation_thresholds, relation_grid, thresholds_of
-from modeling_docre.training.trainer import DocRETrainingArguments
+from modeling_docre.training.arguments import DocRETrainingArguments
+from modeling_docre.training.thresholds import fit_relation_thresholds, relation_grid
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIVE = [
@@ -190,7 +190,7 @@ def test_thresholds_are_fitted_to_the_best_checkpoint(threshold: str, data: Path
     model = AtlopModel.from_pretrained(best)
     scored = Predictor(model, tiny_tokenizer()).predict(FIVE[:3], relation_threshold=relation_grid(model.config)[0])
     fit_relation_thresholds(model.config, scored, FIVE[:3])
-    fitted = thresholds_of(model.config)
+    fitted = model.config.thresholds_in_force()
     assert (
         {name: config[name] for name in fitted} == fitted == read(tmp_path / "validation" / "scores.json")["thresholds"]
     )

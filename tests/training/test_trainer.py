@@ -18,9 +18,10 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 
 from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
 from modeling_docre.data_collator import DocRECollator
+from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
-from modeling_docre.training.thresholds import fit_relation_thresholds, thresholds_of
-from modeling_docre.training.trainer import DocRETrainer, DocRETrainingArguments
+from modeling_docre.training.thresholds import fit_relation_thresholds
+from modeling_docre.training.trainer import DocRETrainer
 
 FIVE = [
     replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))
@@ -231,12 +232,12 @@ def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_p
     seen = set()
     for step, f1 in logged.items():
         model = AtlopModel.from_pretrained(tmp_path / f"checkpoint-{step}")
-        predictor, kept = Predictor(model, tiny_tokenizer()), thresholds_of(model.config)
+        predictor, kept = Predictor(model, tiny_tokenizer()), model.config.thresholds_in_force()
         predictions = predictor.predict(FIVE[:3])
         assert running.score(predictions, FIVE[:3])["relation_f1"] == f1
         scored = predictor.predict(FIVE[:3], relation_threshold=0.1)
         assert _facts(fit_relation_thresholds(model.config, scored, FIVE[:3])) == _facts(predictions)
-        assert thresholds_of(model.config) == kept
+        assert model.config.thresholds_in_force() == kept
         seen.add(str(kept))
     assert len(seen) > 1
 

@@ -1,4 +1,4 @@
-"""Tests of modeling_docre/extract.py."""
+"""Tests of modeling_docre/commands/extract.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import json
 import pytest
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 
-from modeling_docre import Document, extract
-from modeling_docre.extract import main
+from modeling_docre import Document
+from modeling_docre.commands import extract
+from modeling_docre.commands.extract import main
 from modeling_docre.graphs.picture import draw_graph
 
 TEXT = "Ada lives in London. She works."

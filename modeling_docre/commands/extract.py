@@ -1,4 +1,4 @@
-"""Extract the graph of a text from the command line: `python -m modeling_docre.extract [TEXT] [--model MODEL]`."""
+"""Extract the graph of a text: `python -m modeling_docre.commands.extract [TEXT] [--model MODEL]`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from transformers import pipeline
 from modeling_docre.graphs.picture import draw_graph
 from modeling_docre.graphs.table import format_graph
 from modeling_docre.hub.resources import default_model
-
-from .pipeline_docre import TASK
+from modeling_docre.pipeline_docre import TASK
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both; write it, draw it."""
-    parser = argparse.ArgumentParser(prog="python -m modeling_docre.extract", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m modeling_docre.commands.extract", description=__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
     source.add_argument("--file", type=Path, help="a text file")

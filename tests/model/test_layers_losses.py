@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling_docre.losses import adaptive_threshold_loss, binary_loss, class_loss, focal_loss
+from modeling_docre.layers import adaptive_threshold_loss, binary_loss, class_loss, focal_loss
 
 
 def bce(logit: float, label: float) -> float:
