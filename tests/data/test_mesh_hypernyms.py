@@ -72,16 +72,16 @@ def _document(related: list[tuple[int, int]], swap: bool = False) -> Document:
 
 
 def test_the_filter(tree: MeshTree, subtests: pytest.Subtests) -> None:
-    more_cases = [
-        ([], []),
-        ([(0, 2)], [(0, 3)]),
-        ([(0, 3)], []),
-        ([(0, 2), (0, 3)], []),
-        ([(0, 5)], []),
-        ([(0, 4), (1, 2)], [(1, 3)]),
-    ]
-    for swap, (related, left_out) in product([False, True], more_cases):
-        with subtests.test(swap=swap):
+    cases: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {
+        "nothing related": ([], []),
+        "hypernym": ([(0, 2)], [(0, 3)]),
+        "hyponym": ([(0, 3)], []),
+        "both related": ([(0, 2), (0, 3)], []),
+        "not in the tree": ([(0, 5)], []),
+        "of the same chemical only": ([(0, 4), (1, 2)], [(1, 3)]),
+    }
+    for swap, (name, (related, left_out)) in product([False, True], cases.items()):
+        with subtests.test(name, disease_first=swap):
             document = _document(related, swap)
             filtered = filter_hypernyms(document, tree)
             found = [(c.tail, c.head) if swap else (c.head, c.tail) for c in filtered.candidates or () if not c.scored]
