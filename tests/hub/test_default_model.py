@@ -15,8 +15,7 @@ import pytest
 import torch
 import transformers
 import yaml
-from hub_processes import REPOSITORY, environment, run, writing_to
-from hub_server import running_hub
+from hub_processes import REPOSITORY, environment
 from pipelines import close
 from safetensors.torch import load_file
 
@@ -34,23 +33,10 @@ import modeling_docre
 print(json.dumps([modeling_docre.__file__, pipeline("doc-relation-extraction")(json.loads(sys.argv[1]))]))
 """
 
-FETCH = """
-from transformers import pipeline
-
-text, commit = map(json.loads, sys.argv[1:])
-extract = pipeline("doc-relation-extraction", model="org/default", revision=commit, trust_remote_code=True)
-print(json.dumps(extract(text)))
-"""
-
 
 @pytest.fixture(scope="module")
-def extract() -> transformers.Pipeline:
-    return transformers.pipeline("doc-relation-extraction")
-
-
-@pytest.fixture(scope="module")
-def graph(extract: transformers.Pipeline) -> dict[str, Any]:
-    return extract(TEXT)
+def graph() -> dict[str, Any]:
+    return transformers.pipeline("doc-relation-extraction")(TEXT)
 
 
 def test_it_is_small_and_complete() -> None:
@@ -101,11 +87,3 @@ def test_the_wheel_finds_the_same_in_an_environment_of_its_own(graph: dict[str, 
     assert done.returncode == 0, done.stderr[-4000:]
     source, found = json.loads(done.stdout.splitlines()[-1])
     assert close(found, graph) and Path(source).is_relative_to(packages)
-
-
-def test_the_hub_gives_back_the_same(extract: transformers.Pipeline, graph: dict[str, Any], tmp_path: Path) -> None:
-    with running_hub() as hub:
-        with writing_to(hub):
-            commit = extract.push_to_hub("org/default").oid
-        found = run(FETCH, tmp_path / "reader", hub, TEXT, commit, package=False)
-    assert close(found, graph)

@@ -17,11 +17,13 @@ from hub_server import Hub, Repository, running_hub
 from huggingface_hub import ModelCard
 from pipelines import ENTITIES, TEXTS, build, close
 from safetensors.torch import load
+from transformers import pipeline
 
 from modeling_docre import SYSTEMS
 
 PACKAGE = REPOSITORY / "modeling_docre"
 ENTITIES_OF = {name: ENTITIES if model.config_class().entities_given else None for name, model in SYSTEMS.items()}
+PLAIN_TEXT = (REPOSITORY / "recipes" / "unseen_text.txt").read_text(encoding="utf-8")
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json"}
 MODEL_FILES = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors"}
 
@@ -40,13 +42,15 @@ class Pushed:
 def pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushed]:
     """Every system is pushed twice: model and tokenizer to `org/<system>`, the pipeline to `lab/<system>`.
 
-    Two systems also share the name `best` in two organisations.
+    Two systems also share the name `best` in two organisations, and the bundled model is `org/default`.
     """
     with running_hub() as hub:
         results, shas = {}, {}
         with writing_to(hub):
             for name in SYSTEMS:
                 results[name], shas[name] = push(name)
+            default = pipeline("doc-relation-extraction")
+            results["default"], shas["default"] = default(PLAIN_TEXT), [default.push_to_hub("org/default").oid]
         assert all(result["relations"] for result in results.values())
         yield Pushed(hub, results, shas, tmp_path_factory.mktemp("hub"))
 
@@ -162,7 +166,7 @@ def test_pushes_know_their_repository(pushed: Pushed) -> None:
 WITHOUT_PACKAGE = """
 from transformers import AutoConfig, AutoModel, pipeline
 from pathlib import Path
-text, entities, shas, canary = map(json.loads, sys.argv[1:])
+text, plain_text, entities, shas, canary = map(json.loads, sys.argv[1:])
 found = {"messages": []}
 for call in (
     lambda: AutoConfig.from_pretrained("trap/jerex", trust_remote_code=False),
@@ -193,6 +197,8 @@ for name in entities:
         found[name]["copy"] = copied(text, entities=entities[name])
 best = {name: pipeline(model=f"{name}-lab/best", trust_remote_code=True, device="cpu") for name in ("jerex", "atlop")}
 found["best"] = {name: pipe(text, entities=entities[name]) for name, pipe in best.items()}
+default = {"model": "org/default", "revision": shas["default"][0], "trust_remote_code": True}
+found["default"] = pipeline("doc-relation-extraction", **default)(plain_text)
 found["loaded"] = sorted(name for name, module in sys.modules.items() if module and name.startswith("modeling_docre"))
 AutoModel.from_pretrained("trap/jerex", trust_remote_code=True)
 print()  # ends the questions that were asked
@@ -205,7 +211,7 @@ def elsewhere(pushed: Pushed) -> dict[str, Any]:
     """What one process without the package found, first without trust and then with it."""
     folder, sung = pushed.folder / "reader", pushed.folder / "canary of the reader"
     set_trap(pushed, sung)
-    arguments = TEXTS[0], ENTITIES_OF, pushed.shas, str(sung)
+    arguments = TEXTS[0], PLAIN_TEXT, ENTITIES_OF, pushed.shas, str(sung)
     found = run(WITHOUT_PACKAGE, folder, pushed.hub, *arguments, package=False)
     assert "modeling_jerex" in sung.read_text(), "the canary can sing"
     return found
@@ -230,6 +236,7 @@ def test_a_model_works_the_same_where_the_package_is_not(pushed: Pushed, elsewhe
         assert close(elsewhere[name]["pipeline"], pushed.results[name]), name
     for name in ("jerex", "atlop"):
         assert close(elsewhere["best"][name], pushed.results[name])
+    assert close(elsewhere["default"], pushed.results["default"]), "the bundled model"
 
 
 def test_a_copy_is_pushed_where_the_package_is_not(pushed: Pushed, elsewhere: dict[str, Any]) -> None:
