@@ -26,8 +26,8 @@ PUSH_ERRORS = (HTTPError, OSError)
 """What a broken connection, a refusing server or an unreadable file raises."""
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-_TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt")
-_TOKENIZER += ("merges.txt", "*.model", "bpe.codes", "dict.txt")
+_VOCABULARIES = ("vocab.json", "vocab.txt", "merges.txt", "*.model", "bpe.codes", "dict.txt")
+_TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", *_VOCABULARIES)
 _FILES = ("config.json", *_WEIGHTS, *_TOKENIZER, "*.py", "README.md", "LICENSE")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 _PICTURE = re.compile(r"""!\[[^\]]*\]\(<?([^)>\s]+)|<img\s[^>]*?src=["']([^"']+)""")
