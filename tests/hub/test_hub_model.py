@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def closure(*modules: str) -> set[str]:
     return {f"{name}.py" for name in found}
 
 
+@cache
 def expected_code(system: str) -> set[str]:
     model = SYSTEMS[system]
     return closure(*(item.__module__.split(".")[-1] for item in (model, model.config_class)), "pipeline_docre")
