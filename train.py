@@ -33,9 +33,8 @@ from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.cards import write_card
 from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
-from modeling_docre.hub.push import failure, share
+from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
 from modeling_docre.hub.score_table import score_table
-from modeling_docre.hub.upload import UPLOAD_ERRORS
 from modeling_docre.model_inputs import Example
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.calibration import Calibrator
@@ -324,11 +323,11 @@ def push(trainer: DocRETrainer) -> None:
     if not trainer.is_world_process_zero():
         return
     try:
-        commit, tag = share(
+        commit, tag = push_folder(
             args.output_dir, name, message="End of training", revision=args.hub_revision, token=args.hub_token
         )
-    except UPLOAD_ERRORS as error:
-        raise SystemExit(failure(args.output_dir, name, error, args.hub_revision)) from error
+    except PUSH_ERRORS as error:
+        raise SystemExit(failure_message(args.output_dir, name, error, args.hub_revision)) from error
     logger.info('pushed to %s, revision="%s" (commit %s)', commit.repo_url, tag, commit.oid)
 
 

@@ -44,9 +44,9 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 
 def _push(*arguments: Any, **options: Any) -> Any:
     """Push a model or pipeline with its card; what renders cards is loaded only then."""
-    from modeling_docre.hub.upload import push
+    from modeling_docre.hub.push import push_model
 
-    return push(*arguments, **options)
+    return push_model(*arguments, **options)
 
 
 for _model in SYSTEMS.values():
