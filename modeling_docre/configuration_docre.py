@@ -68,6 +68,42 @@ class RelationCut(NamedTuple):
     top_k: int = 0
 
 
+class Traits(NamedTuple):
+    """What a system tells the files that all systems share.
+
+    `stages` are the stages that the model has, in their order, and `given` is what a document must bring along: None
+    (its words alone), `"mentions"`, `"clusters"` or `"entities"` (clusters with their types). `relation_cut` is the
+    decision on relation logits, and `fits_thresholds` tells whether its thresholds are fitted to the validation
+    documents at each evaluation.
+
+    The encoder reads the tokenizer's start and end tokens around a text with `special_tokens`, a document sentence by
+    sentence with `reads_sentences` (mentions of different sentences then never meet), and mentions marked as
+    `entity_markers` says: `"none"`, `"star_per_token"` or `"star_per_mention"`. The model reads the attention that the
+    encoder pays at mentions with `mention_attention`.
+
+    Without `reads_entity_types` the types of given entities enter no score, and empty `entity_types` admit any type.
+    `memory_levels` are the levels at which the stages read a memory once `memory_reading` is on, None without a memory.
+    `set_by_training` names the options that training sets by itself, so that no recipe may.
+    """
+
+    stages: tuple[str, ...] = ()
+    given: str | None = None
+    relation_cut: RelationCut = RelationCut(0.5)
+    fits_thresholds: bool = False
+    special_tokens: bool = False
+    reads_sentences: bool = False
+    entity_markers: str = "none"
+    mention_attention: bool = False
+    reads_entity_types: bool = True
+    memory_levels: tuple[str, ...] | None = None
+    set_by_training: frozenset[str] = frozenset()
+
+    @property
+    def entities_given(self) -> bool:
+        """Whether the user supplies the entities, and the model the relations only."""
+        return self.given == "entities"
+
+
 @strict
 class DocREConfig(PreTrainedConfig):
     """What all systems share: the encoder, the labels, the treatment of long input, the language of raw text.
@@ -220,59 +256,13 @@ class DocREConfig(PreTrainedConfig):
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     @property
-    def given(self) -> str | None:
-        """What a document must bring along: None (its words alone), `"mentions"`, `"clusters"` or `"entities"`."""
-        return None
+    def traits(self) -> Traits:
+        """What this system tells the shared files; each system has its own.
 
-    @property
-    def entities_given(self) -> bool:
-        """Whether the user supplies the entities with their types, and the model the relations only."""
-        return self.given == "entities"
-
-    @property
-    def reads_entity_types(self) -> bool:
-        """Whether scores depend on the types of given entities; where not, an empty `entity_types` admits any type."""
-        return True
-
-    @property
-    def special_tokens(self) -> bool:
-        """Whether the encoder reads the tokenizer's start and end tokens around a document."""
-        return False
-
-    @property
-    def reads_sentences(self) -> bool:
-        """Whether each sentence is read by itself, and mentions of different sentences never meet."""
-        return False
-
-    @property
-    def entity_markers(self) -> str:
-        """How mentions are marked in the encoder's input: `"none"`, `"star_per_token"` or `"star_per_mention"`."""
-        return "none"
-
-    @property
-    def needs_mention_attention(self) -> bool:
-        """Whether the model reads the attention that the encoder pays at mentions."""
-        return False
-
-    @property
-    def fits_thresholds(self) -> bool:
-        """Whether the relation thresholds are fitted to the validation documents at each evaluation."""
-        return False
-
-    @property
-    def set_by_training(self) -> frozenset[str]:
-        """Options that training sets by itself, so that none can be given to it."""
-        return frozenset()
-
-    @property
-    def has_memory(self) -> bool:
-        """Whether there is a memory, which `memory_reading` lets the stages read from some update of training on."""
-        return False
-
-    @property
-    def relation_cut(self) -> RelationCut:
-        """The decision on relation logits."""
-        return RelationCut(getattr(self, "relation_threshold", 0.5))
+        It is computed at each read, since options may change. A strict configuration would make an option of anything
+        that is annotated or cached.
+        """
+        return Traits()
 
     @property
     def encoder_positions(self) -> int | None:

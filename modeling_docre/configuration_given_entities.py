@@ -5,7 +5,7 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import DocREConfig, RelationCut
+from .configuration_docre import DocREConfig, RelationCut, Traits
 
 
 @strict
@@ -35,31 +35,14 @@ class GivenEntitiesConfig(DocREConfig):
             raise ValueError(f"top_k is {self.top_k}; give a whole number from 1 on, or 0 for no limit")
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """The one stage that the model has."""
-        return ("relation",)
-
-    @property
-    def given(self) -> str | None:
-        """The documents bring their entities along."""
-        return "entities"
-
-    @property
-    def reads_entity_types(self) -> bool:
-        """The types of the entities enter no score."""
-        return False
-
-    @property
-    def special_tokens(self) -> bool:
-        """The encoder reads `[CLS]` and `[SEP]`, to which attention is paid."""
-        return True
-
-    @property
-    def needs_mention_attention(self) -> bool:
-        """The context of a pair is pooled by it."""
-        return True
-
-    @property
-    def relation_cut(self) -> RelationCut:
-        """A type is kept if its score is greater than the threshold and it is among the best of its pair."""
-        return RelationCut(self.relation_threshold, strict=True, top_k=self.top_k)
+    def traits(self) -> Traits:
+        """Entities of any type are given; a relation's score has to be greater than the threshold."""
+        return Traits(
+            stages=("relation",),
+            given="entities",
+            relation_cut=RelationCut(self.relation_threshold, strict=True, top_k=self.top_k),
+            special_tokens=True,  # attention is paid to them, too
+            entity_markers=self.entity_markers,
+            mention_attention=True,
+            reads_entity_types=False,
+        )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import DocREConfig
+from .configuration_docre import DocREConfig, RelationCut, Traits
 
 
 @strict
@@ -80,11 +80,12 @@ class JerexConfig(DocREConfig):
             raise ValueError(f"dropout is {self.dropout}; give a number from 0 to 1")
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """The stages that the model has, in the order of the paper's figure."""
-        return ("mention", "coreference", "entity", "relation") if self.task in ("joint", "pipeline") else (self.task,)
-
-    @property
-    def given(self) -> str | None:
-        """A model of one stage needs the gold result of the stage before."""
-        return {"coreference": "mentions", "entity": "clusters", "relation": "entities"}.get(self.task)
+    def traits(self) -> Traits:
+        """All stages, or a single one, which is given the gold result of the stage before."""
+        assert self.relation_threshold is not None  # since `__post_init__`
+        everything = ("mention", "coreference", "entity", "relation")
+        return Traits(
+            stages=everything if self.task in ("joint", "pipeline") else (self.task,),
+            given={"coreference": "mentions", "entity": "clusters", "relation": "entities"}.get(self.task),
+            relation_cut=RelationCut(self.relation_threshold),
+        )

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 
+from .configuration_docre import Traits
 from .configuration_jerex import JerexConfig
 
 
@@ -63,17 +64,11 @@ class MemoryJerexConfig(JerexConfig):
             )
 
     @property
-    def has_memory(self) -> bool:
-        """There are memories of entity types and of relation types."""
-        return True
+    def traits(self) -> Traits:
+        """JEREX with memories, which training begins to read at the end of its warm-up."""
+        return super().traits._replace(memory_levels=self._levels(), set_by_training=frozenset({"memory_reading"}))
 
-    @property
-    def set_by_training(self) -> frozenset[str]:
-        """Whether the memories are read: not before the end of the warm-up."""
-        return frozenset({"memory_reading"})
-
-    @property
-    def levels_read(self) -> tuple[str, ...]:
+    def _levels(self) -> tuple[str, ...]:
         """The levels at which the model has something to read: `"tokens"`, `"mentions"`, both or none."""
         if not self.memory_read or self.read_levels == "none" or not (self.entity_memory or self.relation_memory):
             return ()

@@ -5,7 +5,7 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import DocREConfig
+from .configuration_docre import DocREConfig, RelationCut, Traits
 
 
 @strict
@@ -54,21 +54,12 @@ class SpertConfig(DocREConfig):
                 raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """The stages that the model has."""
-        return ("span", "relation")
-
-    @property
-    def reads_entity_types(self) -> bool:
-        """The types of given entities enter no score."""
-        return False
-
-    @property
-    def special_tokens(self) -> bool:
-        """The encoder reads `[CLS]` and `[SEP]`; the former's vector is part of a span's representation."""
-        return True
-
-    @property
-    def reads_sentences(self) -> bool:
-        """Each sentence is read by itself, between start and end tokens of its own."""
-        return True
+    def traits(self) -> Traits:
+        """Sentences between start and end tokens; the start token's vector is part of what stands for a span."""
+        return Traits(
+            stages=("span", "relation"),
+            relation_cut=RelationCut(self.relation_threshold),
+            special_tokens=True,
+            reads_sentences=True,
+            reads_entity_types=False,
+        )

@@ -43,7 +43,7 @@ def decode(
     for name in ("relation_logits", "mention_pair_logits"):
         if name in host:
             host[name] = host[name] / config.relation_temperature + config.relation_shift
-    cut = config.relation_cut
+    cut = config.traits.relation_cut
     if relation_threshold is not None:
         cut = cut._replace(threshold=relation_threshold)
     decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, cut, given)
@@ -99,7 +99,7 @@ class _Decoder:
 
     def __post_init__(self) -> None:
         output = self.output
-        self.undirected = frozenset(self.config.symmetric_relations if self.config.reads_sentences else ())
+        self.undirected = frozenset(self.config.symmetric_relations if self.config.traits.reads_sentences else ())
         self.mention_scores = _sigmoid(output["mention_logits"]) if "mention_logits" in output else None
         if "entity_members" not in output:  # mentions alone: each stands for itself
             mentions = output["mentions"]

@@ -154,8 +154,8 @@ class Featurizer:
             ),
             0,
         )
-        self.marker = None if config.entity_markers == "none" else _marker_id(tokenizer)
-        self.start, self.end = _special_ids(tokenizer) if config.special_tokens else ([], [])
+        self.marker = None if config.traits.entity_markers == "none" else _marker_id(tokenizer)
+        self.start, self.end = _special_ids(tokenizer) if config.traits.special_tokens else ([], [])
 
     def __call__(self, documents: Iterable[Document | Mapping[str, Any]]) -> list[Features]:
         """Features of documents, in order."""
@@ -169,7 +169,7 @@ class Featurizer:
         # A word with its markers is a block; the blocks of a text lie end to end between its start and end tokens.
         blocks = np.concatenate([[0], (opening + lengths + closing).cumsum()]).astype(np.int64)
         sentences = blocks[list(document.sentence_starts)]
-        bounds = sentences if self.config.reads_sentences else sentences[[0, -1]]
+        bounds = sentences if self.config.traits.reads_sentences else sentences[[0, -1]]
         before, after = len(self.start), len(self.end)
         text_lengths = np.diff(bounds) + before + after
         # What the start and end tokens up to each block add to its place.
@@ -205,7 +205,7 @@ class Featurizer:
         for start, end, _ in mentions:
             opening[start] += 1
             closing[end - 1] += 1
-        if self.config.entity_markers == "star_per_token":
+        if self.config.traits.entity_markers == "star_per_token":
             return opening.clip(max=1), closing.clip(max=1)
         return opening, closing
 

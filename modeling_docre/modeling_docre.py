@@ -126,7 +126,7 @@ class DocREPreTrainedModel(PreTrainedModel):
                 f"extended_positions is {config.extended_positions}, and the encoder's table has {rows} positions; it "
                 f"is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
             )
-        return DocumentEncoder(self.config, gives_attention=self.config.needs_mention_attention)
+        return DocumentEncoder(self.config, gives_attention=self.config.traits.mention_attention)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

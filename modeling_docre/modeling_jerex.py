@@ -57,7 +57,7 @@ class JerexModel(DocREPreTrainedModel):
             if not getattr(config, name):
                 raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
         width = config.encoder_config.hidden_size
-        stages = config.stages
+        stages = config.traits.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
         absent: Any = None
         self.mention_classifier = self.coreference_scorer = absent
@@ -181,7 +181,7 @@ class JerexModel(DocREPreTrainedModel):
         hidden = [encoder(input_ids, document_lengths).hidden for encoder in self.encoders]  # [subwords, hidden] each
         vectors = [range_max(states, spans.subword_range) for states in hidden]  # [spans, hidden] each
         shared = len(self.encoders) == 1
-        index = {stage: 0 if shared else number for number, stage in enumerate(self.config.stages)}
+        index = {stage: 0 if shared else number for number, stage in enumerate(self.config.traits.stages)}
         index = {stage: index.get(stage, 0) for stage in ("mention", "coreference", "entity", "relation")}
         return (
             {stage: hidden[number] for stage, number in index.items()},

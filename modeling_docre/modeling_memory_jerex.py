@@ -56,7 +56,10 @@ class MemoryJerexModel(JerexModel):
         sizes = [self.slot_size] * len(read)
         cosine = config.read_similarity == "cosine"
         self.readers = nn.ModuleDict(
-            {level: MemoryReader(width, sizes, config.read_grad, read, cosine) for level in config.levels_read}
+            {
+                level: MemoryReader(width, sizes, config.read_grad, read, cosine)
+                for level in config.traits.memory_levels or ()
+            }
         )
         self.post_init()
 

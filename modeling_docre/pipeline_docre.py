@@ -184,7 +184,7 @@ class DocRelationExtractionPipeline(Pipeline):
         """
         document, bare = self._document(input_, f"text-{number}")
         if entities is None or entities is False:
-            entities = self.model.config.entities_given
+            entities = self.model.config.traits.entities_given
             if entities and bare:
                 fix = (
                     "this model finds relations between entities that you give: pass "

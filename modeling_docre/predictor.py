@@ -40,7 +40,7 @@ class Predictor:
         self.model, self.config = model, model.config
         self.featurizer = Featurizer(tokenizer, model.config)
         self.collator = DocRECollator()
-        self.given = given or model.config.given
+        self.given = given or model.config.traits.given
 
     def example(self, features: Features, given: str | None = None) -> Example:
         """What the model is asked about a document."""

@@ -54,8 +54,8 @@ def test_every_system_has_a_whole_card(system):
     assert not re.search(r"\{\{|\{%|None|Undefined|\n\n\n", text), text
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
     compile(code, "card", "exec")
-    assert ("entities=[" in code) == model.config.entities_given
-    assert ("across sentences" in text) == model.config.reads_sentences
+    assert ("entities=[" in code) == model.config.traits.entities_given
+    assert ("across sentences" in text) == model.config.traits.reads_sentences
 
 
 def test_the_systems_cite_different_papers():
@@ -91,7 +91,7 @@ def test_a_single_stage_says_what_it_reads(task):
     model = tiny_jerex(task=task)
     text = render_card(model)
     assert ("returns a graph" in text) is False
-    assert f"does the stage {task}" in text or f"with its {model.config.given}" in text
+    assert f"does the stage {task}" in text or f"with its {model.config.traits.given}" in text
 
 
 def test_the_metadata_is_what_the_hub_reads(tmp_path):

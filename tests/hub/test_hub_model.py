@@ -23,7 +23,9 @@ from modeling_docre import SYSTEMS, JerexModel
 from modeling_docre.hub.upload import bring_companions
 
 PACKAGE = REPOSITORY / "modeling_docre"
-ENTITIES_OF = {name: ENTITIES if model.config_class().entities_given else None for name, model in SYSTEMS.items()}
+ENTITIES_OF = {
+    name: ENTITIES if model.config_class().traits.entities_given else None for name, model in SYSTEMS.items()
+}
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json"}
 MODEL_FILES = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors"}
 
