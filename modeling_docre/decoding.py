@@ -200,7 +200,7 @@ class _Decoder:
         return {"evidence": tuple(sentences[order].tolist()), "evidence_scores": tuple(weights[order].tolist())}
 
     def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
-        """What carried a type of an entity pair: mention pairs, and sentences with the share that each holds."""
+        """What carried a type of an entity pair: mention pairs, and sentences with the weight of each."""
         if "evidence_pair" in self.output:
             rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
             return self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
@@ -208,25 +208,25 @@ class _Decoder:
             return {}
         rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
         heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
-        shares = self.output["mention_pair_share"][rows]
-        shares = shares if shares.ndim == 1 else shares[:, kind]
+        weights = self.output["mention_pair_weight"][rows]
+        weights = weights if weights.ndim == 1 else weights[:, kind]
         by_key = self._scores_of("mention_pair_key_logits", rows)
         by_relation = self._scores_of("mention_pair_logits", (rows, kind))
-        order = [number for number in np.argsort(-shares, kind="stable") if shares[number] > 0]
+        order = [number for number in np.argsort(-weights, kind="stable") if weights[number] > 0]
         carried: dict[int, float] = {}
         for number in order:
             sentences = {
                 int(self.spans["sentence"][span]) for span in (head_spans[heads[number]], tail_spans[tails[number]])
             }
             for sentence in sentences:
-                carried[sentence] = carried.get(sentence, 0.0) + float(shares[number])
+                carried[sentence] = carried.get(sentence, 0.0) + float(weights[number])
         evidence = sorted(carried)
         return {
             "mention_pairs": tuple(
                 MentionPair(
                     int(heads[number]),
                     int(tails[number]),
-                    float(shares[number]),
+                    float(weights[number]),
                     key_score=None if by_key is None else float(by_key[number]),
                     relation_score=None if by_relation is None else float(by_relation[number]),
                 )

@@ -15,7 +15,7 @@ from .segments import range_max
 from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
 from .stage_entities import EntityClassifier, pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
-from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
+from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
 
 class JerexModel(DocREPreTrainedModel):
@@ -80,22 +80,24 @@ class JerexModel(DocREPreTrainedModel):
         config = self.config
         return EntityClassifier(config.encoder_config.hidden_size, len(config.entity_types), config.dropout)
 
-    def new_relation_classifier(self, **options: Any) -> nn.Module:
-        """A classifier of entity pairs, with random weights; `options` go to it."""
+    def pair_sizes(self) -> PairSizes:
+        """The sizes of the classifier of entity pairs."""
         config = self.config
-        sizes = config.encoder_config.hidden_size, len(config.entity_types), len(config.relation_types)
+        types = len(config.entity_types), len(config.relation_types)
+        return PairSizes(config.encoder_config.hidden_size, *types, config.meta_size, config.dropout)
+
+    def new_relation_classifier(self) -> nn.Module:
+        """A classifier of entity pairs, with random weights."""
+        config = self.config
         if config.relation_head == "global":
-            return GlobalRelationClassifier(*sizes, config.meta_size, config.dropout, **options)
+            return GlobalRelationClassifier(self.pair_sizes())
         return MultiInstanceRelationClassifier(
-            *sizes,
-            config.meta_size,
+            self.pair_sizes(),
             config.word_distance_rows,
             config.sentence_distance_rows,
-            config.dropout,
-            entity_repr=config.entity_repr,
-            localized_context=config.localized_context,
-            pairing=config.pairing,
-            **options,
+            config.entity_repr,
+            config.localized_context,
+            config.pairing,
         )
 
     def forward(
@@ -212,15 +214,15 @@ class JerexModel(DocREPreTrainedModel):
         """Logits of the scene's entity pairs, and the mention pairs that carried them."""
         if scene.entity_types is None:
             raise ValueError(f'a model with task="{self.config.task}" finds no entity types; give it typed entities')
-        logits, evidence = self.relation_classifier(scene)
+        logits, weights = self.relation_classifier(scene)
         result = {"pairs": scene.pairs, "relation_logits": logits}
-        if evidence is None:
+        if weights is None:
             return result
         return result | {
-            "mention_pair_owner": evidence.pairs.owner,
-            "mention_pair_head": evidence.pairs.head_mention,
-            "mention_pair_tail": evidence.pairs.tail_mention,
-            "mention_pair_share": evidence.share,
+            "mention_pair_owner": weights.pairs.owner,
+            "mention_pair_head": weights.pairs.head_mention,
+            "mention_pair_tail": weights.pairs.tail_mention,
+            "mention_pair_weight": weights.weight,
         }
 
     def _weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:

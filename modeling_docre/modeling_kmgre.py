@@ -157,8 +157,8 @@ class KmgreModel(DocREPreTrainedModel):
         known, pairs, labels = Entities(**entities), relations["pairs"], relations.get("labels")
         candidates = mention_pairs(known, pairs)
         if labels is not None and self.phase == EXPECTATION:
-            loss, share = self._expectation_loss(text, candidates, labels)
-            return DocREOutput(loss=loss, losses={"key": loss}, statistics={"labelled_key": share}, pairs=pairs)
+            loss, labelled = self._expectation_loss(text, candidates, labels)
+            return DocREOutput(loss=loss, losses={"key": loss}, statistics={"labelled_key": labelled}, pairs=pairs)
 
         reading = self.relation_extractor.read(text)
         logits = self.relation_extractor(reading, text, candidates)  # [mention pairs, 1 + types], equations 4 to 6
@@ -172,25 +172,25 @@ class KmgreModel(DocREPreTrainedModel):
             result |= self._explain(logits, key_logits, keys, found, candidates)
         else:
             loss = self._maximization_loss(found, logits, text, candidates, labels)
-            result |= {"loss": loss, "losses": {"relation": loss}, "statistics": {"kept_key": _share(keys)}}
+            result |= {"loss": loss, "losses": {"relation": loss}, "statistics": {"kept_key": _fraction(keys)}}
         return DocREOutput(**result)
 
     def _expectation_loss(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The E-step: the key instance classifier learns which mention pairs state the gold relations most clearly.
 
         Returns:
-            The loss, and the share of the mention pairs of related entity pairs that are labelled key.
+            The loss, and the fraction of the mention pairs of related entity pairs that are labelled key.
         """
         config = self.config
         reading, assigned = self._assign(text, candidates, labels)
         key_labels = assigned.any(1)  # [mention pairs], equation 9
         key_logits = self._key_logits(text, candidates, reading)  # equations 7 and 8
         related = labels.any(1)[candidates.owner].nonzero().squeeze(1)
-        share = _share(key_labels[related])
+        labelled = _fraction(key_labels[related])
         if config.estep_pairs == "related":
             key_logits, key_labels = key_logits[related], key_labels[related]
         loss = focal_loss(key_logits, key_labels, config.gamma, config.alpha, config.focal_alpha == "balanced")
-        return loss, share
+        return loss, labelled
 
     def _key_logits(self, text: MarkedText, candidates: MentionPairs, reading: Reading) -> Tensor:
         """Logits [mention pairs] of being key; without an encoder of its own by the extractor's reading."""
@@ -243,19 +243,19 @@ class KmgreModel(DocREPreTrainedModel):
         """The mention pairs, and what each of them contributed to the decision on its entity pair."""
         excess, of_pair = logits[:, 1:] - logits[:, :1], found[candidates.owner, 1:]  # [mention pairs, types]
         if self.config.fusion == "logsumexp":
-            share = (logits[:, 1:] - of_pair).masked_fill(~keys[:, None], float("-inf")).exp()
+            weight = (logits[:, 1:] - of_pair).masked_fill(~keys[:, None], float("-inf")).exp()
         else:
-            share = ((excess == of_pair) & keys[:, None]).to(logits.dtype)
+            weight = ((excess == of_pair) & keys[:, None]).to(logits.dtype)
         return {
             "mention_pair_owner": candidates.owner,
             "mention_pair_head": candidates.head_mention,
             "mention_pair_tail": candidates.tail_mention,
-            "mention_pair_share": share,
+            "mention_pair_weight": weight,
             "mention_pair_logits": excess,
             "mention_pair_key_logits": key_logits,
         }
 
 
-def _share(chosen: Tensor) -> Tensor:
-    """The share of what is chosen, zero of nothing."""
+def _fraction(chosen: Tensor) -> Tensor:
+    """The fraction that is chosen, zero of nothing."""
     return chosen.float().sum() / max(len(chosen), 1)

@@ -246,7 +246,7 @@ class SpertModel(DocREPreTrainedModel):
             "mention_pair_owner": listed.owner,
             "mention_pair_head": listed.head_mention,
             "mention_pair_tail": listed.tail_mention,
-            "mention_pair_share": won / segment_sum(won, listed.owner, len(pairs))[listed.owner],
+            "mention_pair_weight": won / segment_sum(won, listed.owner, len(pairs))[listed.owner],
             "mention_pair_logits": logits,
         }
 

@@ -46,7 +46,7 @@ class DocRelationExtractionPipeline(Pipeline):
     Each input gives one dict in the format of `Document.to_dict`: `entities` with type, score and mentions (word and
     character offsets, the mention's text as `name`, score), and `relations` with head, tail, type, readable label,
     score and, from models that classify mention pairs, the mention pairs that carried the relation (`mention_pairs`
-    with their share and their character ranges, from KMGRE with the probability that the pair is key and that of the
+    with their weight and their character ranges, from KMGRE with the probability that the pair is key and that of the
     relation by this pair alone) and their sentences (`evidence`, `evidence_scores`). Character offsets need a text;
     documents in words have none.
 

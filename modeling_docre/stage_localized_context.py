@@ -26,8 +26,8 @@ HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
 BLOCK_WEIGHTS = 2**23
-# The evidence of a pair is the fewest sentences that hold more than this share of the weight that lies on sentences.
-EVIDENCE_SHARE = 0.5
+# The evidence of a pair is the fewest sentences that hold more than this part of the weight that lies on sentences.
+EVIDENCE_WEIGHT = 0.5
 
 
 class AttendedText(NamedTuple):
@@ -48,7 +48,7 @@ class AttendedText(NamedTuple):
 class Evidence(NamedTuple):
     """Sentences that hold most of a pair's context: the `pair` [items], its `sentence` [items], its `weight` [items].
 
-    A weight is the sentence's share of the context's weight that lies on sentences: start and end tokens take most of
+    A weight is the sentence's part of the context's weight that lies on sentences: start and end tokens take most of
     the attention of many encoders, and say nothing.
     """
 
@@ -175,11 +175,11 @@ def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence
     sentences = text.sentences[block.subwords]
     inside = sentences >= 0
     count = int(sentences.max()) + 1
-    shares = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
-    total = shares.sum(1, keepdim=True)
-    ranked, order = shares.sort(dim=1, descending=True, stable=True)
+    held = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
+    total = held.sum(1, keepdim=True)
+    ranked, order = held.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
-    pair, rank = ((before <= EVIDENCE_SHARE * total) & (ranked > 0)).nonzero(as_tuple=True)
+    pair, rank = ((before <= EVIDENCE_WEIGHT * total) & (ranked > 0)).nonzero(as_tuple=True)
     return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 

@@ -55,7 +55,7 @@ def output(**changes) -> dict:
         "mention_pair_owner": torch.tensor([0, 0, 1, 1, 2, 3]),
         "mention_pair_head": torch.tensor([0, 1, 0, 0, 0, 0]),
         "mention_pair_tail": torch.tensor([0, 0, 0, 1, 0, 0]),
-        "mention_pair_share": torch.tensor([0.25, 0.75, 0.5, 0.5, 1.0, 1.0]),
+        "mention_pair_weight": torch.tensor([0.25, 0.75, 0.5, 0.5, 1.0, 1.0]),
         "loss": None,
         "losses": None,
     }
@@ -113,7 +113,7 @@ def test_evidence_is_what_the_mention_pairs_that_carried_a_relation_say():
 
 def test_mention_pairs_that_carried_nothing_are_no_evidence():
     share = torch.tensor([0.0, 1.0, 0.5, 0.5, 1.0, 1.0])
-    first, _ = decode(output(mention_pair_share=share), SPANS, [FIRST, SECOND], CONFIG)
+    first, _ = decode(output(mention_pair_weight=share), SPANS, [FIRST, SECOND], CONFIG)
     assert first.relations[0].mention_pairs == (MentionPair(1, 0, 1.0),)
     assert first.relations[0].evidence == (1,)
 
@@ -191,7 +191,7 @@ def test_nothing_found_at_all():
         mention_pair_owner=none,
         mention_pair_head=none,
         mention_pair_tail=none,
-        mention_pair_share=torch.zeros(0),
+        mention_pair_weight=torch.zeros(0),
     )
     for document in decode(made, SPANS, [FIRST, SECOND], CONFIG):
         assert document.entities == document.relations == ()

@@ -163,7 +163,7 @@ def test_training_and_inference_ask_the_same_about_gold_entities(document, head)
     if head == "multi_instance":
         for number, other in enumerate(rows):
             mine, theirs = trained.mention_pair_owner == number, found.mention_pair_owner == other
-            for name in ("mention_pair_head", "mention_pair_tail", "mention_pair_share"):
+            for name in ("mention_pair_head", "mention_pair_tail", "mention_pair_weight"):
                 assert torch.allclose(trained[name][mine].float(), found[name][theirs].float())
             contexts_of = [context_of(made, out.pairs) for made, out in ((training, trained), (asked, found))]
             for mine_values, theirs_values in zip(*contexts_of, strict=True):
