@@ -15,7 +15,15 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from .configuration_limits import check_code, check_encoder, check_labels, check_language, check_sizes
+from .configuration_limits import (
+    __version__,
+    check_code,
+    check_encoder,
+    check_labels,
+    check_language,
+    check_sizes,
+    check_version,
+)
 from .encoder_code import is_remote, is_trusted, reading_from, remote_configuration, without_repository
 
 # Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
@@ -130,7 +138,7 @@ class DocREConfig(PreTrainedConfig):
             they are float32 unless asked for otherwise.
 
     Raises:
-        ValueError: a key is unknown, a label stands twice, or a label list does not fit the others.
+        ValueError: a key is unknown, a label is given twice, or a label list does not fit the others.
     """
 
     sub_configs_defaults = {"encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert")}  # noqa: RUF012
@@ -151,11 +159,12 @@ class DocREConfig(PreTrainedConfig):
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self, **kwargs: Any) -> None:
+        check_version(kwargs.pop("docre_version", None))
         for name in _TRAINER_KEYS:
             kwargs.pop(name, None)
         if unknown := sorted(set(kwargs) - _BASE_KEYS):
-            known = sorted(set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__))
-            raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {', '.join(known)}")
+            known = ", ".join(sorted(self._own_options()))
+            raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {known}")
         if not is_remote(self):
             # The file names the repository's pipeline code; where this package is installed, its own code answers.
             kwargs.pop("custom_pipelines", None)
@@ -172,6 +181,11 @@ class DocREConfig(PreTrainedConfig):
             if self.encoder_config.get("auto_map"):
                 self.encoder_config = remote_configuration(self.encoder_config)
         super().__post_init__(**kwargs)
+
+    @classmethod
+    def _own_options(cls) -> set[str]:
+        """The names of the options that other configurations of transformers do not have."""
+        return set(cls.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__)
 
     @classmethod
     def from_pretrained(
@@ -199,13 +213,17 @@ class DocREConfig(PreTrainedConfig):
                 f"this is a checkpoint of {found!r}, and {cls.__name__} is that of {cls.model_type!r}; load it with "
                 "AutoModel"
             )
-        own = set(cls.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__) - {"encoder_config"}
+        check_version(config_dict.get("docre_version"))  # before any value, which may be new as well
+        own = cls._own_options() - {"encoder_config"}
         given = {name: kwargs.pop(name) for name in own & set(kwargs)}
         return super().from_dict({**config_dict, **given}, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as they are saved: the name of the encoder stays only where others can follow it."""
-        output = super().to_dict()
+        """The options as they are saved: the name of the encoder stays only where others can follow it.
+
+        `docre_version` says which version of this package wrote them; an older one refuses to read them.
+        """
+        output = super().to_dict() | {"docre_version": __version__}
         encoder = output.get("encoder_config")
         if encoder and os.path.exists(encoder.get("_name_or_path") or ""):
             del encoder["_name_or_path"]
@@ -214,18 +232,17 @@ class DocREConfig(PreTrainedConfig):
         return output
 
     def validate_encoder(self) -> None:
-        """Refuse an encoder beyond reason, or one whose configuration asks for code from somewhere else."""
+        """Refuse an encoder of unreasonable size, or one whose configuration asks for code from somewhere else."""
         if self.encoder_config is not None:
             check_encoder(self.encoder_config.to_dict(), trusted=is_remote(self.encoder_config))
 
     def validate_own_sizes(self) -> None:
-        """Refuse options beyond reason, and a language that is no code of one."""
-        own = set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__)
-        check_sizes({name: getattr(self, name) for name in own})
+        """Refuse unreasonably large sizes, and anything but a code for a language."""
+        check_sizes({name: getattr(self, name) for name in self._own_options()})
         check_language(self.language)
 
     def validate_labels(self) -> None:
-        """Refuse labels that are no names, and label lists that contradict themselves or each other."""
+        """Refuse labels that nobody would give, and label lists that contradict themselves or each other."""
         for name in ("entity_types", "relation_types", "symmetric_relations"):
             check_labels(name, getattr(self, name))
         for name in ("symmetric_relations", "relation_labels"):

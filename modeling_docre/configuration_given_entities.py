@@ -6,6 +6,7 @@ from typing import Literal
 from huggingface_hub.dataclasses import strict
 
 from .configuration_docre import DocREConfig, RelationCut, Traits
+from .configuration_limits import check_probabilities
 
 
 @strict
@@ -28,9 +29,8 @@ class GivenEntitiesConfig(DocREConfig):
     window_overlap: int = 0
 
     def validate_relation_cut(self) -> None:
-        """Refuse a threshold that is no probability, and a negative limit."""
-        if not 0.0 <= self.relation_threshold <= 1.0:
-            raise ValueError(f"relation_threshold is {self.relation_threshold}; give a number from 0 to 1")
+        """Refuse a threshold outside [0, 1], and a negative limit."""
+        check_probabilities(self, "relation_threshold")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; give a whole number from 1 on, or 0 for no limit")
 
