@@ -114,6 +114,12 @@ class DocREPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
+    def require_labels(self, *names: str) -> None:
+        """Refuse a configuration with an empty list of labels among those of `names`."""
+        for name in names:
+            if not getattr(self.config, name):
+                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights.
 

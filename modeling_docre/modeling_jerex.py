@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
 from .configuration_jerex import JerexConfig
-from .layers import binary_loss, class_loss
+from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
 from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
-from .stage_entities import EntityClassifier, pool_entities
+from .stage_entities import pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
@@ -53,9 +53,7 @@ class JerexModel(DocREPreTrainedModel):
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)
-        for name in ("entity_types", "relation_types"):
-            if not getattr(config, name):
-                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+        self.require_labels("entity_types", "relation_types")
         width = config.encoder_config.hidden_size
         stages = config.traits.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
@@ -76,9 +74,9 @@ class JerexModel(DocREPreTrainedModel):
         self.post_init()
 
     def new_entity_classifier(self) -> nn.Module:
-        """A classifier of entity vectors, with random weights."""
-        config = self.config
-        return EntityClassifier(config.encoder_config.hidden_size, len(config.entity_types), config.dropout)
+        """A classifier of entity vectors, with random weights (section 3.3); there is no class for "none"."""
+        width = self.config.encoder_config.hidden_size
+        return TwoLayer([width], width, len(self.config.entity_types), self.config.dropout)
 
     def pair_sizes(self) -> PairSizes:
         """The sizes of the classifier of entity pairs."""

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, MentionPairs, Spans, mention_pairs
+from .candidates import Entities, MentionPairs, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
 from .layers import adaptive_threshold_loss, focal_loss
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, segment_logsumexp, segment_max
 from .stage_key_pairs import assign_labels, select_key_pairs
 from .stage_localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
@@ -65,7 +65,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-class KmgreModel(DocREPreTrainedModel):
+class KmgreModel(GivenEntitiesModel):
     """Relations between given entities by key mention pairs (Jiang et al., KMGRE).
 
     The relation extractor scores the relation types and a threshold class of each mention pair, the key instance
@@ -101,6 +101,7 @@ class KmgreModel(DocREPreTrainedModel):
   title = {Key Mention Pairs Guided Document-Level Relation Extraction},
   author = {Jiang, Feng and Niu, Jianwei and Mo, Shasha and Fan, Shengda}
 }"""
+    mixed_precision = True
     training_defaults: ClassVar[dict[str, Any]] = {
         "weight_decay": 1e-5,
         "warmup_steps": 0.06,
@@ -110,15 +111,12 @@ class KmgreModel(DocREPreTrainedModel):
         "negatives_relation": -1,
         "ddp_find_unused_parameters": True,
     }
-    mixed_precision = True
     phase_of_module: ClassVar[dict[str, str]] = {"key_classifier": EXPECTATION, "relation_extractor": MAXIMIZATION}
     phases = (MAXIMIZATION,)
     phase = MAXIMIZATION
 
     def __init__(self, config: KmgreConfig):
         super().__init__(config)
-        if not config.relation_types:
-            raise ValueError("the configuration's relation_types is empty; give the list of labels to predict")
         width, classes = config.encoder_config.hidden_size, 1 + len(config.relation_types)
         self.relation_extractor = MentionPairNetwork(self.new_encoder(), width, classes, config.head_norm)
         absent: Any = None
@@ -128,37 +126,15 @@ class KmgreModel(DocREPreTrainedModel):
             self.key_classifier = MentionPairNetwork(encoder, width, 1, config.head_norm)
         self.post_init()
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        document_lengths: Tensor,
-        spans: dict[str, Tensor],
-        entities: dict[str, Tensor],
-        relations: dict[str, Tensor],
-        special_lengths: Tensor | None = None,
-        subword_sentences: Tensor | None = None,
-    ) -> DocREOutput:
-        """Score the entity pairs of a batch, or learn from it in the present phase; all lists are flat over the batch.
+    def relate(self, text: MarkedText, entities: Entities, pairs: Tensor, labels: Tensor | None) -> dict[str, Any]:
+        """The logits of entity pairs with the mention pairs that carried them; with labels the loss of the phase.
 
-        Args:
-            input_ids: [subwords] int64, the documents end to end.
-            document_lengths: [documents] int64, subwords per document.
-            spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
-            entities: the fields of `Entities`.
-            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types].
-            special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
-            subword_sentences: not read; the evidence are mention pairs.
-
-        Returns:
-            With labels the loss of the phase. Except in the E-step `relation_logits` [pairs, relation types]; without
-            labels also the mention pairs with what each contributed.
+        The E-step has its loss alone.
         """
-        text = MarkedText(input_ids, document_lengths, special_lengths, Spans(**spans))
-        known, pairs, labels = Entities(**entities), relations["pairs"], relations.get("labels")
-        candidates = mention_pairs(known, pairs)
+        candidates = mention_pairs(entities, pairs)
         if labels is not None and self.phase == EXPECTATION:
             loss, labelled = self._expectation_loss(text, candidates, labels)
-            return DocREOutput(loss=loss, losses={"key": loss}, statistics={"labelled_key": labelled}, pairs=pairs)
+            return {"loss": loss, "losses": {"key": loss}, "statistics": {"labelled_key": labelled}}
 
         reading = self.relation_extractor.read(text)
         logits = self.relation_extractor(reading, text, candidates)  # [mention pairs, 1 + types], equations 4 to 6
@@ -166,14 +142,13 @@ class KmgreModel(DocREPreTrainedModel):
         keys = self._select(key_logits, candidates, len(pairs))  # [mention pairs] bool, equations 12 to 14
         found = self._decide(logits, keys, candidates, len(pairs))  # [pairs, 1 + types]
 
-        result: dict[str, Any] = {"pairs": pairs, "relation_logits": found[:, 1:] - found[:, :1]}
-        result |= {"entity_members": known.members, "entity_sizes": known.sizes, "entity_documents": known.document}
+        result: dict[str, Any] = {"relation_logits": found[:, 1:] - found[:, :1]}
         if labels is None:
             result |= self._explain(logits, key_logits, keys, found, candidates)
         else:
             loss = self._maximization_loss(found, logits, text, candidates, labels)
             result |= {"loss": loss, "losses": {"relation": loss}, "statistics": {"kept_key": _fraction(keys)}}
-        return DocREOutput(**result)
+        return result
 
     def _expectation_loss(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The E-step: the key instance classifier learns which mention pairs state the gold relations most clearly.

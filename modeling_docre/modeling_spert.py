@@ -82,9 +82,7 @@ class SpertModel(DocREPreTrainedModel):
 
     def __init__(self, config: SpertConfig):
         super().__init__(config)
-        for name in ("entity_types", "relation_types"):
-            if not getattr(config, name):
-                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+        self.require_labels("entity_types", "relation_types")
         width, meta = config.encoder_config.hidden_size, config.meta_size
         self.encoder = self.new_encoder()
         self.size_embedding = ClampedEmbedding(config.size_rows, meta)

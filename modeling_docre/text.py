@@ -108,7 +108,7 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     starts = [pieces[start] for start in document.sentence_starts]
     starts = _merge_sentences(starts, list(ranges.values()))
     sections = list(pairwise(starts))
-    places: dict[str, dict[str, int]] = {}
+    places: dict[str, dict[str, Any]] = {}
     for where, (start, end) in ranges.items():
         sentence = bisect_right(starts, start) - 1
         places[where] = {"sentence": sentence, "start": start - starts[sentence], "end": end - starts[sentence]}
@@ -131,7 +131,7 @@ def _field(record: Any, name: str) -> Any:
     return record.get(name) if isinstance(record, Mapping) else getattr(record, name)
 
 
-def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, int]]) -> Entity:
+def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, Any]]) -> Entity:
     """An entity, or one by its dict form, with the place of each mention."""
     where = f"entities[{number}]"
     own = [places[f"{where}.mentions[{position}]"] for position in range(len(_field(entity, "mentions")))]
