@@ -26,7 +26,7 @@ from .configuration_limits import (
 )
 from .encoder_code import is_remote, is_trusted, reading_from, remote_configuration, without_repository
 
-# Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
+# Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typo.
 _BASE_KEYS = frozenset(
     [
         "num_labels",
@@ -79,8 +79,8 @@ class RelationCut(NamedTuple):
 class Traits(NamedTuple):
     """What a system tells the files that all systems share.
 
-    `stages` are the stages that the model has, in their order, and `given` is what a document must bring along: None
-    (its words alone), `"mentions"`, `"clusters"` or `"entities"` (clusters with their types). `relation_cut` is the
+    `stages` are the stages that the model has, in their order, and `given` is what a document must contain: None (only
+    its words), `"mentions"`, `"clusters"` or `"entities"` (clusters with their types). `relation_cut` is the
     decision on relation logits, and `fits_thresholds` tells whether its thresholds are fitted to the validation
     documents at each evaluation.
 
@@ -170,17 +170,21 @@ class DocREConfig(PreTrainedConfig):
             kwargs.pop("custom_pipelines", None)
         if kwargs.get("auto_map"):
             check_code(kwargs["auto_map"])
-        if not isinstance(self.encoder_config, dict | PreTrainedConfig | None):
-            raise ValueError(
-                f"encoder_config is a {type(self.encoder_config).__name__}; give a configuration or a dict"
-            )
         if isinstance(self.encoder_config, dict):
-            # Before a configuration is made of it, which may make a list as long as a number in it.
-            check_encoder(self.encoder_config, trusted=is_trusted())
-            self.encoder_config.pop("trust_remote_code", None)  # that is for the user to say
-            if self.encoder_config.get("auto_map"):
-                self.encoder_config = remote_configuration(self.encoder_config)
+            self._read_encoder(self.encoder_config)
+        elif not isinstance(self.encoder_config, PreTrainedConfig | None):
+            kind = type(self.encoder_config).__name__
+            raise ValueError(f"encoder_config is a {kind}; give a configuration or a dict")
         super().__post_init__(**kwargs)
+
+    def _read_encoder(self, options: dict[str, Any]) -> None:
+        """Check the encoder's options, and make a configuration of them where that takes code of its own."""
+        # Before a configuration is made of them, which may make a list as long as a number in them.
+        check_encoder(options, trusted=is_trusted())
+        options.pop("trust_remote_code", None)  # that is for the user to say
+        if options.get("auto_map"):
+            check_code(options["auto_map"])
+            self.encoder_config = remote_configuration(options)
 
     @classmethod
     def _own_options(cls) -> set[str]:
@@ -207,10 +211,10 @@ class DocREConfig(PreTrainedConfig):
 
         An `encoder_config` among them only replaces what it names, as in other nested configurations.
         """
-        found = config_dict.get("model_type") or cls.model_type
-        if cls.model_type and found != cls.model_type:
+        kind = config_dict.get("model_type") or cls.model_type
+        if cls.model_type and kind != cls.model_type:
             raise ValueError(
-                f"this is a checkpoint of {found!r}, and {cls.__name__} is that of {cls.model_type!r}; load it with "
+                f"this is a checkpoint of {kind!r}, and {cls.__name__} reads those of {cls.model_type!r}; load it with "
                 "AutoModel"
             )
         check_version(config_dict.get("docre_version"))  # before any value, which may be new as well
@@ -242,7 +246,7 @@ class DocREConfig(PreTrainedConfig):
         check_language(self.language)
 
     def validate_labels(self) -> None:
-        """Refuse labels that nobody would give, and label lists that contradict themselves or each other."""
+        """Refuse invalid labels, and label lists that contradict themselves or each other."""
         for name in ("entity_types", "relation_types", "symmetric_relations"):
             check_labels(name, getattr(self, name))
         for name in ("symmetric_relations", "relation_labels"):
@@ -250,7 +254,7 @@ class DocREConfig(PreTrainedConfig):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
 
     def validate_scaling(self) -> None:
-        """Refuse a temperature by which logits cannot be divided, or that would turn their order around."""
+        """Refuse a temperature that is not positive and finite, and a shift that is not finite."""
         if not 0.0 < self.relation_temperature < math.inf:
             raise ValueError(f"relation_temperature is {self.relation_temperature}; give a number greater than 0")
         if not math.isfinite(self.relation_shift):
@@ -292,7 +296,7 @@ class DocREConfig(PreTrainedConfig):
         return rows
 
     def count_updates(self, phase: str, updates: int) -> None:
-        """Take note that training has done so many updates of a phase since the warm-up."""
+        """Record how many updates training has done in a phase since the warm-up."""
 
 
 DocREConfig.register_for_auto_class()

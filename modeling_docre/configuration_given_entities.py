@@ -1,4 +1,4 @@
-"""What the configurations of systems share that relate given entities with marked mentions."""
+"""What the configurations of systems for given entities share: marked mentions, attention, a cut."""
 
 # No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
 from typing import Literal

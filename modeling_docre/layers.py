@@ -1,4 +1,4 @@
-"""What classifiers are built of and trained by: layers over a concatenation, tables, and the losses.
+"""What classifiers are made of and trained with: layers over a concatenation, tables, and the losses.
 
 A loss is a mean over real samples; a stage without samples contributes zero.
 """

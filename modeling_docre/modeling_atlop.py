@@ -30,7 +30,7 @@ from .stage_localized_context import (
 )
 from .stage_marked_mentions import MarkedText, read
 
-# Pairs classified at once; with more, a training step computes each run of them again in its backward pass.
+# Pairs classified at once; with more, a training step recomputes each run of them in its backward pass.
 PAIR_CHUNK = 16_384
 
 
@@ -134,20 +134,21 @@ class AtlopModel(GivenEntitiesModel):
         """Logits [pairs, 1 + types] and, where sentences are known, the evidence of each pair."""
         unordered, index = unordered_pairs(pairs, len(entity_vectors))
         index, order = index.sort(stable=True)  # both orders of a pair together
-        found = list(runs(blocks(text, unordered), PAIR_CHUNK // 2))
-        again = torch.is_grad_enabled() and len(found) > 1
+        listed = list(runs(blocks(text, unordered), PAIR_CHUNK // 2))
+        recompute = torch.is_grad_enabled() and len(listed) > 1
         logits: list[Tensor] = []
         evidence: list[Evidence] = []
-        for run in found:
+        for run in listed:
             first, stop = run[0].rows.start, run[-1].rows.stop
             rows = slice(*torch.searchsorted(index, torch.tensor([first, stop], device=index.device)).tolist())
             here = pairs[order[rows]], index[rows] - first
             arguments = (entity_vectors, *here, text, unordered, run)
-            told = (
-                checkpoint(self._score_run, *arguments, use_reentrant=False) if again else self._score_run(*arguments)
-            )
-            logits.append(told[0])
-            evidence += told[1]
+            if recompute:
+                scored, carried = checkpoint(self._score_run, *arguments, use_reentrant=False)
+            else:
+                scored, carried = self._score_run(*arguments)
+            logits.append(scored)
+            evidence += carried
         if not logits:
             return self._score_pairs(entity_vectors, pairs, text.hidden[:0], index), None
         return torch.cat(logits)[order.argsort()], _spread(evidence, index, order, len(unordered))

@@ -1,4 +1,4 @@
-"""What the models share that relate given entities with marked mentions: their input."""
+"""What the models for given entities share: their input."""
 
 from __future__ import annotations
 

@@ -143,18 +143,19 @@ class JerexModel(DocREPreTrainedModel):
             result["coreference_logits"] = logits
             losses["coreference"] = binary_loss(logits, coreference["labels"])
         if entities is not None:
-            found = Entities(**entities)
+            clusters = Entities(**entities)
         else:  # (b) coreference, all pairs of the mentions found
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
                 return DocREOutput(**self._weigh(losses), **result)
-            result["coreference_logits"], found = self._resolve(
+            result["coreference_logits"], clusters = self._resolve(
                 vectors["coreference"], listed, span_texts or [], result["mentions"]
             )
-        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
+        result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
+        result["entity_documents"] = clusters.document
 
         if self.entity_classifier is not None:  # (c) entity classification
-            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], found))  # [entities, hidden]
+            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], clusters))  # [entities, hidden]
             result["entity_type_logits"] = self.entity_classifier(entity_vectors)
             if entity_types is not None:
                 losses["entity"] = class_loss(result["entity_type_logits"], entity_types)
@@ -163,9 +164,11 @@ class JerexModel(DocREPreTrainedModel):
 
         if self.relation_classifier is not None:  # (d) relation classification
             if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
-                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
-            pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
-            scene = Scene(hidden["relation"], listed, vectors["relation"], found, entity_vectors, entity_types, pairs)
+                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], clusters))
+            pairs = entity_pairs(clusters.document) if relations is None else relations["pairs"]
+            scene = Scene(
+                hidden["relation"], listed, vectors["relation"], clusters, entity_vectors, entity_types, pairs
+            )
             result |= self._relate(scene)
             if relations is not None and "labels" in relations:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])

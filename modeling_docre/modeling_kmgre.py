@@ -82,7 +82,7 @@ class KmgreModel(GivenEntitiesModel):
     - Pseudo labels come from the extractor in evaluation mode, and entity pairs without a relation are negatives
       (`estep_pairs`). The weight of the focal loss multiplies both classes (`focal_alpha`); its mean runs over the
       mention pairs of the batch.
-    - The key mention pairs of an entity pair are never none: its threshold is at most the highest probability.
+    - Every entity pair has a key mention pair: its threshold is at most the highest probability.
     - The cap of the threshold grows with the updates of the E-step after the warm-up. In the warm-up the cap is 0, all
       mention pairs are key, and each update trains both networks.
     - A relation is decided as it is trained: fused over the key mention pairs, above the threshold class, with no
@@ -138,15 +138,15 @@ class KmgreModel(GivenEntitiesModel):
 
         reading = self.relation_extractor.read(text)
         logits = self.relation_extractor(reading, text, candidates)  # [mention pairs, 1 + types], equations 4 to 6
-        key_logits = self._judge(text, candidates, reading, asked=labels is None)
+        key_logits = self._judge(text, candidates, reading, explain=labels is None)
         keys = self._select(key_logits, candidates, len(pairs))  # [mention pairs] bool, equations 12 to 14
-        found = self._decide(logits, keys, candidates, len(pairs))  # [pairs, 1 + types]
+        fused = self._decide(logits, keys, candidates, len(pairs))  # [pairs, 1 + types]
 
-        result: dict[str, Any] = {"relation_logits": found[:, 1:] - found[:, :1]}
+        result: dict[str, Any] = {"relation_logits": fused[:, 1:] - fused[:, :1]}
         if labels is None:
-            result |= self._explain(logits, key_logits, keys, found, candidates)
+            result |= self._explain(logits, key_logits, keys, fused, candidates)
         else:
-            loss = self._maximization_loss(found, logits, text, candidates, labels)
+            loss = self._maximization_loss(fused, logits, text, candidates, labels)
             result |= {"loss": loss, "losses": {"relation": loss}, "statistics": {"kept_key": _fraction(keys)}}
         return result
 
@@ -174,9 +174,9 @@ class KmgreModel(GivenEntitiesModel):
             reading = classifier.read(text)
         return classifier(reading, text, candidates).squeeze(1)
 
-    def _judge(self, text: MarkedText, candidates: MentionPairs, reading: Reading, asked: bool) -> Tensor | None:
-        """The key logits [mention pairs]; None where there is no classifier, or nobody asks and all of them are key."""
-        if self.key_classifier is None or (self.config.tau == 0 and not asked):
+    def _judge(self, text: MarkedText, candidates: MentionPairs, reading: Reading, explain: bool) -> Tensor | None:
+        """The key logits [mention pairs]; None without a classifier, or where all are key and none is explained."""
+        if self.key_classifier is None or (self.config.tau == 0 and not explain):
             return None
         with frozen(self.key_classifier):
             return self._key_logits(text, candidates, reading)
@@ -196,11 +196,11 @@ class KmgreModel(GivenEntitiesModel):
         return segment_max(logits - logits[:, :1], owners, count)  # equation 1
 
     def _maximization_loss(
-        self, found: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, labels: Tensor
+        self, fused: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, labels: Tensor
     ) -> Tensor:
         """The M-step: entity pairs, or without fusion mention pairs, learn the gold relations."""
         if self.config.fusion == "logsumexp":
-            return adaptive_threshold_loss(found, labels)  # equations 17 to 19
+            return adaptive_threshold_loss(fused, labels)  # equations 17 to 19
         if self.config.tau == 0:
             return adaptive_threshold_loss(logits, labels[candidates.owner])
         return adaptive_threshold_loss(logits, self._assign(text, candidates, labels)[1])
@@ -213,10 +213,10 @@ class KmgreModel(GivenEntitiesModel):
         return reading, assign_labels(scores, labels, candidates.owner)
 
     def _explain(
-        self, logits: Tensor, key_logits: Tensor | None, keys: Tensor, found: Tensor, candidates: MentionPairs
+        self, logits: Tensor, key_logits: Tensor | None, keys: Tensor, fused: Tensor, candidates: MentionPairs
     ) -> dict[str, Tensor | None]:
         """The mention pairs, and what each of them contributed to the decision on its entity pair."""
-        excess, of_pair = logits[:, 1:] - logits[:, :1], found[candidates.owner, 1:]  # [mention pairs, types]
+        excess, of_pair = logits[:, 1:] - logits[:, :1], fused[candidates.owner, 1:]  # [mention pairs, types]
         if self.config.fusion == "logsumexp":
             weight = (logits[:, 1:] - of_pair).masked_fill(~keys[:, None], float("-inf")).exp()
         else:

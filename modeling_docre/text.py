@@ -144,7 +144,7 @@ def _placed(document: Document, number: int, entity: Any, places: Mapping[str, d
 
 
 def _check_entities(document: Document, entities: Any) -> None:
-    """Refuse what is no list of entities with the fields that are needed."""
+    """Refuse anything but a list of entities with the required fields."""
     if not isinstance(entities, list | tuple):
         fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
         raise DocumentError(document.id, "entities", entities, fix)
@@ -181,9 +181,9 @@ def _char_range(document: Document, where: str, mention: Any) -> tuple[int, int]
     if not (_is_position(start) and _is_position(end) and start < end <= length):
         fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
         raise DocumentError(document.id, where, span, fix)
-    name, found = _field(mention, "name"), document.text[start:end]
-    if isinstance(name, str) and name.split() != found.split():
-        fix = f"this is {found!r}, and the mention's name is {name!r}; count characters, or leave out the name"
+    name, text = _field(mention, "name"), document.text[start:end]
+    if isinstance(name, str) and name.split() != text.split():
+        fix = f"this is {text!r}, and the mention's name is {name!r}; count characters, or leave out the name"
         raise DocumentError(document.id, where, span, fix)
     return start, end
 
