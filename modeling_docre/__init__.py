@@ -18,6 +18,7 @@ from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
 from .configuration_kmgre import KmgreConfig
+from .configuration_limits import __version__
 from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
@@ -29,8 +30,6 @@ from .modeling_memory_jerex import MemoryJerexModel
 from .modeling_spert import SpertModel
 from .pipeline_docre import DocRelationExtractionPipeline, register
 from .predictor import Predictor
-
-__version__ = "0.1.0"
 
 SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
     "jerex": JerexModel,
@@ -81,6 +80,7 @@ __all__ = [
     "Relation",
     "SpertConfig",
     "SpertModel",
+    "__version__",
     "install_metric",
     "metric_folder",
     "read_docred",

@@ -256,7 +256,7 @@ def eval_result_entries(config: DocREConfig, facts: CardFacts) -> list[EvalResul
 
 
 def _levels(config: DocREConfig) -> tuple[str, ...]:
-    return LEVELS_OF_GIVEN_ENTITIES if config.entities_given else LEVELS
+    return LEVELS_OF_GIVEN_ENTITIES if config.traits.entities_given else LEVELS
 
 
 def _encoder_name(config: DocREConfig) -> str | None:

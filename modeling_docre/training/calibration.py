@@ -41,7 +41,7 @@ class Calibrator:
         self.least_precision = least_precision
         self.thresholds: dict[float, float | None] = {}
         self.temperature_alone = Scaling()
-        if least_precision is not None and not isinstance(self.config.relation_cut.threshold, float | int):
+        if least_precision is not None and not isinstance(self.config.traits.relation_cut.threshold, float | int):
             raise ValueError(
                 'least_precision sets one relation threshold, and with threshold="per_class" each type has its own; '
                 "leave out one of them"

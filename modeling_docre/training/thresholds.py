@@ -48,18 +48,18 @@ def tune_thresholds(
         chosen[f"{stage}_threshold"] = max(found, key=found.__getitem__)
         setattr(config, f"{stage}_threshold", chosen[f"{stage}_threshold"])
 
-    if "mention" in config.stages and predictor.given is None:
+    if "mention" in config.traits.stages and predictor.given is None:
         mention_runs = list(_run(predictor, documents, max_tokens))
         search("mention", "mention_f1", lambda value: _decide(mention_runs, _mentions_at(value), config))
-    if "coreference" in config.stages and predictor.given in (None, "mentions"):
+    if "coreference" in config.traits.stages and predictor.given in (None, "mentions"):
         coreference_runs = list(_run(predictor, documents, max_tokens))
         search(
             "coreference", "cluster_f1", lambda value: _decide(coreference_runs, _clusters_at(value, config), config)
         )
-    if "relation" in config.stages:
+    if "relation" in config.traits.stages:
         scored = predictor.predict(documents, max_tokens, relation_threshold=relation_grid(config)[0])
         # The facts of sentence-level systems are not those of the documents as they are; `score` knows both.
-        if predictor.given == "entities" and not config.reads_sentences:
+        if predictor.given == "entities" and not config.traits.reads_sentences:
             fit_relation_thresholds(config, scored, documents)
             chosen |= {
                 name: value for name, value in config.thresholds_in_force().items() if name.startswith("relation")
@@ -75,7 +75,7 @@ def tune_thresholds(
 
 def relation_grid(config: DocREConfig) -> tuple[float, ...]:
     """Candidate values of a relation threshold, ascending: `GRID`, for ATLOP 0.1, 0.2, ..., 0.9 as in its paper."""
-    return GRID[1::2] if config.relation_cut.strict else GRID
+    return GRID[1::2] if config.traits.relation_cut.strict else GRID
 
 
 def fit_relation_thresholds(
@@ -104,7 +104,7 @@ def fit_relation_thresholds(
         config.relation_thresholds = [relation_grid(config)[value] for value in chosen]
     else:
         config.relation_threshold = relation_grid(config)[best]
-    return _cut(scored, dict(zip(config.relation_types, grid[chosen], strict=True)), config.relation_cut.strict)
+    return _cut(scored, dict(zip(config.relation_types, grid[chosen], strict=True)), config.traits.relation_cut.strict)
 
 
 def _cut(documents: Sequence[Document], limits: Mapping[str, np.float32], strict: bool) -> list[Document]:
@@ -138,7 +138,7 @@ def _counts(
     """How many relations each type keeps at each value, and how many of them are right, [types, values] int64."""
     index = {name: number for number, name in enumerate(config.relation_types)}
     predicted, hits = np.zeros((2, len(index), len(grid)), dtype=np.int64)
-    side: Literal["left", "right"] = "left" if config.relation_cut.strict else "right"
+    side: Literal["left", "right"] = "left" if config.traits.relation_cut.strict else "right"
     for document, reference in zip(scored, references, strict=True):
         facts = _facts(reference)
         for item in document.relations:

@@ -84,12 +84,12 @@ class DocRETrainer(PushTrainer):
     ):
         self.card_facts = dict(card_facts or {})
         if args.metric_for_best_model == "eval_relation_f1":
-            args.metric_for_best_model = f"eval_{TARGETS[model.config.stages[-1]]}"
+            args.metric_for_best_model = f"eval_{TARGETS[model.config.traits.stages[-1]]}"
         super().__init__(
             model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
         )
         self.add_callback(EpochCallback())
-        if model.config.has_memory:
+        if model.config.traits.memory_levels is not None:
             self.add_callback(MemoryCallback(args.memory_warmup_ratio))
         self.train_facts, self.score_options = train_facts, dict(score_options or {})
         self.metric = evaluate.load(str(metric_folder()))
@@ -225,12 +225,12 @@ class DocRETrainer(PushTrainer):
         For a system that reads sentences each mention is an entity, in the predictions and in the references.
         """
         config = self.model.config
-        if config.reads_sentences:
+        if config.traits.reads_sentences:
             predictions = [split_entities(document, config.symmetric_relations) for document in predictions]
             references = [split_entities(document, config.symmetric_relations) for document in references]
         settings = {
             "train_facts": self.train_facts,
-            "entities_given": config.entities_given,
+            "entities_given": config.traits.entities_given,
             "symmetric_relations": config.symmetric_relations or None,  # None: those of the convention
         }
         return self.metric.compute(
@@ -258,7 +258,7 @@ class DocRETrainer(PushTrainer):
         started = time.time()
         training = self.model.training
         config = self.model.config
-        if config.fits_thresholds:
+        if config.traits.fits_thresholds:
             scored = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
             predictions = fit_relation_thresholds(config, scored, references)
         else:
@@ -302,5 +302,5 @@ class DocRETrainer(PushTrainer):
             documents = [document.to_dict() for document in predictions]
             (folder / "predictions.json").write_text(json.dumps(documents, ensure_ascii=False, indent=1))
             (folder / "scores.json").write_text(json.dumps(scores, indent=1))
-            if self.model.config.entities_given:
+            if self.model.config.traits.entities_given:
                 (folder / "result.json").write_text(json.dumps(to_result_records(predictions)))

@@ -60,8 +60,8 @@ def check_whole_card(model):
     assert not re.search(r"\{\{|\{%|None|Undefined|\n\n\n", text), text
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
     compile(code, "card", "exec")
-    assert ("entities=[" in code) == model.config.entities_given
-    assert ("across sentences" in text) == model.config.reads_sentences
+    assert ("entities=[" in code) == model.config.traits.entities_given
+    assert ("across sentences" in text) == model.config.traits.reads_sentences
 
 
 def test_the_systems_cite_different_papers():
@@ -97,7 +97,7 @@ def test_a_single_stage_says_what_it_reads():
         model = tiny_jerex(task=task)
         text = render_card(model)
         assert "returns a graph" not in text
-        assert f"does the stage {task}" in text or f"with its {model.config.given}" in text, task
+        assert f"does the stage {task}" in text or f"with its {model.config.traits.given}" in text, task
 
 
 def test_the_metadata_is_what_the_hub_reads(tmp_path):

@@ -23,7 +23,9 @@ from transformers import pipeline
 from modeling_docre import SYSTEMS
 
 PACKAGE = REPOSITORY / "modeling_docre"
-ENTITIES_OF = {name: ENTITIES if model.config_class().entities_given else None for name, model in SYSTEMS.items()}
+ENTITIES_OF = {
+    name: ENTITIES if model.config_class().traits.entities_given else None for name, model in SYSTEMS.items()
+}
 PLAIN_TEXT = (REPOSITORY / "recipes" / "unseen_text.txt").read_text(encoding="utf-8")
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json"}
 MODEL_FILES = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors"}

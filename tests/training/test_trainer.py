@@ -94,11 +94,11 @@ def test_stage_losses_are_logged_as_means_since_the_last_log(tmp_path: Path) -> 
     assert len(logs) == 2 and len(running.seen) == 8
     for number, entry in enumerate(logs):
         seen = running.seen[4 * number : 4 * number + 4]
-        for stage in model.config.stages:
+        for stage in model.config.traits.stages:
             mean = sum(losses[stage] for losses in seen) / 4
             assert entry[f"loss_{stage}"] == pytest.approx(mean, rel=1e-5)
         weighted = sum(
-            getattr(model.config, f"{stage}_weight") * entry[f"loss_{stage}"] for stage in model.config.stages
+            getattr(model.config, f"{stage}_weight") * entry[f"loss_{stage}"] for stage in model.config.traits.stages
         )
         assert entry["loss"] == pytest.approx(weighted, rel=1e-4)
 
@@ -183,8 +183,8 @@ def test_relations_between_given_entities_are_saved_as_the_competition_wants_the
     running = trainer(model, tmp_path, FIVE)
     predictions = running.predict_documents(FIVE)
     running.save_predictions(predictions, {}, tmp_path)
-    assert (tmp_path / "result.json").exists() == model.config.entities_given
-    if model.config.entities_given:
+    assert (tmp_path / "result.json").exists() == model.config.traits.entities_given
+    if model.config.traits.entities_given:
         records = json.loads((tmp_path / "result.json").read_text())
         assert records == to_result_records(predictions) != []
         assert {record["title"] for record in records} <= {document.id for document in FIVE}
