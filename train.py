@@ -372,7 +372,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.half().float()  # what is scored is what will be loaded
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
-        chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
+        validation = corpus.splits["validation"]
+        chosen = tune_thresholds(predictor, validation, trainer.scorer(validation), training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])

@@ -88,7 +88,8 @@ def compute_scores(
 
     Args:
         predictions: Document dicts, their JSON texts, or objects with `to_dict()`.
-        references: gold documents in the same forms; where entities are given, their `candidates` say what is scored.
+        references: gold documents in the same forms, or as `read_references` returns them; where entities are given,
+            their `candidates` say what is scored.
         train_facts: training documents or (head name, tail name, relation type) triples; adds the Ign scores.
         entities_given: whether predicted relations point to the reference's entities instead of predicted ones.
         subsets: add scores of six further subsets of pairs.
