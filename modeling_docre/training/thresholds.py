@@ -106,10 +106,10 @@ def _counts(config: DocREConfig, ranking: Mapping[str, Any]) -> tuple[np.ndarray
     types = np.array([index[name] for name in ranking["types"]], dtype=np.int64)
     grid, scores = np.array(relation_grid(config), np.float32), np.array(ranking["scores"], np.float32)
     side: Literal["left", "right"] = "left" if config.relation_cut.strict else "right"
-    lowest = np.searchsorted(grid, scores, side=side)  # so many of the lowest values keep it
-    counts = np.zeros((2, len(index), len(grid) + 1), dtype=np.int64)
-    np.add.at(counts, (0, types, lowest), 1)
-    np.add.at(counts, (1, types, lowest), np.array(ranking["correct"], dtype=np.int64))
+    shape = (2, len(index), len(grid) + 1)
+    cells = types * shape[2] + np.searchsorted(grid, scores, side=side)  # by how many of the lowest values keep it
+    right = cells[np.array(ranking["correct"], dtype=bool)]
+    counts = np.reshape([np.bincount(items, minlength=shape[1] * shape[2]) for items in (cells, right)], shape)
     predicted, hits = counts[:, :, ::-1].cumsum(axis=2)[:, :, -2::-1]
     return predicted, hits
 
