@@ -43,7 +43,7 @@ from .scored_document import ScoredDocument
 class Rules(NamedTuple):
     """How to count.
 
-    `entities_predicted` tells whether there are entities to score, `facts` are those of the training split, and
+    `entities_predicted` says whether there are entities to score, `facts` are those of the training split, and
     `no_overlap` leaves out what overlaps.
     """
 
@@ -144,7 +144,7 @@ def pooled_scores(
 
     Args:
         rows: counts of each selected document, by task and subset.
-        ign: whether training facts were counted, so that the Ign scores can be told.
+        ign: whether training facts were counted; adds the Ign scores.
         ign_epsilon: as for `compute_scores`.
         denominator_epsilon: as for `compute_scores`.
     """
