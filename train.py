@@ -80,7 +80,7 @@ class DataArguments(CorpusArguments):
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
         calibrate: fit the scaling of the relation scores to the validation documents after training; their
-            calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
+            calibration error and the thresholds of some precisions are reported.
         least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
             threshold is set for, instead of the best F1.
         max_train_documents: use only the first documents of the training data.
@@ -371,7 +371,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.half().float()  # what is scored is what will be loaded
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
-        chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
+        validation = corpus.splits["validation"]
+        chosen = tune_thresholds(predictor, validation, trainer.scorer(validation), training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from .optimizer import UncorrectedAdamW
 from .phases import PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
-from .thresholds import fit_relation_thresholds, relation_grid
+from .thresholds import cut_relations, fit_relation_thresholds, relation_grid
 
 TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}
 """The score that a model is selected by, by its last stage."""
@@ -220,24 +220,32 @@ class DocRETrainer(PushTrainer):
         return [gathered[index] for index in range(len(documents))]
 
     def score(self, predictions: Sequence[Document], references: Sequence[Document], **options: Any) -> dict[str, Any]:
-        """Scores of predicted documents by docre_f1; options as for its `compute`.
+        """Scores of predicted documents by docre_f1; options as for its `compute`."""
+        return self.scorer(references)(predictions, **options)
+
+    def scorer(self, references: Sequence[Document]) -> Callable[..., dict[str, Any]]:
+        """The function from predicted documents, and options of docre_f1, to their scores; reads the references once.
 
         For a system that reads sentences each mention is an entity, in the predictions and in the references.
         """
         config = self.model.config
-        if config.traits.reads_sentences:
-            predictions = [split_entities(document, config.symmetric_relations) for document in predictions]
-            references = [split_entities(document, config.symmetric_relations) for document in references]
+
+        def compared(documents: Sequence[Document]) -> Sequence[Document]:
+            if not config.traits.reads_sentences:
+                return documents
+            return [split_entities(document, config.symmetric_relations) for document in documents]
+
+        gold = self.metric.read_references(compared(references))
         settings = {
-            "train_facts": self.train_facts,
+            "train_facts": None if self.train_facts is None else self.metric.read_train_facts(self.train_facts),
             "entities_given": config.traits.entities_given,
             "symmetric_relations": config.symmetric_relations or None,  # None: those of the convention
-        }
-        return self.metric.compute(
-            predictions=[document.to_dict() for document in predictions],
-            references=[document.to_dict() for document in references],
-            **(settings | self.score_options | options),
-        )
+        } | self.score_options
+
+        def score(predictions: Sequence[Document], **options: Any) -> dict[str, Any]:
+            return self.metric.compute_scores(compared(predictions), gold, **(settings | options))
+
+        return score
 
     def evaluate(
         self,
@@ -257,13 +265,14 @@ class DocRETrainer(PushTrainer):
             raise ValueError("there are no documents to evaluate; give the trainer an eval_dataset, or evaluate one")
         started = time.time()
         training = self.model.training
-        config = self.model.config
+        config, score = self.model.config, self.scorer(references)
         if config.traits.fits_thresholds:
-            scored = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
-            predictions = fit_relation_thresholds(config, scored, references)
+            predictions = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
+            fit_relation_thresholds(config, score(predictions, ranking=True)["ranking"])
+            predictions = cut_relations(config, predictions)
         else:
             predictions = self.predict_documents(references)
-        scores = self.score(predictions, references)
+        scores = score(predictions)
         self.scored = self.state.global_step, scores
         self.model.train(training)
         metrics = {f"{metric_key_prefix}_{k}": value for k, value in scores.items() if not isinstance(value, Mapping)}
