@@ -61,7 +61,7 @@ class Series:
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """The result rows kept so far, by run, in the order of the runs."""
-        lines = self.results.read_text().splitlines() if self.results.exists() else []
+        lines = self.results.read_text(encoding="utf-8").splitlines() if self.results.exists() else []
         order = list(self.runs)
         rows = sorted(map(json.loads, lines), key=lambda row: order.index(row["run"]))
         return {row["run"]: row for row in rows}
@@ -78,9 +78,9 @@ class Series:
         options = [*run.options.split(), "--data_dir", str(data_dir / run.corpus), "--output_dir", str(folder), *resume]
         started = time.time()
         _run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options])
-        scores = json.loads((folder / "validation" / "scores.json").read_text())
-        trained = json.loads((folder / "train_results.json").read_text())
-        config = json.loads((folder / "config.json").read_text())
+        scores = json.loads((folder / "validation" / "scores.json").read_text(encoding="utf-8"))
+        trained = json.loads((folder / "train_results.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return {
             "run": name,
             "recipe": run.recipe,
@@ -138,7 +138,7 @@ class Series:
             if name not in self.finished():
                 row = self.train(name, options.data_dir, options.outputs)
                 self.results.parent.mkdir(parents=True, exist_ok=True)
-                with self.results.open("a") as file:
+                with self.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
         print(self.table())
         if spread := self.spread():

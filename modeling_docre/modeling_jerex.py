@@ -53,11 +53,11 @@ class JerexModel(DocREPreTrainedModel):
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)
-        for name in ("entity_types", "relation_types"):
-            if not getattr(config, name):
+        stages = config.stages
+        for name, readers in (("entity_types", {"entity", "relation"}), ("relation_types", {"relation"})):
+            if readers.intersection(stages) and not getattr(config, name):
                 raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
         width = config.encoder_config.hidden_size
-        stages = config.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
         absent: Any = None
         self.mention_classifier = self.coreference_scorer = absent
