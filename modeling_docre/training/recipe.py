@@ -149,7 +149,12 @@ def _read_recipe(file: Path) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
             kind = type(loader.construct_object(node)).__name__
             raise ValueError(f"{file} holds {kind}; a recipe is a YAML file of lines `option: value`")
-        return {str(key.value): _as_texts(value, loader) for key, value in node.value}
+        options: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.value in options:
+                raise ValueError(f"{file} names {key.value!r} twice; give each option once")
+            options[str(key.value)] = _as_texts(value, loader)
+        return options
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not in UTF-8 ({error}); save it in that encoding") from error
     except yaml.YAMLError as error:

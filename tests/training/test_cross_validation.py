@@ -26,6 +26,7 @@ def test_mean_and_sample_standard_deviation():
 
 
 def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
     names = [f"{level}_{part}" for level in cross_validation.LEVELS for part in cross_validation.PARTS]
     commands: list[list[str]] = []
 

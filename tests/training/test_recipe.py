@@ -84,14 +84,39 @@ def test_what_is_unknown_is_named(arguments, parts, capsys):
     assert all(part in message for part in parts)
 
 
-@pytest.mark.parametrize(("content", "parts"), [("- a\n- b\n", ["r.yaml", "list"]), ("xi: 1\n", ["r.yaml", "'xi'"])])
-def test_a_recipe_that_is_none_is_named(content, parts, tmp_path, capsys):
+def test_a_recipe_that_is_none_is_named(tmp_path, capsys):
     file = tmp_path / "r.yaml"
-    file.write_text(content)
-    with pytest.raises((SystemExit, ValueError)) as caught:
+    for content, parts in {
+        "- a\n- b\n": ["holds list", "option: value"],
+        "text": ["holds str"],
+        "xi: 1\n": ["unknown option 'xi'"],
+        "folder: [a\nsystem: atlop\n": ["is not YAML", "line 2"],
+        "folder: a\nfolder: b\n": ["'folder' twice"],
+        "folder: {a: [1}\n": ["is not YAML"],
+    }.items():
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises((SystemExit, ValueError)) as caught:
+            parse(str(file))
+        message = f"{caught.value}{capsys.readouterr().err}"
+        assert all(part in message for part in ["r.yaml", *parts]), message
+    file.write_bytes("folder: Łódź\n".encode("latin2"))
+    with pytest.raises(ValueError, match=r"r\.yaml is not in UTF-8"):
         parse(str(file))
-    message = f"{caught.value}{capsys.readouterr().err}"
-    assert all(part in message for part in parts)
+
+
+def test_an_option_gets_the_text_that_the_recipe_has(tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "eval_strategy: no\nload_best_model_at_end: no\nlanguage: no\nencoder: 010\nentity_repr: yes\n"
+        "symmetric_relations: [null, N/A, on, 1.0, Łódź]\nhead_learning_rate: ~\nmetric_for_best_model:\n"
+        "lr_scheduler_kwargs: {a: 1, b: [true]}\nuse_cpu: true\n",
+        encoding="utf-8-sig",
+    )
+    model, data, training, options = run.parse_arguments([str(file)])
+    assert (model.encoder, training.eval_strategy, training.load_best_model_at_end) == ("010", "no", False)
+    assert data.symmetric_relations == ["null", "N/A", "on", "1.0", "Łódź"]
+    assert training.head_learning_rate is None and training.lr_scheduler_kwargs == {"a": 1, "b": [True]}
+    assert options == {"language": "no", "entity_repr": True}
 
 
 @pytest.mark.parametrize(
