@@ -422,11 +422,18 @@ def _environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", **variables}
 
 
-def _finishes(command: list[str], status: int = 0, **variables: str) -> None:
-    process = subprocess.run(
-        [sys.executable, *command], env=_environment(**variables), capture_output=True, text=True, encoding="utf-8"
+def _start(*command: str, **variables: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=_environment(**variables),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
-    assert process.returncode == status, process.stderr
+
+
+def _finishes(process: subprocess.Popen[bytes], status: int = 0) -> None:
+    _, errors = process.communicate()
+    assert process.returncode == status, errors.decode("utf-8", "replace")
 
 
 def test_a_killed_run_resumes_to_what_an_unbroken_one_of_another_locale_gives(tmp_path: Path, encoder: str) -> None:
@@ -437,11 +444,11 @@ def test_a_killed_run_resumes_to_what_an_unbroken_one_of_another_locale_gives(tm
     flags += ["--eval_steps", "4", "--dataloader_num_workers", "2"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    _finishes(["-m", "modeling_docre.training.run", *flags, "--output_dir", str(whole)], **ascii_alone)
-    assert "Łódź" in (whole / "validation" / "predictions.json").read_text(encoding="utf-8")
-
     resumed = [*flags, "--resume_from_checkpoint", "last", "--output_dir", str(parts)]
-    _finishes(["-c", KILLED, *resumed], status=9)  # nothing to resume from yet
+    unbroken = _start("-m", "modeling_docre.training.run", *flags, "--output_dir", str(whole), **ascii_alone)
+    _finishes(_start("-c", KILLED, *resumed), status=9)  # nothing to resume from yet
+    _finishes(unbroken)
+    assert "Łódź" in (whole / "validation" / "predictions.json").read_text(encoding="utf-8")
     assert [path.name for path in parts.glob("checkpoint-*")] == ["checkpoint-4"]
     (parts / "checkpoint-6").mkdir()  # as if killed while saving
     run.main(resumed)
@@ -466,7 +473,7 @@ def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, encoder: str,
     epochs = ["--encoder", encoder, "--num_train_epochs", "1", "--logging_steps", "1"]
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", str(REPOSITORY / "train.py")]
     common = [*BRIEF, *files, "--output_dir"]
-    _finishes([*launcher, *common, str(tmp_path / "two"), *epochs, *thresholds])
+    _finishes(_start(*launcher, *common, str(tmp_path / "two"), *epochs, *thresholds))
     log = _read(tmp_path / "two" / "checkpoint-2" / "trainer_state.json")
     assert log["global_step"] == 2
     losses = [entry for entry in log["log_history"] if "loss" in entry]
