@@ -117,7 +117,7 @@ class DocredReader:
             return None
         if head == tail:
             if not self.drop_self_relations:
-                fix = "head and tail must be two different entities; drop the row or read with drop_self_relations=True"
+                fix = "head and tail must be two different entities; drop the row, or read with drop_self_relations"
                 raise DocumentError(title, f"{where} (h, t)", (head, tail), fix)
             self._counts["self_relations"] += 1
             return None

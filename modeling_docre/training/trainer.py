@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -21,6 +22,7 @@ from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
+from modeling_docre.hub.files import full_disk_named, write_whole
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.hub.push_trainer import PushTrainer
 from modeling_docre.modeling_docre import DocREPreTrainedModel
@@ -186,7 +188,25 @@ class DocRETrainer(PushTrainer):
         for phase in inner.phases:
             inner.phase = phase
             losses.append(super().training_step(model, inputs, num_items_in_batch))
+            self._check_loss(losses[-1])
         return torch.stack(losses).sum()
+
+    def _check_loss(self, loss: torch.Tensor) -> None:
+        """Stop a training that diverges: from then on it would only make its weights useless.
+
+        Raises:
+            ValueError: the loss is not finite.
+        """
+        if loss.isfinite():
+            return
+        stages = {name: values[-1].item() for name, values in self.figures.items() if name.startswith("loss_")}
+        wrong = {name: value for name, value in stages.items() if not math.isfinite(value)}
+        name, value = next(iter(wrong.items()), ("loss", loss.item()))
+        stage = f"the loss of the {name.removeprefix('loss_')} stage" if wrong else "the loss"
+        raise ValueError(
+            f"{stage} is {value} at update {self.state.global_step + 1}: the training diverges, and its model is not "
+            f"saved; lower --learning_rate ({self.args.learning_rate:g}), or raise --warmup_steps"
+        )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The model's loss; the stages' own losses and other figures of the step are kept for the log."""
@@ -282,11 +302,18 @@ class DocRETrainer(PushTrainer):
         return metrics
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Save a checkpoint, in full precision: from rounded weights a training would not go on as it was."""
+        """Save a checkpoint, in full precision: from rounded weights a training would not go on as it was.
+
+        Raises:
+            ValueError: the weights are not finite.
+            OSError: it cannot be written.
+        """
         config = self.model.config
+        self.accelerator.unwrap_model(self.model).check_finite(f"the model after update {self.state.global_step}")
         wanted, config.weights_dtype = config.weights_dtype, "float32"
         try:
-            super()._save_checkpoint(model, trial)
+            with full_disk_named(Path(self.args.output_dir)):
+                super()._save_checkpoint(model, trial)
         finally:
             config.weights_dtype = wanted
 
@@ -306,10 +333,11 @@ class DocRETrainer(PushTrainer):
         Relations between given entities are also written as `result.json`, the form of DocRED's CodaLab competition.
         """
         if self.is_world_process_zero():
-            folder = Path(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            documents = [document.to_dict() for document in predictions]
-            (folder / "predictions.json").write_text(json.dumps(documents, ensure_ascii=False, indent=1))
-            (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+            files = {
+                "predictions.json": json.dumps([item.to_dict() for item in predictions], ensure_ascii=False, indent=1),
+                "scores.json": json.dumps(scores, indent=1),
+            }
             if self.model.config.traits.entities_given:
-                (folder / "result.json").write_text(json.dumps(to_result_records(predictions)))
+                files["result.json"] = json.dumps(to_result_records(predictions))
+            for name, content in files.items():
+                write_whole(Path(folder) / name, content + "\n")

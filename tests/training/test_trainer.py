@@ -38,21 +38,21 @@ def without_dropout(model: Any) -> Any:
 # --- parameter groups ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"relation_head": "global"}, {"task": "relation"}, {"task": "pipeline"}])
-def test_every_trainable_parameter_is_in_exactly_one_group(options: dict[str, Any], tmp_path: Path) -> None:
-    model = tiny_jerex(**options)
-    frozen = model.encoders[0].model.embeddings.word_embeddings.weight.requires_grad_(False)
-    rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "weight_decay": 0.1}
-    groups = trainer(model, tmp_path, [ANNA], **rates).create_optimizer().param_groups
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = [names[id(parameter)] for group in groups for parameter in group["params"]]
-    assert sorted(found) == sorted(name for name, value in model.named_parameters() if value is not frozen)
-    for group in groups:
-        for parameter in group["params"]:
-            name = names[id(parameter)]
-            assert group["lr"] == (1e-3 if name.startswith("encoders.") else 1e-2), name
-            undecayed = name.endswith("bias") or "LayerNorm" in name
-            assert group["weight_decay"] == (0.0 if undecayed else 0.1), name
+def test_every_trainable_parameter_is_in_exactly_one_group(tmp_path: Path) -> None:
+    for options in [{}, {"relation_head": "global"}, {"task": "relation"}, {"task": "pipeline"}]:
+        model = tiny_jerex(**options)
+        frozen = model.encoders[0].model.embeddings.word_embeddings.weight.requires_grad_(False)
+        rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "weight_decay": 0.1}
+        groups = trainer(model, tmp_path, [ANNA], **rates).create_optimizer().param_groups
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        found = [names[id(parameter)] for group in groups for parameter in group["params"]]
+        assert sorted(found) == sorted(name for name, value in model.named_parameters() if value is not frozen)
+        for group in groups:
+            for parameter in group["params"]:
+                name = names[id(parameter)]
+                assert group["lr"] == (1e-3 if name.startswith("encoders.") else 1e-2), name
+                undecayed = name.endswith("bias") or "LayerNorm" in name
+                assert group["weight_decay"] == (0.0 if undecayed else 0.1), name
 
 
 def test_head_learning_rate_may_be_absent_or_zero(tmp_path: Path) -> None:
