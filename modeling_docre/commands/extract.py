@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,8 +116,9 @@ def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source
 
 def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Iterator[Graph]:
     """The graph of each input, one after the other."""
+    first = list(islice(sources, 1))  # what is wrong with the only text shall not wait for the model
     run = _load(model)
-    for source in sources:
+    for source in chain(first, sources):
         try:
             graph = run(source.content, entities=source.entities, **options)
         except DocumentError as error:
