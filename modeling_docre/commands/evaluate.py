@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .files import write_whole
+from .files import write_output
 from .process import UsageError
 from .sources import files_of
 
@@ -109,4 +109,4 @@ def _report(scores: dict[str, Any], file: Path | None) -> None:
         raise ValueError("no document states a relation, so that there is nothing to score")
     print(f"in percent:\n{score_table(scores)}")
     if file:
-        write_whole(file, json.dumps(scores, ensure_ascii=False, indent=1))
+        write_output(file, json.dumps(scores, ensure_ascii=False, indent=1))

@@ -14,9 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from modeling_docre.documents import DocumentError
+from modeling_docre.graphs.printable import printable
 
-from .files import read_text, write_whole
-from .process import UsageError, printable
+from .files import read_text, write_output
+from .process import UsageError
 from .sources import Source, files_of, is_one_text, read_sources
 
 Graph = dict[str, Any]
@@ -95,7 +96,7 @@ def extract(
     if format is Format.JSON:
         print(_as_json(graphs, single))
     if json_file:
-        write_whole(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
+        write_output(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
     if picture:
         _draw(picture, graphs[0])
 
@@ -167,7 +168,7 @@ def _as_json(graphs: Sequence[Graph], single: bool) -> str:
 def _draw(file: Path, graph: Graph) -> None:
     from modeling_docre.graphs.picture import draw_graph
 
-    write_whole(file, draw_graph(graph))
+    write_output(file, draw_graph(graph))
 
 
 def _read_json(file: str) -> Any:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from modeling_docre.commands.files import read_text, write_whole
+from modeling_docre.commands.files import read_text, write_output
 
 
-def test_a_file_is_written_into_new_folders_and_keeps_its_mode(tmp_path):
+def test_a_file_is_written_into_new_folders(tmp_path):
     file = tmp_path / "new" / "folder" / "file.txt"
-    write_whole(file, "Łódź")
-    assert file.read_bytes() == "Łódź\n".encode()
-    file.chmod(0o600)
-    write_whole(file, "x")
-    assert file.read_text(encoding="utf-8") == "x\n" and file.stat().st_mode & 0o777 == 0o600
+    write_output(file, "Łódź")
+    write_output(file, "Kraków")
+    assert file.read_bytes() == "Kraków\n".encode()
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_after_an_error_the_former_file_is_untouched(tmp_path, monkeypatch):
     file = tmp_path / "graph.json"
-    write_whole(file, "former")
+    write_output(file, "former")
 
-    def fill_the_disk(handle: int) -> None:
+    def fill_the_disk(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(OSError, match="No space left on device") as caught:
-        write_whole(file, "new")
+        write_output(file, "new")
     assert caught.value.filename == str(file)
     assert file.read_text(encoding="utf-8") == "former\n" and list(tmp_path.iterdir()) == [file]
 
@@ -37,12 +36,12 @@ def test_after_an_error_the_former_file_is_untouched(tmp_path, monkeypatch):
 def test_links_and_devices_stay_what_they_are(tmp_path):
     file, link = tmp_path / "file", tmp_path / "link"
     link.symlink_to(file)
-    write_whole(link, "x")
+    write_output(link, "x")
     assert link.is_symlink() and file.read_text(encoding="utf-8") == "x\n"
-    write_whole(os.devnull, "x")
+    write_output(os.devnull, "x")
     assert not os.path.isfile(os.devnull)
     with pytest.raises(IsADirectoryError) as caught:
-        write_whole(tmp_path, "x")
+        write_output(tmp_path, "x")
     assert caught.value.filename == str(tmp_path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre.commands.process import describe, printable
+from modeling_docre.commands.process import describe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "modeling_docre"]
@@ -52,8 +52,3 @@ def test_what_went_wrong_is_said_with_the_path():
     assert describe(ValueError("threshold is 2")) == "threshold is 2"
     assert describe(KeyError("x")).startswith("KeyError: 'x' (docre --debug")
     assert describe(ValueError()).startswith("ValueError:")
-
-
-def test_what_a_terminal_would_obey_is_replaced():
-    assert printable("a\x1b[2Jb\x07\x9b\u202ec\r\td\n") == "a\ufffd[2Jb\ufffd\ufffd\ufffdc\ufffd\td\n"
-    assert printable("Łódź 日本 \u200d") == "Łódź 日本 \u200d"
