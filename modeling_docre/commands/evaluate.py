@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from .files import write_output
-from .process import UsageError
+from .process import UsageError, without_progress_bars
 from .sources import files_of
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -82,7 +82,8 @@ def _scores(model: str, arguments: Sequence[str], folder: Path) -> dict[str, Any
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")  # the run's own report would be a second table
     fixed = ["--system", _system(model), "--init_from", model, "--no_do_train", "--eval_strategy", "no"]
-    main([*fixed, "--load_best_model_at_end", "false", "--output_dir", str(folder / "run"), *arguments])
+    with without_progress_bars():
+        main([*fixed, "--load_best_model_at_end", "false", "--output_dir", str(folder / "run"), *arguments])
     return json.loads(next((folder / "run").glob("*/scores.json")).read_text(encoding="utf-8"))
 
 

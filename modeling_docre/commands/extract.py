@@ -17,7 +17,7 @@ from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
 from .files import read_text, write_output
-from .process import UsageError
+from .process import UsageError, without_progress_bars
 from .sources import Source, files_of, is_one_text, read_sources
 
 Graph = dict[str, Any]
@@ -130,7 +130,6 @@ def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Ite
 def _load(model: str | None) -> Any:
     """The pipeline of a model."""
     from transformers import pipeline
-    from transformers.utils.logging import disable_progress_bar
 
     import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
     from modeling_docre.hub.resources import default_model
@@ -139,9 +138,9 @@ def _load(model: str | None) -> Any:
     name = model or default_model()
     if name is None:
         raise UsageError("this checkout has no bundled model; name one by --model")
-    disable_progress_bar()
     try:
-        return pipeline(TASK, model=name)
+        with without_progress_bars():
+            return pipeline(TASK, model=name)
     except OSError as error:
         raise OSError(f"the model {name} cannot be loaded: {error}") from error
 

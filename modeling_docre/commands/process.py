@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from typer.exceptions import Exit, TyperException
@@ -70,6 +71,20 @@ def describe(error: Exception) -> str:
     if isinstance(error, _SPEAKING) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error} (docre --debug COMMAND shows where)"
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keep the bars of transformers, which loading and saving draw even for an instant, off the screen."""
+    from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+    enabled = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            enable_progress_bar()
 
 
 def _complain(message: str) -> None:
