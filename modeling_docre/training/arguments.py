@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from runpy import run_path
-from typing import Any
 
 from transformers import TrainingArguments
 
@@ -15,13 +13,7 @@ from modeling_docre.hub.metric import metric_folder
 
 from .memory_warmup import MemoryArguments
 from .phases import PhaseArguments
-from .recipe import parse_recipe
 
-_DESCRIPTION = """Train and evaluate a system: `docre train RECIPE [--option value ...]`.
-
-A recipe is the name of a bundled one or a YAML file of the same options as the flags; flags win. The options of the
-chosen system's configuration (`--relation_head global`) are flags too.
-"""
 # The metric is no package of ours: it is a folder that `evaluate` loads.
 _CONVENTIONS = sorted(run_path(str(metric_folder() / "conventions.py"))["CONVENTIONS"])
 
@@ -140,17 +132,3 @@ class DataArguments(CorpusArguments):
     by_word_count: bool = False
     folds: bool = False
     hub_dataset_id: str | None = None
-
-
-def parse_arguments(
-    arguments: Sequence[str],
-) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
-    """The groups of arguments from an optional recipe and flags, the last one the system's options that were given.
-
-    Raises:
-        SystemExit: an option is unknown or has a wrong value; the message names it.
-    """
-    model, data, training, options = parse_recipe(
-        arguments, (ModelArguments, DataArguments, DocRETrainingArguments), SYSTEMS, _DESCRIPTION
-    )
-    return model, data, training, options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
@@ -14,7 +14,8 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.decoding import Scaling
 from modeling_docre.documents import Document
 
-from .trainer import DocRETrainer
+if TYPE_CHECKING:
+    from .trainer import DocRETrainer
 
 logger = logging.getLogger(__name__)
 

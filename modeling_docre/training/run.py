@@ -19,11 +19,12 @@ from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
 from modeling_docre.predictor import Predictor
 from modeling_docre.text import document_from_text
 
-from .arguments import DataArguments, DocRETrainingArguments, ModelArguments, parse_arguments
+from .arguments import DataArguments, DocRETrainingArguments, ModelArguments
 from .calibration import Calibrator
 from .cross_validation import cross_validate
 from .evaluation import evaluate_split
 from .hardware import emulates_bfloat16, machine_facts
+from .recipe import parse_recipe
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
 from .thresholds import tune_thresholds
@@ -31,6 +32,26 @@ from .trainer import DocRETrainer
 from .warm_start import check_known_types, warm_start, with_types
 
 logger = logging.getLogger(__name__)
+
+_DESCRIPTION = """Train and evaluate a system: `docre train RECIPE [--option value ...]`.
+
+A recipe is the name of a bundled one or a YAML file of the same options as the flags; flags win. The options of the
+chosen system's configuration (`--relation_head global`) are flags too.
+"""
+
+
+def parse_arguments(
+    arguments: Sequence[str],
+) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
+    """The groups of arguments from an optional recipe and flags, the last one the system's options that were given.
+
+    Raises:
+        SystemExit: an option is unknown or has a wrong value; the message names it.
+    """
+    model, data, training, options = parse_recipe(
+        arguments, (ModelArguments, DataArguments, DocRETrainingArguments), SYSTEMS, _DESCRIPTION
+    )
+    return model, data, training, options
 
 
 def build_model(

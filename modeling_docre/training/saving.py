@@ -7,7 +7,7 @@ import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import pipeline
 from transformers.trainer_callback import TrainerState
@@ -17,7 +17,9 @@ from modeling_docre.hub.files import full_disk_named, replacing_files, write_who
 from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
 
 from .arguments import DataArguments
-from .trainer import DocRETrainer
+
+if TYPE_CHECKING:
+    from .trainer import DocRETrainer
 
 logger = logging.getLogger(__name__)
 

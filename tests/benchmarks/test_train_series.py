@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import train_series
 from benchmarks.train_series import Run, Series, read_series, series_names
-from modeling_docre.training.arguments import parse_arguments
+from modeling_docre.training.run import parse_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERIES = {name: read_series(name) for name in series_names()}
