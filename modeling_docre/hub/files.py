@@ -17,8 +17,12 @@ _TORCH_WRITER = ("PytorchStreamWriter", "inline_container")
 _NEARLY_NOTHING = 2**20
 
 
-def write_whole(file: str | Path, content: str) -> None:
-    """Write a text file in UTF-8 in place of a former one, and the folders on the way.
+def write_whole(file: str | Path, content: str | bytes) -> None:
+    """Write a file in place of a former one or a link, and the folders on the way.
+
+    Args:
+        file: the file.
+        content: bytes, or text that is written in UTF-8.
 
     Raises:
         OSError: it cannot be written; the error names the file, and the former one is untouched.
@@ -28,7 +32,7 @@ def write_whole(file: str | Path, content: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=".writing-") as folder:
             draft = Path(folder) / target.name
-            draft.write_text(content, encoding="utf-8")
+            draft.write_bytes(content.encode() if isinstance(content, str) else content)
             os.replace(draft, target)
 
 

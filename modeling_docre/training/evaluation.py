@@ -29,7 +29,7 @@ def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) ->
         TARGETS[stage]: trainer.score(trainer.predict_documents(documents, given=given[stage]), documents)[
             TARGETS[stage]
         ]
-        for stage in trainer.model.config.stages
+        for stage in trainer.model.config.traits.stages
         if stage in given
     }
 
@@ -49,7 +49,7 @@ def evaluate_split(
     folder, started = Path(trainer.args.output_dir) / split, time.time()
     predictions = trainer.predict_documents(documents)
     speed = speed_metrics("predict", started, num_samples=len(predictions)) | machine_facts("predict")
-    if "relation" in trainer.model.config.stages and not any(document.relations for document in documents):
+    if "relation" in trainer.model.config.traits.stages and not any(document.relations for document in documents):
         trainer.save_predictions(predictions, speed, folder)
         logger.info("%s: no document states a relation, so they are predicted and not scored", split)
         return None

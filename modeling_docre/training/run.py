@@ -77,7 +77,7 @@ def build_trainer(
         ValueError: a split that the settings need is not there, or a score needs entities that are not given.
     """
     score_options = {"convention": data.convention, "no_overlap": data.no_overlap}
-    if model.config.entities_given and any(score_options.values()):
+    if model.config.traits.entities_given and any(score_options.values()):
         option = "--convention" if data.convention else "--no_overlap"
         raise ValueError(f"{option} scores entities that are found, and {type(model).__name__} is given them")
     documents = corpus.splits.get("train", [])[: data.max_train_documents]
@@ -181,9 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if model_args.init_from:
         held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
         check_known_types(model.config, held_out)
-    if training.do_train and (own := model.config.set_by_training & options.keys()):
+    if training.do_train and (own := model.config.traits.set_by_training & options.keys()):
         raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
-    tunes = data.tune or (training.do_train and model.config.fits_thresholds)
+    tunes = data.tune or (training.do_train and model.config.traits.fits_thresholds)
     if (tunes or data.calibrate) and not corpus.splits.get("validation"):
         raise ValueError("thresholds and scores are fitted to the validation documents, and there are none")
     trainer = build_trainer(model, tokenizer, corpus, data, training, command_line(arguments))
@@ -193,7 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.half().float()  # what is scored is what will be loaded
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
-        chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
+        validation = corpus.splits["validation"]
+        chosen = tune_thresholds(predictor, validation, trainer.scorer(validation), training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])

@@ -48,9 +48,9 @@ def training_example(
     Raises:
         DocumentError: an entity or relation type is not among those of the configuration.
     """
-    if config.reads_sentences:
+    if config.traits.reads_sentences:
         return sentence_example(features, config, arguments, generator)
-    document, stages = features.document, config.stages
+    document, stages = features.document, config.traits.stages
     word_ranges, sentences = mention_table(document)
     gold = len(word_ranges)
     span_labels = coreference = relations = None
@@ -123,7 +123,7 @@ def _relation_samples(
     The pairs are those of inference: between given entities the corpus' candidates, else all.
     """
     labels = relation_matrix(document, config.relation_types)
-    pairs = relation_pairs(document if config.entities_given else replace(document, candidates=None))
+    pairs = relation_pairs(document if config.traits.entities_given else replace(document, candidates=None))
     related = labels[pairs[:, 0], pairs[:, 1]].any(axis=1)
     unrelated = pairs[~related]
     unrelated = unrelated[draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]
@@ -181,15 +181,15 @@ def training_examples(
         ValueError: what is left does not fill one batch.
     """
     config = model.config
-    if config.given is None:
-        reached = [split_entities(document) for document in documents] if config.reads_sentences else documents
+    if config.traits.given is None:
+        reached = [split_entities(document) for document in documents] if config.traits.reads_sentences else documents
         logger.info("training documents:\n%s", measure_reach(reached, config.max_span_size))
-    if config.reads_sentences and (crossing := sum(map(crossing_relations, documents))):
+    if config.traits.reads_sentences and (crossing := sum(map(crossing_relations, documents))):
         logger.info("%d relations hold across sentences, which %s does not see", crossing, type(model).__name__)
     features: list[Features] = Featurizer(tokenizer, config)(documents)
     examples = TrainingExamples(features, config, training, training.seed)
     # Which samples a document has differs from epoch to epoch, how many does not.
-    kept = [item for number, item in enumerate(features) if _has_samples(examples[number], config.stages)]
+    kept = [item for number, item in enumerate(features) if _has_samples(examples[number], config.traits.stages)]
     if len(kept) < len(features):
         logger.info(
             "%d of %d documents hold nothing to train on and are left out", len(features) - len(kept), len(features)
