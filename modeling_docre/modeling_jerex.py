@@ -53,9 +53,8 @@ class JerexModel(DocREPreTrainedModel):
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)
-        width = config.encoder_config.hidden_size
-        stages = config.traits.stages
-        if {"entity", "relation"}.intersection(stages):
+        width, stages = config.encoder_config.hidden_size, config.traits.stages
+        if {"entity", "relation"} & set(stages):
             self.require_labels("entity_types")
         if "relation" in stages:
             self.require_labels("relation_types")
