@@ -107,7 +107,7 @@ class DataArguments(CorpusArguments):
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
         calibrate: fit the scaling of the relation scores to the validation documents after training; their
-            calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
+            calibration error and the thresholds of some precisions are reported.
         least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
             threshold is set for, instead of the best F1.
         max_train_documents: use only the first documents of the training data.

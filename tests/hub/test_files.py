@@ -21,11 +21,12 @@ def test_a_text_replaces_the_former_one_or_leaves_it(tmp_path: Path, monkeypatch
     write_whole(file, "Łódź")
     assert file.read_bytes() == "Łódź".encode()
 
-    def fill(draft: Path, content: str, encoding: str) -> None:
-        draft.write_bytes(content.encode(encoding)[:2])
+    def fill(draft: Path, content: bytes) -> None:
+        with draft.open("wb") as handle:
+            handle.write(content[:2])
         raise FULL
 
-    monkeypatch.setattr(Path, "write_text", fill)
+    monkeypatch.setattr(Path, "write_bytes", fill)
     with pytest.raises(OSError, match=r"No space left on device.*a\.json") as caught:
         write_whole(file, "another")
     assert caught.value.errno == errno.ENOSPC
