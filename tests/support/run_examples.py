@@ -1,6 +1,6 @@
 """Runs the examples of pages in one process: `python run_examples.py WORK.json RESULTS.json`, in a folder of its own.
 
-`WORK.json` has the pages in order, with their examples, and the folder of the repository. Python is run as it stands, the
+`WORK.json` has the pages in order, with their examples. Python is run as it stands, the
 examples of a page in one namespace. Commands are called as functions; long trainings and corpora that are not there are
 taken as far as the reading of their arguments.
 """
@@ -35,6 +35,13 @@ def bundled_model() -> Any:
 def pipeline(task: str, **options: Any) -> Any:
     """`transformers.pipeline`, but that the bundled model is loaded once."""
     return _pipeline(task, **options) if options else bundled_model()
+
+
+def run_example(example: dict[str, Any], names: dict[str, Any]) -> str:
+    """What an example prints; `names` are those that earlier ones of its page have left."""
+    if example["language"] == "python":
+        return run_python(example["code"], example["place"], names)
+    return run_commands(example["commands"])
 
 
 def run_python(code: str, place: str, names: dict[str, Any]) -> str:
