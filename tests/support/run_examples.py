@@ -110,9 +110,10 @@ def export_corpus(module: str, arguments: list[str]) -> None:
 
 def check_options(script: str, arguments: list[str]) -> None:
     """Each option of a script is among those that its help lists."""
-    sys.argv = [script, "--help"]
+    mine, sys.argv = sys.argv, [script, "--help"]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         succeed(runpy.run_path, str(REPOSITORY / script), None, "__main__")
+    sys.argv = mine
     for option in arguments:
         assert not option.startswith("--") or option in printed.getvalue(), f"{script} has no option {option}"
 
