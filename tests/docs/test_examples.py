@@ -37,7 +37,7 @@ from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 from modeling_docre.hub.push import push_folder
 
 save_tiny("outputs/jerex_sample")
-tiny_atlop().save_pretrained("outputs/atlop_sample")
+tiny_atlop(entity_types=["LOC", "MISC", "PER"]).save_pretrained("outputs/atlop_sample")
 tiny_tokenizer().save_pretrained("outputs/atlop_sample")
 push_folder("outputs/jerex_sample", "organisation/name")
 """
@@ -55,7 +55,8 @@ def results(pages, tmp_path_factory) -> dict[str, dict[str, str]]:
     for name in ("recipes", "checkpoints", "docs"):
         (folder / name).symlink_to(REPOSITORY / name)
     blocks = {block.language: block.code for page in pages if page.name == "docs/training.md" for block in page.data}
-    (folder / "mine.yaml").write_text(blocks["yaml"], encoding="utf-8")
+    for name, language in (("mine.yaml", "yaml"), ("train.json", "json"), ("dev.json", "json")):
+        (folder / name).write_text(blocks[language], encoding="utf-8")
     work = [[asdict(item) | {"place": item.place, "commands": commands(item)} for item in run(page)] for page in pages]
     (folder / "work.json").write_text(json.dumps(work), encoding="utf-8")
     with running_hub() as hub:

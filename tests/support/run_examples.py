@@ -120,12 +120,13 @@ def check_options(script: str, arguments: list[str]) -> None:
 
 def succeed(function: Any, *arguments: Any) -> None:
     """Call a function that may end the process, and accept success alone."""
-    try:
-        status = function(*arguments)
-    except SystemExit as end:
-        status = end.code
+    with contextlib.redirect_stderr(io.StringIO()) as complaints:
+        try:
+            status = function(*arguments)
+        except SystemExit as end:
+            status = end.code
     if isinstance(status, int | str) and status:
-        raise RuntimeError(f"ended with {status!r}")
+        raise RuntimeError(f"ended with {status!r}: {complaints.getvalue()[-2000:]}")
 
 
 def main() -> None:
