@@ -31,9 +31,11 @@ demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MO
 test: $(STAMP)-test ## Run the tests
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
-lint: $(STAMP)-dev ## Check style and format
+lint: $(STAMP)-dev ## Check style, format, the arrows between rooms, and the dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 types: $(STAMP)-dev ## Check types
 	$(BIN)/mypy

@@ -102,4 +102,5 @@ def _compared_texts(
 
 
 def entity_sizes(features: Features) -> np.ndarray:
+    """Mentions per entity of a document, [entities] int64."""
     return np.array([len(entity.mentions) for entity in features.document.entities], dtype=np.int64)

@@ -43,6 +43,7 @@ class EpochCallback(TrainerCallback):
     """Tells the training examples which epoch's samples to draw, also when training resumes."""
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        """Draw the samples and batches of the epoch that begins."""
         epoch = int(state.epoch or 0)
         train_dataloader.dataset.set_epoch(epoch)
         if isinstance(train_dataloader.batch_sampler, TokenBatchSampler):
