@@ -36,7 +36,8 @@ from pathlib import Path
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 from modeling_docre.hub.push import push_folder
 
-save_tiny("outputs/jerex_sample")
+save_tiny("outputs/jerex_sample", entity_types=["LOC", "MISC", "ORG", "PER", "TIME"], relation_types=["P108"])
+save_tiny("outputs/mine", entity_types=["LOC", "PER"], relation_types=["residence"])
 tiny_atlop(entity_types=["LOC", "MISC", "PER"]).save_pretrained("outputs/atlop_sample")
 tiny_tokenizer().save_pretrained("outputs/atlop_sample")
 push_folder("outputs/jerex_sample", "organisation/name")
