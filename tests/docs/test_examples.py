@@ -145,6 +145,13 @@ def test_links_lead_somewhere():
             assert not anchor or anchor in anchors(goal), f"{file.name} links {target}, and there is no such heading"
 
 
+def test_paths_in_the_text_exist():
+    for file in FILES:
+        text = file.read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:benchmarks|checkpoints|docs|metrics|recipes|spaces|tests)/[\w./]*)`", text):
+            assert (REPOSITORY / path).exists(), f"{file.name} names {path}"
+
+
 def anchors(file: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
