@@ -108,7 +108,6 @@ def test_the_wheel_finds_the_same_in_an_environment_of_its_own(graph: dict[str, 
     assert done.returncode == 0, done.stderr[-4000:]
     source, found = json.loads(done.stdout.splitlines()[-1])
     assert close(found, graph) and Path(source).is_relative_to(packages)
-    assert (packages / "modeling_docre" / "py.typed").exists()
 
 
 def test_the_hub_gives_back_the_same(graph: dict[str, Any], tmp_path: Path) -> None:
