@@ -43,7 +43,22 @@ push_folder("outputs/jerex_sample", "organisation/name")
 
 @pytest.fixture(scope="module")
 def pages() -> list[Page]:
-    return [read_page(file, file.relative_to(REPOSITORY).as_posix()) for file in FILES]
+    pages = [read_page(file, file.relative_to(REPOSITORY).as_posix()) for file in FILES]
+    recipes = next(page for page in pages if page.name == "recipes/README.md")
+    recipes.examples += table_of_recipes((REPOSITORY / recipes.name).read_text(encoding="utf-8"))
+    return pages
+
+
+def table_of_recipes(text: str) -> list[Example]:
+    """The trainings that the last column of a table names, by recipe and options."""
+    recipes = {file.stem for file in (REPOSITORY / "recipes").glob("*.yaml")}
+    examples = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        spans = re.findall(r"`([^`]+)`", line.split("|")[-2]) if line.startswith("| ") else []
+        trainings = [f"docre train {span}\n" for span in spans if span.split()[0] in recipes]
+        if trainings:
+            examples.append(Example("recipes/README.md", number, "sh", "".join(trainings)))
+    return examples
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +139,12 @@ def test_a_page_is_read_into_its_examples(tmp_path):
     python, shell = read_page(tmp_path / "page.md", "page.md").examples
     assert (python.code, python.output, python.reason, python.line) == ("print(1)\n", "1\n", None, 1)
     assert (shell.commands, shell.output, shell.reason) == ([["ls", "-l"]], None, "too long")
+
+
+def test_the_tables_of_recipes_name_trainings(pages):
+    recipes = next(page for page in pages if page.name == "recipes/README.md")
+    trainings = [words for example in recipes.examples for words in example.commands]
+    assert ["docre", "train", "kmgre_dwie", "--data_dir", "data/dwie"] in trainings and len(trainings) > 30
 
 
 def test_documents_on_the_pages_are_valid(pages):
