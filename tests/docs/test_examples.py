@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def results(pages, folder) -> dict[str, dict[str, str]]:
     (folder / "work.json").write_text(json.dumps(listed), encoding="utf-8")
     with running_hub() as hub:
         variables = environment(hub, folder / "home") | {"HF_TOKEN": "hf_of_a_test"}
-        variables["PYTHONPATH"] = f"{REPOSITORY}:{REPOSITORY / 'tests' / 'support'}"
+        variables["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "support")])
         script = str(REPOSITORY / "tests" / "support" / "run_examples.py")
         command = [sys.executable, script, "work.json", "results.json"]
         done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
