@@ -33,9 +33,8 @@ from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.cards import write_card
 from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
-from modeling_docre.hub.push import failure, share
+from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
 from modeling_docre.hub.score_table import score_table
-from modeling_docre.hub.upload import UPLOAD_ERRORS
 from modeling_docre.model_inputs import Example
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.calibration import Calibrator
@@ -81,7 +80,7 @@ class DataArguments(CorpusArguments):
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
         calibrate: fit the scaling of the relation scores to the validation documents after training; their
-            calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
+            calibration error and the thresholds of some precisions are reported.
         least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
             threshold is set for, instead of the best F1.
         max_train_documents: use only the first documents of the training data.
@@ -154,15 +153,15 @@ def training_examples(
         ValueError: what is left does not fill one batch.
     """
     config = model.config
-    if config.given is None:
-        reached = [split_entities(document) for document in documents] if config.reads_sentences else documents
+    if config.traits.given is None:
+        reached = [split_entities(document) for document in documents] if config.traits.reads_sentences else documents
         logger.info("training documents:\n%s", measure_reach(reached, config.max_span_size))
-    if config.reads_sentences and (crossing := sum(map(crossing_relations, documents))):
+    if config.traits.reads_sentences and (crossing := sum(map(crossing_relations, documents))):
         logger.info("%d relations hold across sentences, which %s does not see", crossing, type(model).__name__)
     features: list[Features] = Featurizer(tokenizer, config)(documents)
     examples = TrainingExamples(features, config, training, training.seed)
     # Which samples a document has differs from epoch to epoch, how many does not.
-    kept = [item for number, item in enumerate(features) if _has_samples(examples[number], config.stages)]
+    kept = [item for number, item in enumerate(features) if _has_samples(examples[number], config.traits.stages)]
     if len(kept) < len(features):
         logger.info(
             "%d of %d documents hold nothing to train on and are left out", len(features) - len(kept), len(features)
@@ -196,7 +195,7 @@ def build_trainer(
         ValueError: a split that the settings need is not there, or a score needs entities that are not given.
     """
     score_options = {"convention": data.convention, "no_overlap": data.no_overlap}
-    if model.config.entities_given and any(score_options.values()):
+    if model.config.traits.entities_given and any(score_options.values()):
         option = "--convention" if data.convention else "--no_overlap"
         raise ValueError(f"{option} scores entities that are found, and {type(model).__name__} is given them")
     documents = corpus.splits.get("train", [])[: data.max_train_documents]
@@ -269,7 +268,7 @@ def single_stage_scores(trainer: DocRETrainer, documents: Sequence[Document]) ->
         TARGETS[stage]: trainer.score(trainer.predict_documents(documents, given=given[stage]), documents)[
             TARGETS[stage]
         ]
-        for stage in trainer.model.config.stages
+        for stage in trainer.model.config.traits.stages
         if stage in given
     }
 
@@ -324,11 +323,11 @@ def push(trainer: DocRETrainer) -> None:
     if not trainer.is_world_process_zero():
         return
     try:
-        commit, tag = share(
+        commit, tag = push_folder(
             args.output_dir, name, message="End of training", revision=args.hub_revision, token=args.hub_token
         )
-    except UPLOAD_ERRORS as error:
-        raise SystemExit(failure(args.output_dir, name, error, args.hub_revision)) from error
+    except PUSH_ERRORS as error:
+        raise SystemExit(failure_message(args.output_dir, name, error, args.hub_revision)) from error
     logger.info('pushed to %s, revision="%s" (commit %s)', commit.repo_url, tag, commit.oid)
 
 
@@ -353,9 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if model_args.init_from:
         held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
         check_known_types(model.config, held_out)
-    if training.do_train and (own := model.config.set_by_training & options.keys()):
+    if training.do_train and (own := model.config.traits.set_by_training & options.keys()):
         raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
-    tunes = data.tune or (training.do_train and model.config.fits_thresholds)
+    tunes = data.tune or (training.do_train and model.config.traits.fits_thresholds)
     if data.least_precision is not None and not data.calibrate:
         raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
     if (tunes or data.calibrate) and not corpus.splits.get("validation"):
@@ -372,7 +371,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.half().float()  # what is scored is what will be loaded
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
-        chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
+        validation = corpus.splits["validation"]
+        chosen = tune_thresholds(predictor, validation, trainer.scorer(validation), training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])

@@ -105,7 +105,7 @@ class Setup:
         own = {"docre-atlop": ATLOP, "docre-kmgre": KMGRE, "docre-memory-jerex": MEMORY_JEREX, "docre-spert": SPERT}
         if name := own.get(config.model_type):
             return name
-        if len(config.stages) < len(("mention", "coreference", "entity", "relation")):
+        if len(config.traits.stages) < len(("mention", "coreference", "entity", "relation")):
             raise ValueError(f'{folder} has task="{config.task}"; give a checkpoint with all four stages')
         return JEREX[config.relation_head]
 

@@ -18,6 +18,7 @@ from .configuration_atlop import AtlopConfig
 from .configuration_docre import DocREConfig
 from .configuration_jerex import JerexConfig
 from .configuration_kmgre import KmgreConfig
+from .configuration_limits import __version__
 from .configuration_memory_jerex import MemoryJerexConfig
 from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
@@ -29,8 +30,6 @@ from .modeling_memory_jerex import MemoryJerexModel
 from .modeling_spert import SpertModel
 from .pipeline_docre import DocRelationExtractionPipeline, register
 from .predictor import Predictor
-
-__version__ = "0.1.0"
 
 SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
     "jerex": JerexModel,
@@ -44,9 +43,9 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 
 def _push(*arguments: Any, **options: Any) -> Any:
     """Push a model or pipeline with its card; what renders cards is loaded only then."""
-    from modeling_docre.hub.upload import push
+    from modeling_docre.hub.push import push_model
 
-    return push(*arguments, **options)
+    return push_model(*arguments, **options)
 
 
 for _model in SYSTEMS.values():
@@ -81,6 +80,7 @@ __all__ = [
     "Relation",
     "SpertConfig",
     "SpertModel",
+    "__version__",
     "install_metric",
     "metric_folder",
     "read_docred",

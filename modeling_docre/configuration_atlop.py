@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import RelationCut
+from .configuration_docre import RelationCut, Traits
 from .configuration_given_entities import GivenEntitiesConfig
 
 
@@ -47,10 +47,10 @@ class AtlopConfig(GivenEntitiesConfig):
         super().__post_init__(**kwargs)
 
     def validate_thresholds(self) -> None:
-        """Refuse thresholds that are no probabilities, and a number of them that does not fit the relation types."""
+        """Refuse thresholds outside [0, 1], and a number of them that does not fit the relation types."""
         for value in self.relation_thresholds:
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"relation thresholds have {value}; give numbers from 0 to 1")
+                raise ValueError(f"relation_thresholds has {value}; give numbers from 0 to 1")
         if self.relation_thresholds and len(self.relation_thresholds) != len(self.relation_types):
             raise ValueError(
                 f"relation_thresholds has {len(self.relation_thresholds)} values for {len(self.relation_types)} "
@@ -70,17 +70,12 @@ class AtlopConfig(GivenEntitiesConfig):
             )
 
     @property
-    def needs_mention_attention(self) -> bool:
-        """The localized context is pooled by it."""
-        return self.localized_context
-
-    @property
-    def fits_thresholds(self) -> bool:
-        """Fixed thresholds mean nothing before they are fitted; the adaptive one is learned."""
-        return self.threshold != "adaptive"
-
-    @property
-    def relation_cut(self) -> RelationCut:
-        """A type is kept if its score is greater than the threshold and it is among the best of its pair."""
+    def traits(self) -> Traits:
+        """The localized context is pooled by attention; fixed thresholds mean nothing before they are fitted."""
+        adaptive = self.threshold == "adaptive"
         threshold = self.relation_thresholds if self.threshold == "per_class" else self.relation_threshold
-        return RelationCut(threshold, strict=True, top_k=self.top_k if self.threshold == "adaptive" else 0)
+        return super().traits._replace(
+            relation_cut=RelationCut(threshold, strict=True, top_k=self.top_k if adaptive else 0),
+            fits_thresholds=not adaptive,
+            mention_attention=self.localized_context,
+        )

@@ -1,11 +1,12 @@
-"""What the configurations of systems share that relate given entities with marked mentions."""
+"""What the configurations of systems for given entities share: marked mentions, attention, a cut."""
 
 # No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import DocREConfig, RelationCut
+from .configuration_docre import DocREConfig, RelationCut, Traits
+from .configuration_limits import check_probabilities
 
 
 @strict
@@ -28,38 +29,20 @@ class GivenEntitiesConfig(DocREConfig):
     window_overlap: int = 0
 
     def validate_relation_cut(self) -> None:
-        """Refuse a threshold that is no probability, and a negative limit."""
-        if not 0.0 <= self.relation_threshold <= 1.0:
-            raise ValueError(f"relation_threshold is {self.relation_threshold}; give a number from 0 to 1")
+        """Refuse a threshold outside [0, 1], and a negative limit."""
+        check_probabilities(self, "relation_threshold")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; give a whole number from 1 on, or 0 for no limit")
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """The one stage that the model has."""
-        return ("relation",)
-
-    @property
-    def given(self) -> str | None:
-        """The documents bring their entities along."""
-        return "entities"
-
-    @property
-    def reads_entity_types(self) -> bool:
-        """The types of the entities enter no score."""
-        return False
-
-    @property
-    def special_tokens(self) -> bool:
-        """The encoder reads `[CLS]` and `[SEP]`, to which attention is paid."""
-        return True
-
-    @property
-    def needs_mention_attention(self) -> bool:
-        """The context of a pair is pooled by it."""
-        return True
-
-    @property
-    def relation_cut(self) -> RelationCut:
-        """A type is kept if its score is greater than the threshold and it is among the best of its pair."""
-        return RelationCut(self.relation_threshold, strict=True, top_k=self.top_k)
+    def traits(self) -> Traits:
+        """Entities of any type are given; a relation's score has to be greater than the threshold."""
+        return Traits(
+            stages=("relation",),
+            given="entities",
+            relation_cut=RelationCut(self.relation_threshold, strict=True, top_k=self.top_k),
+            special_tokens=True,  # attention is paid to them, too
+            entity_markers=self.entity_markers,
+            mention_attention=True,
+            reads_entity_types=False,
+        )

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 
+from .configuration_docre import Traits
 from .configuration_jerex import JerexConfig
 
 
@@ -15,7 +16,7 @@ class MemoryJerexConfig(JerexConfig):
     The defaults are the values of the paper and its release.
 
     Args:
-        memory_read: whether the stages read the memories; without, they are but similarity classifiers (Table 2).
+        memory_read: whether the stages read the memories; without, they are similarity classifiers only (Table 2).
         read_levels: which representations are extended by what is read.
         mention_read: over which spans of a document the mention level reads: all `"candidates"` (in training the
             sampled spans), as the release; the mentions alone that are kept (`"kept_only"`), after they are scored; or
@@ -52,7 +53,7 @@ class MemoryJerexConfig(JerexConfig):
         super().__post_init__(**kwargs)
 
     def validate_memory(self) -> None:
-        """Refuse slots without a width, a scale that turns the order around, and a model without all stages."""
+        """Refuse slots without a width, a scale that is not positive, and a model without all stages."""
         if self.slot_size is not None and self.slot_size < 1:
             raise ValueError(f"slot_size is {self.slot_size}; give a whole number from 1 on, or None")
         if not 0 < self.cosine_scale < float("inf"):
@@ -63,17 +64,11 @@ class MemoryJerexConfig(JerexConfig):
             )
 
     @property
-    def has_memory(self) -> bool:
-        """There are memories of entity types and of relation types."""
-        return True
+    def traits(self) -> Traits:
+        """JEREX with memories, which training begins to read at the end of its warm-up."""
+        return super().traits._replace(memory_levels=self._levels(), set_by_training=frozenset({"memory_reading"}))
 
-    @property
-    def set_by_training(self) -> frozenset[str]:
-        """Whether the memories are read: not before the end of the warm-up."""
-        return frozenset({"memory_reading"})
-
-    @property
-    def levels_read(self) -> tuple[str, ...]:
+    def _levels(self) -> tuple[str, ...]:
         """The levels at which the model has something to read: `"tokens"`, `"mentions"`, both or none."""
         if not self.memory_read or self.read_levels == "none" or not (self.entity_memory or self.relation_memory):
             return ()

@@ -5,7 +5,8 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_docre import DocREConfig
+from .configuration_docre import DocREConfig, RelationCut, Traits
+from .configuration_limits import check_counts, check_probabilities
 
 
 @strict
@@ -45,30 +46,17 @@ class SpertConfig(DocREConfig):
     pretraining: Literal["full", "layers_random", "all_random"] = "full"
 
     def validate_spans(self) -> None:
-        """Refuse sizes that leave nothing to decide on, and numbers that are no probabilities."""
-        for name in ("max_span_size", "meta_size", "size_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number from 1 on")
-        for name in ("relation_threshold", "dropout"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        """Refuse sizes that leave nothing to decide on, and a threshold or dropout outside [0, 1]."""
+        check_counts(self, "max_span_size", "meta_size", "size_rows")
+        check_probabilities(self, "relation_threshold", "dropout")
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """The stages that the model has."""
-        return ("span", "relation")
-
-    @property
-    def reads_entity_types(self) -> bool:
-        """The types of given entities enter no score."""
-        return False
-
-    @property
-    def special_tokens(self) -> bool:
-        """The encoder reads `[CLS]` and `[SEP]`; the former's vector is part of a span's representation."""
-        return True
-
-    @property
-    def reads_sentences(self) -> bool:
-        """Each sentence is read by itself, between start and end tokens of its own."""
-        return True
+    def traits(self) -> Traits:
+        """Sentences between start and end tokens; the start token's vector is part of what stands for a span."""
+        return Traits(
+            stages=("span", "relation"),
+            relation_cut=RelationCut(self.relation_threshold),
+            special_tokens=True,
+            reads_sentences=True,
+            reads_entity_types=False,
+        )

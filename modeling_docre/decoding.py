@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from .configuration_docre import DocREConfig, RelationCut
 from .documents import Document, Entity, Mention, MentionPair, Relation
+
+
+class Scaling(NamedTuple):
+    """What brings relation logits to those of scores: logit / temperature + shift. The order of the logits stays.
+
+    A temperature above 1 moves scores towards 0.5, the shift all of them up or down: of the relations between predicted
+    entities fewer are right than of those between the entities of the training data.
+    """
+
+    temperature: float = 1.0
+    shift: float = 0.0
+
+    @classmethod
+    def of(cls, config: DocREConfig) -> Scaling:
+        """The scaling of a model's relation scores."""
+        return cls(config.relation_temperature, config.relation_shift)
+
+    def scale(self, logits: np.ndarray) -> np.ndarray:
+        """The logits of the scores, in the shape and dtype given."""
+        return logits / self.temperature + self.shift
+
+    def undo(self, logits: np.ndarray) -> np.ndarray:
+        """The logits of the model, from those of the scores."""
+        return (logits - self.shift) * self.temperature
 
 
 def decode(
@@ -24,7 +48,7 @@ def decode(
     """Turn a model's output for a batch into documents.
 
     A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
-    with the empty type; so does a span that is no entity and yet related. An entity's score is the probability of its
+    with the empty type; so does a related span that is not an entity. An entity's score is the probability of its
     type, a relation's score that of its type. In a system that reads sentences a symmetric relation stands once, its
     head being what comes first.
 
@@ -42,8 +66,8 @@ def decode(
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
     for name in ("relation_logits", "mention_pair_logits"):
         if name in host:
-            host[name] = host[name] / config.relation_temperature + config.relation_shift
-    cut = config.relation_cut
+            host[name] = Scaling.of(config).scale(host[name])
+    cut = config.traits.relation_cut
     if relation_threshold is not None:
         cut = cut._replace(threshold=relation_threshold)
     decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, cut, given)
@@ -51,7 +75,7 @@ def decode(
 
 
 def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
-    """Which relation types hold for which pairs; a logit that is no number keeps nothing.
+    """Which relation types hold for which pairs; a NaN logit keeps nothing.
 
     Args:
         logits: [pairs, types] float32; with an adaptive threshold what they exceed it by. Minus infinity keeps nothing.
@@ -99,7 +123,7 @@ class _Decoder:
 
     def __post_init__(self) -> None:
         output = self.output
-        self.undirected = frozenset(self.config.symmetric_relations if self.config.reads_sentences else ())
+        self.undirected = frozenset(self.config.symmetric_relations if self.config.traits.reads_sentences else ())
         self.mention_scores = _sigmoid(output["mention_logits"]) if "mention_logits" in output else None
         if "entity_members" not in output:  # mentions alone: each stands for itself
             mentions = output["mentions"]
@@ -166,13 +190,13 @@ class _Decoder:
         """Relations among the entities `first` to `end`, best score first."""
         heads = self.output["pairs"][self.kept_pairs, 0]
         inside = ((heads >= first) & (heads < end)).nonzero()[0]
-        found: dict[tuple[int, int, str], Relation] = {}
+        relations: dict[tuple[int, int, str], Relation] = {}
         for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]:
             item = self._relation(row, first, members)
             if item.type in self.undirected and self._place(members[item.tail]) < self._place(members[item.head]):
                 item = _reversed(item)
-            found.setdefault((item.head, item.tail, item.type), item)
-        return list(found.values())
+            relations.setdefault((item.head, item.tail, item.type), item)
+        return list(relations.values())
 
     def _place(self, spans: np.ndarray) -> tuple[int, int]:
         """Where in the document the first of the spans lies."""
@@ -200,7 +224,7 @@ class _Decoder:
         return {"evidence": tuple(sentences[order].tolist()), "evidence_scores": tuple(weights[order].tolist())}
 
     def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
-        """What carried a type of an entity pair: mention pairs, and sentences with the share that each holds."""
+        """What carried a type of an entity pair: mention pairs, and sentences with the weight of each."""
         if "evidence_pair" in self.output:
             rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
             return self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
@@ -208,25 +232,25 @@ class _Decoder:
             return {}
         rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
         heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
-        shares = self.output["mention_pair_share"][rows]
-        shares = shares if shares.ndim == 1 else shares[:, kind]
+        weights = self.output["mention_pair_weight"][rows]
+        weights = weights if weights.ndim == 1 else weights[:, kind]
         by_key = self._scores_of("mention_pair_key_logits", rows)
         by_relation = self._scores_of("mention_pair_logits", (rows, kind))
-        order = [number for number in np.argsort(-shares, kind="stable") if shares[number] > 0]
+        order = [number for number in np.argsort(-weights, kind="stable") if weights[number] > 0]
         carried: dict[int, float] = {}
         for number in order:
             sentences = {
                 int(self.spans["sentence"][span]) for span in (head_spans[heads[number]], tail_spans[tails[number]])
             }
             for sentence in sentences:
-                carried[sentence] = carried.get(sentence, 0.0) + float(shares[number])
+                carried[sentence] = carried.get(sentence, 0.0) + float(weights[number])
         evidence = sorted(carried)
         return {
             "mention_pairs": tuple(
                 MentionPair(
                     int(heads[number]),
                     int(tails[number]),
-                    float(shares[number]),
+                    float(weights[number]),
                     key_score=None if by_key is None else float(by_key[number]),
                     relation_score=None if by_relation is None else float(by_relation[number]),
                 )

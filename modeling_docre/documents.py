@@ -62,7 +62,7 @@ class Entity:
 class MentionPair:
     """A pair of mentions that carried a relation: positions in the head's and in the tail's `mentions`.
 
-    `score` is its share in the decision, `key_score` the probability that the pair is key, and `relation_score` that of
+    `score` is its weight in the decision, `key_score` the probability that the pair is key, `relation_score` that of
     the relation by this pair alone, from models that tell. `head_offsets` and `tail_offsets` are the half-open
     character ranges of both mentions in the document's `text`.
     """
@@ -150,7 +150,7 @@ class Document:
             DocumentError: a key is missing or unknown, a value has the wrong type, or the content is not valid.
         """
         name = data.get("id") if isinstance(data, Mapping) else None
-        return _parse(cls, data, "document", name)
+        return parse(cls, data, "document", name)
 
     def to_dict(self) -> dict[str, Any]:
         """The dict form: lists, dicts, strings and numbers only; optional fields that are None are left out."""
@@ -314,8 +314,8 @@ def _schema(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
     return get_type_hints(cls), frozenset(required)
 
 
-def _parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
-    """Read `value` as the annotated type `kind`; `where` is its place in the document, for messages."""
+def parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
+    """Read `value`, in dict form, as the annotated type `kind`; `where` is its place in the document, for messages."""
     if kind in _SCALARS:
         accepted, wanted = _SCALARS[kind]
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
@@ -325,13 +325,13 @@ def _parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
         return _parse_record(kind, value, where, document_id)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return None if value is None else _parse(arguments[0], value, where, document_id)
+        return None if value is None else parse(arguments[0], value, where, document_id)
     assert origin is tuple, kind
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise DocumentError(document_id, where, value, "give a list")
     if arguments[-1] is not Ellipsis and len(value) != len(arguments):
         raise DocumentError(document_id, where, value, f"give a list of {len(arguments)}")
-    return tuple(_parse(arguments[0], item, f"{where}[{n}]", document_id) for n, item in enumerate(value))
+    return tuple(parse(arguments[0], item, f"{where}[{n}]", document_id) for n, item in enumerate(value))
 
 
 def _parse_record(cls: Any, value: Any, where: str, document_id: Any) -> Any:
@@ -347,7 +347,7 @@ def _parse_record(cls: Any, value: Any, where: str, document_id: Any) -> Any:
     for name, kind in kinds.items():
         item = value.get(name)
         if item is not None:
-            parsed[name] = _parse(kind, item, f"{prefix}{name}", document_id)
+            parsed[name] = parse(kind, item, f"{prefix}{name}", document_id)
         elif name in required:
             raise DocumentError(document_id, f"{prefix}{name}", None, "this field is required")
     return cls(**parsed)

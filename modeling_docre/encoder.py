@@ -26,11 +26,11 @@ READ_POSITIONS = 8192
 
 
 class Encoded(NamedTuple):
-    """What the encoder says of a batch.
+    """What the encoder returns for a batch.
 
     `hidden` [subwords, hidden], in the order of the input. `attention` [queries, heads, longest document], at least
     float32, is the last layer's attention of the positions that were asked for, over the positions of their own
-    document, zero beyond its end; None where none was asked for.
+    document, zero beyond its end; None if not requested.
     """
 
     hidden: Tensor
@@ -223,7 +223,7 @@ def _merge_attention(
 ) -> Tensor:
     """Attention [places, heads, longest] over windows as [queries, heads, longest document] over documents.
 
-    What several windows say is added, and each such row divided by its sum (ATLOP's release).
+    Rows of several windows are added and normalised to a sum of 1 (ATLOP's release).
     """
     if layout.coverage is None:
         return rows.new_empty(rows.shape).index_copy(0, places.query, rows)

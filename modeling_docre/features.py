@@ -23,15 +23,7 @@ def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarr
     Raises:
         DocumentError: a type is not among `entity_types`.
     """
-    index = {name: number for number, name in enumerate(entity_types)}
-    for number, entity in enumerate(document.entities):
-        if entity.type not in index:
-            fix = (
-                f"it is not among the {len(index)} entity types of the config; add it to `entity_types` of a new "
-                "model, or drop it"
-            )
-            raise DocumentError(document.id, f"entities[{number}].type", entity.type, fix)
-    return np.array([index[entity.type] for entity in document.entities], dtype=np.int64)
+    return _type_ids(document, "entities", "entity_types", entity_types)
 
 
 def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.ndarray:
@@ -40,15 +32,20 @@ def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.n
     Raises:
         DocumentError: a type is not among `relation_types`.
     """
-    index = {name: number for number, name in enumerate(relation_types)}
-    for number, relation in enumerate(document.relations):
-        if relation.type not in index:
+    return _type_ids(document, "relations", "relation_types", relation_types)
+
+
+def _type_ids(document: Document, field: str, option: str, types: Sequence[str]) -> np.ndarray:
+    index = {name: number for number, name in enumerate(types)}
+    items = getattr(document, field)
+    for number, item in enumerate(items):
+        if item.type not in index:
             fix = (
-                f"it is not among the {len(index)} relation types of the config; add it to `relation_types` of a new "
-                "model, or drop it"
+                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config; add it to `{option}` of a "
+                "new model, or drop it"
             )
-            raise DocumentError(document.id, f"relations[{number}].type", relation.type, fix)
-    return np.array([index[relation.type] for relation in document.relations], dtype=np.int64)
+            raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
+    return np.array([index[item.type] for item in items], dtype=np.int64)
 
 
 def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:
@@ -154,8 +151,8 @@ class Featurizer:
             ),
             0,
         )
-        self.marker = None if config.entity_markers == "none" else _marker_id(tokenizer)
-        self.start, self.end = _special_ids(tokenizer) if config.special_tokens else ([], [])
+        self.marker = None if config.traits.entity_markers == "none" else _marker_id(tokenizer)
+        self.start, self.end = _special_ids(tokenizer) if config.traits.special_tokens else ([], [])
 
     def __call__(self, documents: Iterable[Document | Mapping[str, Any]]) -> list[Features]:
         """Features of documents, in order."""
@@ -169,7 +166,7 @@ class Featurizer:
         # A word with its markers is a block; the blocks of a text lie end to end between its start and end tokens.
         blocks = np.concatenate([[0], (opening + lengths + closing).cumsum()]).astype(np.int64)
         sentences = blocks[list(document.sentence_starts)]
-        bounds = sentences if self.config.reads_sentences else sentences[[0, -1]]
+        bounds = sentences if self.config.traits.reads_sentences else sentences[[0, -1]]
         before, after = len(self.start), len(self.end)
         text_lengths = np.diff(bounds) + before + after
         # What the start and end tokens up to each block add to its place.
@@ -205,7 +202,7 @@ class Featurizer:
         for start, end, _ in mentions:
             opening[start] += 1
             closing[end - 1] += 1
-        if self.config.entity_markers == "star_per_token":
+        if self.config.traits.entity_markers == "star_per_token":
             return opening.clip(max=1), closing.clip(max=1)
         return opening, closing
 

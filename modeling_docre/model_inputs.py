@@ -38,7 +38,8 @@ class Example:
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
     """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
-    texts = _compared_texts(features, word_ranges, config, featurizer) if "coreference" in config.stages else None
+    resolves = "coreference" in config.traits.stages
+    texts = _compared_texts(features, word_ranges, config, featurizer) if resolves else None
     return Example(features, word_ranges, sentences, span_texts=texts)
 
 
@@ -55,7 +56,7 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
     Raises:
         ValueError: the model knows no clusters, and is to be given less than entities.
     """
-    if config.reads_sentences and given != "entities":
+    if config.traits.reads_sentences and given != "entities":
         raise ValueError(f'given is {given!r}; {type(config).__name__} takes "entities" or, to find them, None')
     word_ranges, sentences = mention_table(features.document)
     if given == "mentions":
@@ -74,8 +75,8 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         members=np.arange(len(word_ranges)),
         sizes=entity_sizes(features),
         entity_types=entity_classes(features.document, config) if whole else None,
-        relations=(relation_pairs(features.document), None) if whole and "relation" in config.stages else None,
-        subword_sentences=features.subword_sentences if config.needs_mention_attention else None,
+        relations=(relation_pairs(features.document), None) if whole and "relation" in config.traits.stages else None,
+        subword_sentences=features.subword_sentences if config.traits.mention_attention else None,
     )
 
 
@@ -85,7 +86,7 @@ def entity_classes(document: Document, config: DocREConfig) -> np.ndarray | None
     Raises:
         DocumentError: a type is not among those that the configuration lists.
     """
-    if config.reads_entity_types:
+    if config.traits.reads_entity_types:
         return entity_type_ids(document, config.entity_types)
     if config.entity_types:
         entity_type_ids(document, config.entity_types)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import initialization as init
 
-from .candidates import Entities, Spans
+from .candidates import Entities
 from .configuration_atlop import AtlopConfig
-from .layers import ConcatLinear, GroupedBilinear, adaptive_threshold_loss, binary_loss
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .grouped_bilinear import GroupedBilinear
+from .layers import ConcatLinear, adaptive_threshold_loss, binary_loss
+from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, in_chunks, positions_in_segments, segment_starts
 from .stage_entities import pool_entities
 from .stage_localized_context import (
@@ -29,11 +30,11 @@ from .stage_localized_context import (
 )
 from .stage_marked_mentions import MarkedText, read
 
-# Pairs classified at once; with more, a training step computes each run of them again in its backward pass.
+# Pairs classified at once; with more, a training step recomputes each run of them in its backward pass.
 PAIR_CHUNK = 16_384
 
 
-class AtlopModel(DocREPreTrainedModel):
+class AtlopModel(GivenEntitiesModel):
     """Relations between given entities of a document (Zhou et al., AAAI 2021).
 
     Mentions stand between markers; a mention is the hidden state of its first marker, an entity the logsumexp of its
@@ -67,6 +68,7 @@ class AtlopModel(DocREPreTrainedModel):
   year = {2021},
   url = {https://arxiv.org/abs/2010.11304}
 }"""
+    mixed_precision = True
     training_defaults: ClassVar[dict[str, Any]] = {
         "head_learning_rate": 1e-4,
         "weight_decay": 0.0,
@@ -77,12 +79,8 @@ class AtlopModel(DocREPreTrainedModel):
         "negatives_relation": -1,
     }
 
-    mixed_precision = True
-
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
-        if not config.relation_types:
-            raise ValueError("the configuration's relation_types is empty; give the list of labels to predict")
         parts = [config.encoder_config.hidden_size] * (1 + config.localized_context)
         self.encoder = self.new_encoder()
         self.head_extractor = ConcatLinear(parts, config.pair_size)
@@ -98,55 +96,27 @@ class AtlopModel(DocREPreTrainedModel):
             init.uniform_(module.weight, -bound, bound)
             init.uniform_(module.bias, -bound, bound)
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        document_lengths: Tensor,
-        spans: dict[str, Tensor],
-        entities: dict[str, Tensor],
-        relations: dict[str, Tensor],
-        special_lengths: Tensor | None = None,
-        subword_sentences: Tensor | None = None,
-    ) -> DocREOutput:
-        """Score the entity pairs of a batch; all lists are flat over the batch.
-
-        Args:
-            input_ids: [subwords] int64, the documents end to end.
-            document_lengths: [documents] int64, subwords per document.
-            spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
-            entities: the fields of `Entities`.
-            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types].
-            special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
-            subword_sentences: [subwords] int64, the sentence of each subword, -1 outside of sentences; where given,
-                each pair's evidence is told.
-
-        Returns:
-            `relation_logits` [pairs, relation types]; with labels the loss, with sentences the evidence.
-        """
-        known, pairs = Entities(**entities), relations["pairs"]
-        marked = MarkedText(input_ids, document_lengths, special_lengths, Spans(**spans))
-        hidden, mentions, attention = read(self.encoder, marked, self.config.localized_context)
-        entity_vectors = pool_entities(at_least_float32(mentions), known, self.config.mention_pool).to(hidden.dtype)
+    def relate(self, text: MarkedText, entities: Entities, pairs: Tensor, labels: Tensor | None) -> dict[str, Any]:
+        """The logits of entity pairs; with labels the loss, with sentences the evidence of each pair."""
+        hidden, mentions, attention = read(self.encoder, text, self.config.localized_context)
+        entity_vectors = pool_entities(at_least_float32(mentions), entities, self.config.mention_pool).to(hidden.dtype)
         if attention is None:
             logits = in_chunks(lambda rows: self._score_pairs(entity_vectors, pairs[rows]), len(pairs), PAIR_CHUNK)
             evidence = None
         else:
-            entity_attention = pool_entities(attention, known, "mean")  # [entities, heads, longest document]
-            text = AttendedText(hidden, entity_attention, document_lengths, known.document, subword_sentences)
-            logits, evidence = self._score_pairs_in_context(entity_vectors, pairs, text)
+            entity_attention = pool_entities(attention, entities, "mean")  # [entities, heads, longest document]
+            attended = AttendedText(hidden, entity_attention, text.document_lengths, entities.document, text.sentences)
+            logits, evidence = self._score_pairs_in_context(entity_vectors, pairs, attended)
 
-        result: dict[str, Any] = {"pairs": pairs, "relation_logits": logits[:, 1:]}
-        if self.config.threshold == "adaptive":
-            result["relation_logits"] = logits[:, 1:] - logits[:, :1]
-        result |= {"entity_members": known.members, "entity_sizes": known.sizes, "entity_documents": known.document}
+        adaptive = self.config.threshold == "adaptive"
+        result: dict[str, Any] = {"relation_logits": logits[:, 1:] - logits[:, :1] if adaptive else logits[:, 1:]}
         if evidence is not None:
             result |= {f"evidence_{name}": values for name, values in evidence._asdict().items()}
-        if "labels" in relations:
-            labels = relations["labels"]
+        if labels is not None:
             at = self.config.loss == "at"
             loss = adaptive_threshold_loss(logits, labels) if at else binary_loss(logits[:, 1:], labels)
             result |= {"loss": loss, "losses": {"relation": loss}}
-        return DocREOutput(**result)
+        return result
 
     def _score_pairs(
         self, entity_vectors: Tensor, pairs: Tensor, contexts: Tensor | None = None, index: Tensor | None = None
@@ -164,20 +134,21 @@ class AtlopModel(DocREPreTrainedModel):
         """Logits [pairs, 1 + types] and, where sentences are known, the evidence of each pair."""
         unordered, index = unordered_pairs(pairs, len(entity_vectors))
         index, order = index.sort(stable=True)  # both orders of a pair together
-        found = list(runs(blocks(text, unordered), PAIR_CHUNK // 2))
-        again = torch.is_grad_enabled() and len(found) > 1
+        listed = list(runs(blocks(text, unordered), PAIR_CHUNK // 2))
+        recompute = torch.is_grad_enabled() and len(listed) > 1
         logits: list[Tensor] = []
         evidence: list[Evidence] = []
-        for run in found:
+        for run in listed:
             first, stop = run[0].rows.start, run[-1].rows.stop
             rows = slice(*torch.searchsorted(index, torch.tensor([first, stop], device=index.device)).tolist())
             here = pairs[order[rows]], index[rows] - first
             arguments = (entity_vectors, *here, text, unordered, run)
-            told = (
-                checkpoint(self._score_run, *arguments, use_reentrant=False) if again else self._score_run(*arguments)
-            )
-            logits.append(told[0])
-            evidence += told[1]
+            if recompute:
+                scored, carried = checkpoint(self._score_run, *arguments, use_reentrant=False)
+            else:
+                scored, carried = self._score_run(*arguments)
+            logits.append(scored)
+            evidence += carried
         if not logits:
             return self._score_pairs(entity_vectors, pairs, text.hidden[:0], index), None
         return torch.cat(logits)[order.argsort()], _spread(evidence, index, order, len(unordered))

@@ -44,12 +44,12 @@ class DocREOutput(ModelOutput):
         relation_logits: [pairs, relation types]; for an adaptive threshold what they exceed it by.
         mention_pair_owner, mention_pair_head, mention_pair_tail: [mention pairs] int64, the entity pair of each mention
             pair and the positions of its mentions inside their entities.
-        mention_pair_share: [mention pairs], its share in the entity pair's vector, or [mention pairs, relation types],
-            its share in the logit of each type.
+        mention_pair_weight: [mention pairs], its part in the entity pair's vector, or [mention pairs, relation types],
+            its part in the logit of each type.
         mention_pair_logits: [mention pairs, relation types]; for an adaptive threshold what they exceed it by.
         mention_pair_key_logits: [mention pairs], of being key.
         evidence_pair, evidence_sentence: [items] int64, entity pairs, ascending, and sentences that carried them.
-        evidence_weight: [items], the sentence's share of what carried the pair in all sentences.
+        evidence_weight: [items], the sentence's part in what carried the pair.
     """
 
     loss: Tensor | None = None
@@ -69,7 +69,7 @@ class DocREOutput(ModelOutput):
     mention_pair_owner: Tensor | None = None
     mention_pair_head: Tensor | None = None
     mention_pair_tail: Tensor | None = None
-    mention_pair_share: Tensor | None = None
+    mention_pair_weight: Tensor | None = None
     mention_pair_logits: Tensor | None = None
     mention_pair_key_logits: Tensor | None = None
     evidence_pair: Tensor | None = None
@@ -114,6 +114,12 @@ class DocREPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
+    def require_labels(self, *names: str) -> None:
+        """Refuse a configuration with an empty list of labels among those of `names`."""
+        for name in names:
+            if not getattr(self.config, name):
+                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights.
 
@@ -126,7 +132,7 @@ class DocREPreTrainedModel(PreTrainedModel):
                 f"extended_positions is {config.extended_positions}, and the encoder's table has {rows} positions; it "
                 f"is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
             )
-        return DocumentEncoder(self.config, gives_attention=self.config.needs_mention_attention)
+        return DocumentEncoder(self.config, gives_attention=self.config.traits.mention_attention)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
 from .configuration_jerex import JerexConfig
-from .layers import binary_loss, class_loss
+from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
 from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
-from .stage_entities import EntityClassifier, pool_entities
+from .stage_entities import pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
-from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
+from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
 
 class JerexModel(DocREPreTrainedModel):
@@ -53,11 +53,9 @@ class JerexModel(DocREPreTrainedModel):
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)
-        for name in ("entity_types", "relation_types"):
-            if not getattr(config, name):
-                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+        self.require_labels("entity_types", "relation_types")
         width = config.encoder_config.hidden_size
-        stages = config.stages
+        stages = config.traits.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
         absent: Any = None
         self.mention_classifier = self.coreference_scorer = absent
@@ -76,26 +74,28 @@ class JerexModel(DocREPreTrainedModel):
         self.post_init()
 
     def new_entity_classifier(self) -> nn.Module:
-        """A classifier of entity vectors, with random weights."""
-        config = self.config
-        return EntityClassifier(config.encoder_config.hidden_size, len(config.entity_types), config.dropout)
+        """A classifier of entity vectors, with random weights (section 3.3); there is no class for "none"."""
+        width = self.config.encoder_config.hidden_size
+        return TwoLayer([width], width, len(self.config.entity_types), self.config.dropout)
 
-    def new_relation_classifier(self, **options: Any) -> nn.Module:
-        """A classifier of entity pairs, with random weights; `options` go to it."""
+    def pair_sizes(self) -> PairSizes:
+        """The sizes of the classifier of entity pairs."""
         config = self.config
-        sizes = config.encoder_config.hidden_size, len(config.entity_types), len(config.relation_types)
+        types = len(config.entity_types), len(config.relation_types)
+        return PairSizes(config.encoder_config.hidden_size, *types, config.meta_size, config.dropout)
+
+    def new_relation_classifier(self) -> nn.Module:
+        """A classifier of entity pairs, with random weights."""
+        config = self.config
         if config.relation_head == "global":
-            return GlobalRelationClassifier(*sizes, config.meta_size, config.dropout, **options)
+            return GlobalRelationClassifier(self.pair_sizes())
         return MultiInstanceRelationClassifier(
-            *sizes,
-            config.meta_size,
+            self.pair_sizes(),
             config.word_distance_rows,
             config.sentence_distance_rows,
-            config.dropout,
-            entity_repr=config.entity_repr,
-            localized_context=config.localized_context,
-            pairing=config.pairing,
-            **options,
+            config.entity_repr,
+            config.localized_context,
+            config.pairing,
         )
 
     def forward(
@@ -143,18 +143,19 @@ class JerexModel(DocREPreTrainedModel):
             result["coreference_logits"] = logits
             losses["coreference"] = binary_loss(logits, coreference["labels"])
         if entities is not None:
-            found = Entities(**entities)
+            clusters = Entities(**entities)
         else:  # (b) coreference, all pairs of the mentions found
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
                 return DocREOutput(**self._weigh(losses), **result)
-            result["coreference_logits"], found = self._resolve(
+            result["coreference_logits"], clusters = self._resolve(
                 vectors["coreference"], listed, span_texts or [], result["mentions"]
             )
-        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
+        result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
+        result["entity_documents"] = clusters.document
 
         if self.entity_classifier is not None:  # (c) entity classification
-            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], found))  # [entities, hidden]
+            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], clusters))  # [entities, hidden]
             result["entity_type_logits"] = self.entity_classifier(entity_vectors)
             if entity_types is not None:
                 losses["entity"] = class_loss(result["entity_type_logits"], entity_types)
@@ -163,9 +164,11 @@ class JerexModel(DocREPreTrainedModel):
 
         if self.relation_classifier is not None:  # (d) relation classification
             if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
-                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
-            pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
-            scene = Scene(hidden["relation"], listed, vectors["relation"], found, entity_vectors, entity_types, pairs)
+                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], clusters))
+            pairs = entity_pairs(clusters.document) if relations is None else relations["pairs"]
+            scene = Scene(
+                hidden["relation"], listed, vectors["relation"], clusters, entity_vectors, entity_types, pairs
+            )
             result |= self._relate(scene)
             if relations is not None and "labels" in relations:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
@@ -181,7 +184,7 @@ class JerexModel(DocREPreTrainedModel):
         hidden = [encoder(input_ids, document_lengths).hidden for encoder in self.encoders]  # [subwords, hidden] each
         vectors = [range_max(states, spans.subword_range) for states in hidden]  # [spans, hidden] each
         shared = len(self.encoders) == 1
-        index = {stage: 0 if shared else number for number, stage in enumerate(self.config.stages)}
+        index = {stage: 0 if shared else number for number, stage in enumerate(self.config.traits.stages)}
         index = {stage: index.get(stage, 0) for stage in ("mention", "coreference", "entity", "relation")}
         return (
             {stage: hidden[number] for stage, number in index.items()},
@@ -212,15 +215,15 @@ class JerexModel(DocREPreTrainedModel):
         """Logits of the scene's entity pairs, and the mention pairs that carried them."""
         if scene.entity_types is None:
             raise ValueError(f'a model with task="{self.config.task}" finds no entity types; give it typed entities')
-        logits, evidence = self.relation_classifier(scene)
+        logits, weights = self.relation_classifier(scene)
         result = {"pairs": scene.pairs, "relation_logits": logits}
-        if evidence is None:
+        if weights is None:
             return result
         return result | {
-            "mention_pair_owner": evidence.pairs.owner,
-            "mention_pair_head": evidence.pairs.head_mention,
-            "mention_pair_tail": evidence.pairs.tail_mention,
-            "mention_pair_share": evidence.share,
+            "mention_pair_owner": weights.pairs.owner,
+            "mention_pair_head": weights.pairs.head_mention,
+            "mention_pair_tail": weights.pairs.tail_mention,
+            "mention_pair_weight": weights.weight,
         }
 
     def _weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:

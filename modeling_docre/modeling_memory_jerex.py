@@ -12,7 +12,7 @@ from .modeling_jerex import JerexModel
 from .segments import positions_in_segments, range_max
 from .stage_memory import Memory, MemoryReader, SimilarityClassifier
 from .stage_mentions import select_mentions
-from .stage_relations import Scene
+from .stage_relations import PairSizes, Scene
 
 
 class MemoryJerexModel(JerexModel):
@@ -56,7 +56,10 @@ class MemoryJerexModel(JerexModel):
         sizes = [self.slot_size] * len(read)
         cosine = config.read_similarity == "cosine"
         self.readers = nn.ModuleDict(
-            {level: MemoryReader(width, sizes, config.read_grad, read, cosine) for level in config.levels_read}
+            {
+                level: MemoryReader(width, sizes, config.read_grad, read, cosine)
+                for level in config.traits.memory_levels or ()
+            }
         )
         self.post_init()
 
@@ -74,9 +77,13 @@ class MemoryJerexModel(JerexModel):
         """A similarity classifier of entity vectors (equation 3)."""
         return self.new_similarity(len(self.config.entity_types))
 
-    def new_relation_classifier(self, **options: Any) -> nn.Module:
+    def pair_sizes(self) -> PairSizes:
+        """The types of entities are slots of their memory."""
+        return super().pair_sizes()._replace(type_size=self.slot_size)
+
+    def new_relation_classifier(self) -> nn.Module:
         """JEREX's pair vector, compared with the memory of relation types (equation 4)."""
-        classifier = super().new_relation_classifier(type_size=self.slot_size, **options)
+        classifier = super().new_relation_classifier()
         classifier.classifier.output = self.new_similarity(len(self.config.relation_types))
         return classifier
 

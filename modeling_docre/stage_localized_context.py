@@ -26,16 +26,16 @@ HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
 BLOCK_WEIGHTS = 2**23
-# The evidence of a pair is the fewest sentences that hold more than this share of the weight that lies on sentences.
-EVIDENCE_SHARE = 0.5
+# The evidence of a pair is the fewest sentences that hold more than this part of the weight that lies on sentences.
+EVIDENCE_WEIGHT = 0.5
 
 
 class AttendedText(NamedTuple):
     """The text of a batch, and what its entities (for KMGRE its mentions) attend to.
 
     `hidden` [subwords, hidden]; `attention` [entities, heads, longest document]; `document_lengths` [documents] int64;
-    `documents` [entities] int64, ascending; `sentences` [subwords] int64, -1 outside of sentences, or None where
-    nobody asks for evidence.
+    `documents` [entities] int64, ascending; `sentences` [subwords] int64, -1 outside of sentences, or None without
+    evidence.
     """
 
     hidden: Tensor
@@ -48,7 +48,7 @@ class AttendedText(NamedTuple):
 class Evidence(NamedTuple):
     """Sentences that hold most of a pair's context: the `pair` [items], its `sentence` [items], its `weight` [items].
 
-    A weight is the sentence's share of the context's weight that lies on sentences: start and end tokens take most of
+    A weight is the sentence's part of the context's weight that lies on sentences: start and end tokens take most of
     the attention of many encoders, and say nothing.
     """
 
@@ -97,7 +97,7 @@ def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_no
     lengths = text.document_lengths.tolist()
     counts = torch.bincount(text.documents, minlength=len(lengths)).tolist()
     ends = torch.bincount(pairs[:, 0], minlength=sum(counts)).cumsum(0).tolist()  # pairs up to each first entity
-    found, subword, entity = [], 0, 0
+    listed, subword, entity = [], 0, 0
     for length, count in zip(lengths, counts, strict=True):
         last = entity + count
         step = max(1, BLOCK_WEIGHTS // max(length * count * depth, 1))
@@ -105,9 +105,9 @@ def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_no
             stop = min(first + step, last)
             rows = slice(ends[first - 1] if first else 0, ends[stop - 1])
             if rows.start < rows.stop:
-                found.append(Block(slice(subword, subword + length), slice(first, stop), slice(first, last), rows))
+                listed.append(Block(slice(subword, subword + length), slice(first, stop), slice(first, last), rows))
         subword, entity = subword + length, last
-    return found
+    return listed
 
 
 def pool_block(
@@ -136,16 +136,16 @@ def pool_block(
 def pool_pairs(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> Tensor:
     """The contexts [unordered, hidden] of all pairs, block by block.
 
-    A training step with several blocks computes each of them again in its backward pass, so that the memory of their
-    weights is that of one. Arguments as for `pool_block`.
+    A training step with several blocks recomputes each of them in its backward pass, so that one block's weights exist
+    at a time. Arguments as for `pool_block`.
     """
-    found = blocks(text, pairs, head_norm)
-    again = torch.is_grad_enabled() and len(found) > 1
+    listed = blocks(text, pairs, head_norm)
+    recompute = torch.is_grad_enabled() and len(listed) > 1
 
     def pool(block: Block) -> Tensor:
         return pool_block(text, pairs, block, head_norm)[0]
 
-    contexts = [checkpoint(pool, block, use_reentrant=False) if again else pool(block) for block in found]
+    contexts = [checkpoint(pool, block, use_reentrant=False) if recompute else pool(block) for block in listed]
     return torch.cat(contexts) if contexts else text.attention.new_zeros(0, text.hidden.shape[1])
 
 
@@ -175,18 +175,18 @@ def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence
     sentences = text.sentences[block.subwords]
     inside = sentences >= 0
     count = int(sentences.max()) + 1
-    shares = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
-    total = shares.sum(1, keepdim=True)
-    ranked, order = shares.sort(dim=1, descending=True, stable=True)
+    held = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
+    total = held.sum(1, keepdim=True)
+    ranked, order = held.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
-    pair, rank = ((before <= EVIDENCE_SHARE * total) & (ranked > 0)).nonzero(as_tuple=True)
+    pair, rank = ((before <= EVIDENCE_WEIGHT * total) & (ranked > 0)).nonzero(as_tuple=True)
     return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 
-def runs(found: Sequence[Block], limit: int) -> Iterator[list[Block]]:
+def runs(listed: Sequence[Block], limit: int) -> Iterator[list[Block]]:
     """Consecutive blocks that hold at most `limit` pairs together (a larger single block stays whole)."""
     run: list[Block] = []
-    for block in found:
+    for block in listed:
         if run and block.rows.stop - run[0].rows.start > limit:
             yield run
             run = []

@@ -33,15 +33,40 @@ class Scene(NamedTuple):
     type_vectors: Any = None
 
 
-class Evidence(NamedTuple):
+class MentionPairWeights(NamedTuple):
     """Which mention pairs carried the entity pairs' vectors.
 
-    `pairs` are the mention pairs, `share` [mention pairs] the share of the vector's elements that each of them won in
+    `pairs` are the mention pairs, `weight` [mention pairs] the part of the vector's elements that each of them won in
     the maximum over its entity pair's mention pairs; those of an entity pair sum to 1.
     """
 
     pairs: MentionPairs
-    share: Tensor
+    weight: Tensor
+
+
+class PairSizes(NamedTuple):
+    """The sizes of a classifier of entity pairs.
+
+    `hidden` is the width of span and entity vectors, `meta` that of embeddings; `entity_types` and `relation_types` are
+    numbers of types, `dropout` is a probability. `type_size` is the width of the scene's `type_vectors`, for a
+    classifier without a table of types of its own.
+    """
+
+    hidden: int
+    entity_types: int
+    relation_types: int
+    meta: int
+    dropout: float
+    type_size: int | None = None
+
+    def type_table(self) -> nn.Embedding | None:
+        """The classifier's own table of entity types."""
+        return nn.Embedding(self.entity_types, self.meta) if self.type_size is None else None
+
+    def classifier(self, vectors: int) -> TwoLayer:
+        """The network that reads so many vectors of an entity pair and the types of both entities."""
+        types = self.type_size or self.meta
+        return TwoLayer([*[self.hidden] * vectors, types, types], self.hidden, self.relation_types, self.dropout)
 
 
 def _type_vectors(table: nn.Module | None, scene: Scene) -> Tensor:
@@ -50,30 +75,12 @@ def _type_vectors(table: nn.Module | None, scene: Scene) -> Tensor:
 
 
 class GlobalRelationClassifier(nn.Module):
-    """Classifies ordered entity pairs from both entities' vectors and types (JEREX section 3.4, GRC).
+    """Classifies ordered entity pairs from both entities' vectors and types (JEREX section 3.4, GRC)."""
 
-    Args:
-        hidden_size: width of span and entity vectors.
-        entity_types: number of entity types.
-        relation_types: number of relation types.
-        meta_size: width of the type embeddings.
-        dropout: dropout in the classifier.
-        type_size: width of the type vectors of the scene, for a classifier without a table of types of its own.
-    """
-
-    def __init__(
-        self,
-        hidden_size: int,
-        entity_types: int,
-        relation_types: int,
-        meta_size: int,
-        dropout: float,
-        type_size: int | None = None,
-    ):
+    def __init__(self, sizes: PairSizes):
         super().__init__()
-        self.type_embedding = nn.Embedding(entity_types, meta_size) if type_size is None else None
-        sizes = [hidden_size, hidden_size, type_size or meta_size, type_size or meta_size]
-        self.classifier = TwoLayer(sizes, hidden_size, relation_types, dropout)
+        self.type_embedding = sizes.type_table()
+        self.classifier = sizes.classifier(vectors=2)
 
     def forward(self, scene: Scene) -> tuple[Tensor, None]:
         """Logits [pairs, relation types]; nothing to point at as evidence."""
@@ -94,54 +101,43 @@ class MultiInstanceRelationClassifier(nn.Module):
     the distances in words and sentences.
 
     Args:
-        hidden_size: width of span and entity vectors.
-        entity_types: number of entity types.
-        relation_types: number of relation types.
-        meta_size: width of the distance and type embeddings.
+        sizes: widths and numbers of types; its dropout is applied to mention-pair vectors, too.
         word_distance_rows, sentence_distance_rows: rows of the distance embeddings.
-        dropout: dropout on mention-pair vectors and in the classifier.
         entity_repr: whether a mention pair sees the entities' vectors.
         localized_context: whether a mention pair sees the context between the mentions.
         pairing: `"all"` mention pairs or `"intra_sentence_or_closest"`.
-        type_size: width of the type vectors of the scene, for a classifier without a table of types of its own.
     """
 
     def __init__(
         self,
-        hidden_size: int,
-        entity_types: int,
-        relation_types: int,
-        meta_size: int,
+        sizes: PairSizes,
         word_distance_rows: int,
         sentence_distance_rows: int,
-        dropout: float,
         entity_repr: bool = True,
         localized_context: bool = True,
         pairing: str = "all",
-        type_size: int | None = None,
     ):
         super().__init__()
         self.entity_repr, self.localized_context, self.pairing = entity_repr, localized_context, pairing
-        self.word_distance_embedding = ClampedEmbedding(word_distance_rows, meta_size)
-        self.sentence_distance_embedding = ClampedEmbedding(sentence_distance_rows, meta_size)
-        self.type_embedding = nn.Embedding(entity_types, meta_size) if type_size is None else None
+        self.word_distance_embedding = ClampedEmbedding(word_distance_rows, sizes.meta)
+        self.sentence_distance_embedding = ClampedEmbedding(sentence_distance_rows, sizes.meta)
+        self.type_embedding = sizes.type_table()
         vectors = 2 + 2 * entity_repr + localized_context
-        self.mention_pair = ConcatLinear([*[hidden_size] * vectors, meta_size, meta_size], hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        sizes = [hidden_size, type_size or meta_size, type_size or meta_size]
-        self.classifier = TwoLayer(sizes, hidden_size, relation_types, dropout)
+        self.mention_pair = ConcatLinear([*[sizes.hidden] * vectors, sizes.meta, sizes.meta], sizes.hidden)
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.classifier = sizes.classifier(vectors=1)
 
-    def forward(self, scene: Scene) -> tuple[Tensor, Evidence]:
-        """Logits [pairs, relation types], and the mention pairs with their shares in the pair vectors."""
+    def forward(self, scene: Scene) -> tuple[Tensor, MentionPairWeights]:
+        """Logits [pairs, relation types], and the mention pairs with their weights in the pair vectors."""
         head, tail = scene.pairs.unbind(1)
         counts = scene.entities.sizes[head] * scene.entities.sizes[tail]
         runs = [self._classify(scene, slice(*bounds)) for bounds in chunk_bounds(counts, PAIR_CHUNK)]
         runs = runs or [self._classify(scene, slice(0, 0))]
-        logits, evidence = zip(*runs, strict=True)
-        pairs = MentionPairs(*(torch.cat(values) for values in zip(*(item.pairs for item in evidence), strict=True)))
-        return torch.cat(logits), Evidence(pairs, torch.cat([item.share for item in evidence]))
+        logits, weights = zip(*runs, strict=True)
+        pairs = MentionPairs(*(torch.cat(values) for values in zip(*(item.pairs for item in weights), strict=True)))
+        return torch.cat(logits), MentionPairWeights(pairs, torch.cat([item.weight for item in weights]))
 
-    def _classify(self, scene: Scene, rows: slice) -> tuple[Tensor, Evidence]:
+    def _classify(self, scene: Scene, rows: slice) -> tuple[Tensor, MentionPairWeights]:
         """Logits of a run of entity pairs, and what carried them."""
         pairs = scene.pairs[rows]
         candidates, context = self._pair_mentions(scene, pairs)
@@ -150,8 +146,8 @@ class MultiInstanceRelationClassifier(nn.Module):
         types = _type_vectors(self.type_embedding, scene)  # [entities, meta or type size]
         logits = self.classifier(pair_vectors, (types, pairs[:, 0]), (types, pairs[:, 1]))
         won = (vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)).float().sum(1)
-        share = won / segment_sum(won, candidates.owner, len(pairs))[candidates.owner]
-        return logits, Evidence(candidates._replace(owner=candidates.owner + rows.start), share)
+        weight = won / segment_sum(won, candidates.owner, len(pairs))[candidates.owner]
+        return logits, MentionPairWeights(candidates._replace(owner=candidates.owner + rows.start), weight)
 
     def _pair_mentions(self, scene: Scene, pairs: Tensor) -> tuple[MentionPairs, Contexts]:
         """The mention pairs of a run of entity pairs, with what lies between the mentions."""

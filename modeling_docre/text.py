@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from itertools import pairwise
 from numbers import Integral
@@ -13,7 +13,7 @@ from typing import Any
 
 import spacy
 
-from .documents import Document, DocumentError, Entity, Mention, check_encoding
+from .documents import Document, DocumentError, Entity, Mention, check_encoding, parse
 
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
 
@@ -91,14 +91,15 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     Raises:
         DocumentError: an entity lacks its type or its mentions, or a mention lies outside the text or holds no word.
     """
-    entities = _as_dicts(document, entities)
-    characters = {where: _char_range(document, where, mention) for where, mention in _mentions(document, entities)}
+    _check_entities(document, entities)
+    mentions = list(_mentions(document, entities))
+    characters = {where: _char_range(document, where, mention) for where, mention in mentions}
     cuts = sorted({border for span in characters.values() if span for border in span})
     if cuts:
         _check_order(document)
     words, offsets, pieces = _cut_words(document, cuts)
     ranges = {}
-    for where, mention in _mentions(document, entities):
+    for where, mention in mentions:
         if span := characters[where]:
             ranges[where] = _words_inside(document, where, span, offsets)
         else:
@@ -107,56 +108,72 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     starts = [pieces[start] for start in document.sentence_starts]
     starts = _merge_sentences(starts, list(ranges.values()))
     sections = list(pairwise(starts))
-    for where, mention in _mentions(document, entities):
-        start, end = ranges[where]
-        mention["sentence"] = sentence = bisect_right(starts, start) - 1
-        mention["start"], mention["end"] = start - starts[sentence], end - starts[sentence]
-        if offsets and not characters[where] and offsets[start][0] < offsets[end - 1][1]:
-            mention["char_start"], mention["char_end"] = offsets[start][0], offsets[end - 1][1]
-    recut = {
-        "sentences": [words[start:end] for start, end in sections],
-        "token_offsets": None if document.token_offsets is None else [offsets[start:end] for start, end in sections],
-    }
-    return Document.from_dict({"id": document.id, "text": document.text, **recut, "entities": entities})
+    places: dict[str, dict[str, Any]] = {}
+    for where, (start, end) in ranges.items():
+        sentence = bisect_right(starts, start) - 1
+        places[where] = {"sentence": sentence, "start": start - starts[sentence], "end": end - starts[sentence]}
+        span = characters[where]
+        if span is None and offsets and offsets[start][0] < offsets[end - 1][1]:
+            span = offsets[start][0], offsets[end - 1][1]
+        if span:
+            places[where] |= {"char_start": int(span[0]), "char_end": int(span[1])}
+    return Document(
+        document.id,
+        tuple(tuple(words[start:end]) for start, end in sections),
+        tuple(_placed(document, number, entity, places) for number, entity in enumerate(entities)),
+        text=document.text,
+        token_offsets=document.token_offsets and tuple(tuple(offsets[start:end]) for start, end in sections),
+    )
 
 
-def _as_dicts(document: Document, entities: Any) -> list[dict[str, Any]]:
-    """The entities as dicts of their own, with the keys that are needed."""
+def _field(record: Any, name: str) -> Any:
+    """A field of an entity or mention, or of its dict form."""
+    return record.get(name) if isinstance(record, Mapping) else getattr(record, name)
+
+
+def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, Any]]) -> Entity:
+    """An entity, or one by its dict form, with the place of each mention."""
+    where = f"entities[{number}]"
+    own = [places[f"{where}.mentions[{position}]"] for position in range(len(_field(entity, "mentions")))]
+    if isinstance(entity, Entity):
+        mentions = zip(entity.mentions, own, strict=True)
+        return replace(entity, mentions=tuple(replace(mention, **place) for mention, place in mentions))
+    plain = [asdict(item) if isinstance(item, Mention) else item for item in entity["mentions"]]
+    plain = [{**mention, **place} for mention, place in zip(plain, own, strict=True)]
+    return parse(Entity, {**entity, "mentions": plain}, where, document.id)
+
+
+def _check_entities(document: Document, entities: Any) -> None:
+    """Refuse anything but a list of entities with the required fields."""
     if not isinstance(entities, list | tuple):
         fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
         raise DocumentError(document.id, "entities", entities, fix)
-    plain = []
     for number, entity in enumerate(entities):
-        entity = asdict(entity) if isinstance(entity, Entity) else entity
-        mentions = entity.get("mentions") if isinstance(entity, Mapping) else None
-        if not isinstance(mentions, list | tuple) or not mentions or not isinstance(entity.get("type"), str):
+        mentions = _field(entity, "mentions") if isinstance(entity, Entity | Mapping) else None
+        if not isinstance(mentions, list | tuple) or not mentions or not isinstance(_field(entity, "type"), str):
             fix = 'give a dict with its "type" (a string) and its "mentions" (a list of at least one)'
             raise DocumentError(document.id, f"entities[{number}]", entity, fix)
-        copies = [asdict(item) if isinstance(item, Mention) else item for item in mentions]
-        plain.append({**entity, "mentions": [dict(item) if isinstance(item, Mapping) else item for item in copies]})
-    return plain
 
 
-def _mentions(document: Document, entities: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each mention with its place in the input, for messages."""
+def _mentions(document: Document, entities: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Each mention, or its dict form, with its place in the input."""
     for number, entity in enumerate(entities):
-        for position, mention in enumerate(entity["mentions"]):
+        for position, mention in enumerate(_field(entity, "mentions")):
             where = f"entities[{number}].mentions[{position}]"
-            if not isinstance(mention, dict):
+            if not isinstance(mention, Mention | Mapping):
                 raise DocumentError(document.id, where, mention, "give a dict with char_start and char_end")
             yield where, mention
 
 
-def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int] | None:
+def _char_range(document: Document, where: str, mention: Any) -> tuple[int, int] | None:
     """The mention's range in the text, or None where it is given in words."""
-    start: Any = mention.get("char_start")
-    end: Any = mention.get("char_end")
+    start, end = _field(mention, "char_start"), _field(mention, "char_end")
     span = (start, end)
     if span == (None, None):
         return None
     where = f"{where} (char_start, char_end)"
     if document.text is None or document.token_offsets is None:
-        if mention.get("start") is not None:
+        if _field(mention, "start") is not None:
             return None
         fix = "the document has no token_offsets into a text; give sentence, start and end"
         raise DocumentError(document.id, where, span, fix)
@@ -164,9 +181,9 @@ def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
     if not (_is_position(start) and _is_position(end) and start < end <= length):
         fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
         raise DocumentError(document.id, where, span, fix)
-    name, found = mention.get("name"), document.text[start:end]
-    if isinstance(name, str) and name.split() != found.split():
-        fix = f"this is {found!r}, and the mention's name is {name!r}; count characters, or leave out the name"
+    name, text = _field(mention, "name"), document.text[start:end]
+    if isinstance(name, str) and name.split() != text.split():
+        fix = f"this is {text!r}, and the mention's name is {name!r}; count characters, or leave out the name"
         raise DocumentError(document.id, where, span, fix)
     return start, end
 
@@ -186,9 +203,9 @@ def _is_position(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
-def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int]:
+def _word_range(document: Document, where: str, mention: Any) -> tuple[int, int]:
     """The range in document word indices of a mention given by sentence and words."""
-    span: tuple[Any, ...] = tuple(mention.get(name) for name in ("sentence", "start", "end"))
+    span: tuple[Any, ...] = tuple(_field(mention, name) for name in ("sentence", "start", "end"))
     sentence, start, end = span
     where = f"{where} (sentence, start, end)"
     if not all(map(_is_position, span)):

@@ -45,7 +45,7 @@ class MemoryCallback(TrainerCallback):
     def on_train_end(self, args, state, control, model=None, **kwargs):
         """Warn of a final model that does not read its memories."""
         config = model.config
-        if config.levels_read and not config.memory_reading and self.ratio < 1:
+        if config.traits.memory_levels and not config.memory_reading and self.ratio < 1:
             logger.warning(
                 "the model does not read its memories: its best evaluation came in the first %s of the updates, which "
                 "only write them; train for more epochs, or with a smaller memory_warmup_ratio",

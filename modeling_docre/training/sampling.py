@@ -41,9 +41,9 @@ def training_example(
     Raises:
         DocumentError: an entity or relation type is not among those of the configuration.
     """
-    if config.reads_sentences:
+    if config.traits.reads_sentences:
         return sentence_example(features, config, arguments, generator)
-    document, stages = features.document, config.stages
+    document, stages = features.document, config.traits.stages
     word_ranges, sentences = mention_table(document)
     gold = len(word_ranges)
     span_labels = coreference = relations = None
@@ -116,7 +116,7 @@ def _relation_samples(
     The pairs are those of inference: between given entities the corpus' candidates, else all.
     """
     labels = relation_matrix(document, config.relation_types)
-    pairs = relation_pairs(document if config.entities_given else replace(document, candidates=None))
+    pairs = relation_pairs(document if config.traits.entities_given else replace(document, candidates=None))
     related = labels[pairs[:, 0], pairs[:, 1]].any(axis=1)
     unrelated = pairs[~related]
     unrelated = unrelated[draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]

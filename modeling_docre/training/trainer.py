@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from modeling_docre.documents import Document
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
 from modeling_docre.hub.metric import metric_folder
-from modeling_docre.hub.pushing_trainer import SharingTrainer
+from modeling_docre.hub.push_trainer import PushTrainer
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.predictor import Predictor
 
@@ -33,7 +33,7 @@ from .optimizer import UncorrectedAdamW
 from .phases import PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
-from .thresholds import fit_relation_thresholds, relation_grid
+from .thresholds import cut_relations, fit_relation_thresholds, relation_grid
 
 TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}
 """The score that a model is selected by, by its last stage."""
@@ -50,7 +50,7 @@ class EpochCallback(TrainerCallback):
             train_dataloader.batch_sampler.set_epoch(epoch)
 
 
-class DocRETrainer(SharingTrainer):
+class DocRETrainer(PushTrainer):
     """Trainer of all systems.
 
     Args:
@@ -84,12 +84,12 @@ class DocRETrainer(SharingTrainer):
     ):
         self.card_facts = dict(card_facts or {})
         if args.metric_for_best_model == "eval_relation_f1":
-            args.metric_for_best_model = f"eval_{TARGETS[model.config.stages[-1]]}"
+            args.metric_for_best_model = f"eval_{TARGETS[model.config.traits.stages[-1]]}"
         super().__init__(
             model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
         )
         self.add_callback(EpochCallback())
-        if model.config.has_memory:
+        if model.config.traits.memory_levels is not None:
             self.add_callback(MemoryCallback(args.memory_warmup_ratio))
         self.train_facts, self.score_options = train_facts, dict(score_options or {})
         self.metric = evaluate.load(str(metric_folder()))
@@ -220,24 +220,32 @@ class DocRETrainer(SharingTrainer):
         return [gathered[index] for index in range(len(documents))]
 
     def score(self, predictions: Sequence[Document], references: Sequence[Document], **options: Any) -> dict[str, Any]:
-        """Scores of predicted documents by docre_f1; options as for its `compute`.
+        """Scores of predicted documents by docre_f1; options as for its `compute`."""
+        return self.scorer(references)(predictions, **options)
+
+    def scorer(self, references: Sequence[Document]) -> Callable[..., dict[str, Any]]:
+        """The function from predicted documents, and options of docre_f1, to their scores; reads the references once.
 
         For a system that reads sentences each mention is an entity, in the predictions and in the references.
         """
         config = self.model.config
-        if config.reads_sentences:
-            predictions = [split_entities(document, config.symmetric_relations) for document in predictions]
-            references = [split_entities(document, config.symmetric_relations) for document in references]
+
+        def compared(documents: Sequence[Document]) -> Sequence[Document]:
+            if not config.traits.reads_sentences:
+                return documents
+            return [split_entities(document, config.symmetric_relations) for document in documents]
+
+        gold = self.metric.read_references(compared(references))
         settings = {
-            "train_facts": self.train_facts,
-            "entities_given": config.entities_given,
+            "train_facts": None if self.train_facts is None else self.metric.read_train_facts(self.train_facts),
+            "entities_given": config.traits.entities_given,
             "symmetric_relations": config.symmetric_relations or None,  # None: those of the convention
-        }
-        return self.metric.compute(
-            predictions=[document.to_dict() for document in predictions],
-            references=[document.to_dict() for document in references],
-            **(settings | self.score_options | options),
-        )
+        } | self.score_options
+
+        def score(predictions: Sequence[Document], **options: Any) -> dict[str, Any]:
+            return self.metric.compute_scores(compared(predictions), gold, **(settings | options))
+
+        return score
 
     def evaluate(
         self,
@@ -257,13 +265,14 @@ class DocRETrainer(SharingTrainer):
             raise ValueError("there are no documents to evaluate; give the trainer an eval_dataset, or evaluate one")
         started = time.time()
         training = self.model.training
-        config = self.model.config
-        if config.fits_thresholds:
-            scored = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
-            predictions = fit_relation_thresholds(config, scored, references)
+        config, score = self.model.config, self.scorer(references)
+        if config.traits.fits_thresholds:
+            predictions = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
+            fit_relation_thresholds(config, score(predictions, ranking=True)["ranking"])
+            predictions = cut_relations(config, predictions)
         else:
             predictions = self.predict_documents(references)
-        scores = self.score(predictions, references)
+        scores = score(predictions)
         self.scored = self.state.global_step, scores
         self.model.train(training)
         metrics = {f"{metric_key_prefix}_{k}": value for k, value in scores.items() if not isinstance(value, Mapping)}
@@ -302,5 +311,5 @@ class DocRETrainer(SharingTrainer):
             documents = [document.to_dict() for document in predictions]
             (folder / "predictions.json").write_text(json.dumps(documents, ensure_ascii=False, indent=1))
             (folder / "scores.json").write_text(json.dumps(scores, indent=1))
-            if self.model.config.entities_given:
+            if self.model.config.traits.entities_given:
                 (folder / "result.json").write_text(json.dumps(to_result_records(predictions)))

@@ -49,9 +49,9 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
         name: how the model is called.
     """
     config = extract.model.config
-    threshold = config.relation_cut.threshold
+    threshold = config.traits.relation_cut.threshold
     system = extract.model.title or config.model_type
-    reads = "text and entities" if config.entities_given else "text"
+    reads = "text and entities" if config.traits.entities_given else "text"
     with gr.Blocks(title=f"{system}: entities and relations") as page:
         gr.Markdown(
             f"# From a document to its entities and relations\n{system}, model `{name}`: reads {reads}, knows "
@@ -61,7 +61,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
         entities = gr.Textbox(
             label="Entities",
             lines=5,
-            visible=config.entities_given,
+            visible=config.traits.entities_given,
             info="One a line: `type: name; other name`. Every place of these names in the text is a mention.",
         )
         least = gr.Slider(
@@ -73,7 +73,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
             visible=isinstance(threshold, Real),  # types with thresholds of their own have no common one
         )
         button = gr.Button("Extract", variant="primary")
-        gr.Examples(EXAMPLES if config.entities_given else [row[:1] for row in EXAMPLES], [text, entities])
+        gr.Examples(EXAMPLES if config.traits.entities_given else [row[:1] for row in EXAMPLES], [text, entities])
         marked, known = gr.HTML(label="Mentions", padding=True), gr.HTML(label="Entities", padding=True)
         table = gr.Dataframe(
             headers=list(COLUMNS), column_widths=WIDTHS, label="Relations", wrap=True, interactive=False
@@ -94,7 +94,7 @@ def _shown(threshold: Any) -> float:
 
 def _answer(extract: DocRelationExtractionPipeline) -> Callable[[str, str, float], Result]:
     """What a click does; a problem with the input becomes one message on the page."""
-    threshold = extract.model.config.relation_cut.threshold
+    threshold = extract.model.config.traits.relation_cut.threshold
 
     def answer(text: str, entities: str, least: float) -> Result:
         try:
@@ -103,7 +103,7 @@ def _answer(extract: DocRelationExtractionPipeline) -> Callable[[str, str, float
             if len(text) > MAX_CHARACTERS:
                 raise ValueError(f"The text has {len(text)} characters; this demo reads up to {MAX_CHARACTERS}.")
             given = None
-            if extract.model.config.entities_given:
+            if extract.model.config.traits.entities_given:
                 given = read_entities(entities, text)
                 if not given:
                     raise ValueError("This model relates entities that you give; write them down, one a line.")

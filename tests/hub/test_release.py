@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import modeling_docre
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 
@@ -55,17 +57,18 @@ def test_the_locked_versions_fulfil_the_bounds():
         assert number(locked[name]) >= number(bound), name
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflows_pin_their_actions_and_ask_for_few_rights(path):
-    workflow = yaml.safe_load(path.read_text())
-    assert workflow["permissions"] == {"contents": "read"}
-    steps = [step for job in workflow["jobs"].values() for step in job.get("steps", [])]
-    actions = [step["uses"] for step in steps if "uses" in step]
-    assert actions
-    for action in actions:
-        assert re.fullmatch(r"[\w/-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})", action), action
-    for file in re.findall(r"constraints[\w-]*\.txt", path.read_text()):
-        assert (REPOSITORY / file).is_file()
+def test_workflows_pin_their_actions_and_ask_for_few_rights():
+    assert WORKFLOWS
+    for path in WORKFLOWS:
+        workflow = yaml.safe_load(path.read_text())
+        assert workflow["permissions"] == {"contents": "read"}, path
+        steps = [step for job in workflow["jobs"].values() for step in job.get("steps", [])]
+        actions = [step["uses"] for step in steps if "uses" in step]
+        assert actions, path
+        for action in actions:
+            assert re.fullmatch(r"[\w/-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})", action), action
+        for file in re.findall(r"constraints[\w-]*\.txt", path.read_text()):
+            assert (REPOSITORY / file).is_file(), (path, file)
 
 
 def test_the_matrix_covers_what_is_supported():
@@ -75,6 +78,14 @@ def test_the_matrix_covers_what_is_supported():
     named = {line.split(" :: ")[-1] for line in project["classifiers"] if ":: Python :: 3." in line}
     assert {row["python"] for row in rows} == named == {"3.11", "3.12", "3.13"}
     assert {row["dependencies"] for row in rows} == {"locked", "newest", "oldest"}
+
+
+def test_the_package_has_one_version():
+    path = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["version"]["path"]
+    stated = release.PACKAGE_FILE.read_text(encoding="utf-8")
+    assert REPOSITORY / path == release.PACKAGE_FILE
+    assert f'\n__version__ = "{modeling_docre.__version__}"\n' in stated
+    assert release.release_notes(modeling_docre.__version__, f"## [{modeling_docre.__version__}]\n\nthis\n", stated)
 
 
 def test_release_notes_are_the_section_of_the_version():

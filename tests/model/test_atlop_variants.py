@@ -53,7 +53,7 @@ def test_every_ablation_trains_a_step_and_is_another_function():
         assert math.isfinite(losses[-1]) and losses[-1] < losses[0], name
         with torch.no_grad():
             logits = model(**batch([ANNA, SHARED_START], model.config, "entities")).relation_logits
-        cut = model.config.relation_cut
+        cut = model.config.traits.relation_cut
         seen[name] = (*[round(value, 4) for value in logits.flatten().tolist()], str(cut))
     for first, second in combinations(seen, 2):
         assert seen[first] != seen[second], (first, second)

@@ -5,12 +5,37 @@ from __future__ import annotations
 import json
 
 import pytest
-from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
+from huggingface_hub.dataclasses import strict
+from samples import build
+from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
 from transformers import AutoConfig, BertConfig, RobertaConfig
 
+from modeling_docre import SYSTEMS
 from modeling_docre.configuration_atlop import AtlopConfig
-from modeling_docre.configuration_docre import DocREConfig, RelationCut
+from modeling_docre.configuration_docre import DocREConfig, RelationCut, Traits
 from modeling_docre.configuration_jerex import JerexConfig
+from modeling_docre.features import Featurizer
+from modeling_docre.model_inputs import given_example
+
+
+@strict
+class SeventhConfig(DocREConfig):
+    """A system that differs from all others in what it tells the shared files, and in nothing else."""
+
+    model_type = "docre-seventh"
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(
+            stages=("relation",),
+            given="entities",
+            relation_cut=RelationCut(float(self.relation_temperature), strict=True),
+            special_tokens=True,
+            reads_sentences=True,
+            entity_markers="star_per_mention",
+            reads_entity_types=False,
+        )
+
 
 UNSORTED = ["zebra", "ant", "Mouse", "bee"]
 
@@ -40,14 +65,31 @@ def test_a_threshold_of_zero_is_a_threshold():
     assert JerexConfig(relation_threshold=0.0).relation_threshold == 0.0
 
 
-@pytest.mark.parametrize("config_class", [DocREConfig, JerexConfig, AtlopConfig])
-def test_a_configuration_without_arguments_survives_the_file(config_class, tmp_path):
-    config_class().save_pretrained(tmp_path)
-    loaded = config_class.from_pretrained(tmp_path).to_dict()
-    assert loaded.pop("auto_map") == {
-        "AutoConfig": f"{config_class.__module__.rpartition('.')[2]}.{config_class.__name__}"
-    }
-    assert loaded == config_class().to_dict()
+def test_every_configuration_without_arguments_survives_the_file(tmp_path):
+    for config_class in (DocREConfig, SeventhConfig, *(model.config_class for model in SYSTEMS.values())):
+        folder = tmp_path / config_class.__name__
+        config_class().save_pretrained(folder)
+        loaded = config_class.from_pretrained(folder)
+        assert loaded.traits == config_class().traits
+        options = loaded.to_dict()
+        assert options.pop("auto_map") == {
+            "AutoConfig": f"{config_class.__module__.rpartition('.')[2]}.{config_class.__name__}"
+        }
+        assert options == config_class().to_dict()
+        assert not {"traits", *Traits._fields} & options.keys() - {"entity_markers"}  # an option where one may choose
+
+
+def test_a_seventh_system_tells_the_shared_files_by_its_traits_alone():
+    config = SeventhConfig(encoder_config=tiny_encoder_config(), relation_types=RELATION_TYPES, window_overlap=16)
+    document = build("d", ["anna works", "in ulm"], [("any type", [(0, 0, 1)]), ("PER", [(1, 1, 2)])], [])
+    featurizer = Featurizer(tiny_tokenizer(), config)
+    features = featurizer([document])[0]
+    assert len(features.text_lengths) == 2 and features.special_lengths == (1, 1)
+    assert list(features.input_ids).count(featurizer.marker) == 4
+    example = given_example(features, config, featurizer)
+    assert example.entity_types is None and example.relations[0].tolist() == [[0, 1], [1, 0]]
+    config.relation_temperature = 0.5  # traits follow the options
+    assert config.traits.relation_cut == RelationCut(0.5, strict=True)
 
 
 def test_the_order_of_labels_survives_the_file(tmp_path):
@@ -154,8 +196,8 @@ def test_whole_numbers_pass_where_a_number_is_asked_for(value, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"entity_types": ["PER", "LOC", "PER"]}, "entity_types names 'PER' twice"),
-        ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+        ({"entity_types": ["PER", "LOC", "PER"]}, "entity_types has the duplicate label 'PER'"),
+        ({"relation_types": ["a", "b", "a"]}, "relation_types has the duplicate label 'a'"),
         ({"relation_types": ["a"], "symmetric_relations": ["b"]}, "symmetric_relations names 'b'"),
         ({"relation_types": ["a"], "relation_labels": {"b": "x"}}, "relation_labels names 'b'"),
     ],
@@ -185,11 +227,11 @@ def test_an_encoder_that_brings_code_of_its_own_is_refused_in_a_file(tmp_path):
 
 def test_stages_follow_the_task():
     everything = ("mention", "coreference", "entity", "relation")
-    assert JerexConfig().stages == JerexConfig(task="pipeline").stages == everything
+    assert JerexConfig().traits.stages == JerexConfig(task="pipeline").traits.stages == everything
     for task in everything:
-        assert JerexConfig(task=task).stages == (task,)
-        assert JerexConfig(task=task).entities_given == (task == "relation")
-    needs = {task: JerexConfig(task=task).given for task in ("joint", "pipeline", *everything)}
+        assert JerexConfig(task=task).traits.stages == (task,)
+        assert JerexConfig(task=task).traits.entities_given == (task == "relation")
+    needs = {task: JerexConfig(task=task).traits.given for task in ("joint", "pipeline", *everything)}
     assert needs == {
         "joint": None,
         "pipeline": None,
@@ -233,9 +275,10 @@ def test_defaults_of_atlop_are_those_of_the_paper():
     assert (config.pair_size, config.bilinear_groups, config.pair_size // config.bilinear_groups) == (768, 12, 64)
     assert (config.loss, config.threshold, config.relation_threshold, config.top_k) == ("at", "adaptive", 0.5, 4)
     assert (config.relation_thresholds, config.long_input, config.window_overlap) == ([], "windows", 0)
-    assert (config.stages, config.given, config.entities_given) == (("relation",), "entities", True)
-    assert not config.reads_entity_types and config.special_tokens and not config.fits_thresholds
-    assert config.needs_mention_attention and not AtlopConfig(localized_context=False).needs_mention_attention
+    traits = config.traits
+    assert (traits.stages, traits.given, traits.entities_given) == (("relation",), "entities", True)
+    assert not traits.reads_entity_types and traits.special_tokens and not traits.fits_thresholds
+    assert traits.mention_attention and not AtlopConfig(localized_context=False).traits.mention_attention
     for markers in ("star_per_token", "star_per_mention", "none"):
         assert AtlopConfig(entity_markers=markers).entity_markers == markers
 
@@ -246,15 +289,15 @@ def bce(threshold: str, **options) -> AtlopConfig:
 
 def test_the_cut_follows_the_kind_of_threshold():
     adaptive = AtlopConfig(relation_types=RELATION_TYPES, top_k=2, relation_threshold=0.7)
-    assert adaptive.relation_cut == RelationCut(0.7, strict=True, top_k=2)
+    assert adaptive.traits.relation_cut == RelationCut(0.7, strict=True, top_k=2)
     # The number of types is limited only where the threshold class takes part.
-    assert bce("global", relation_threshold=0.3).relation_cut == RelationCut(0.3, strict=True, top_k=0)
+    assert bce("global", relation_threshold=0.3).traits.relation_cut == RelationCut(0.3, strict=True, top_k=0)
     chosen = bce("per_class", relation_thresholds=[0.2, 0.4, 0.9])
-    assert chosen.relation_cut == RelationCut([0.2, 0.4, 0.9], strict=True, top_k=0)
-    assert bce("per_class", relation_threshold=0.3).relation_cut.threshold == [0.3, 0.3, 0.3]
-    assert [bce(kind).fits_thresholds for kind in ("adaptive", "global", "per_class")] == [False, True, True]
+    assert chosen.traits.relation_cut == RelationCut([0.2, 0.4, 0.9], strict=True, top_k=0)
+    assert bce("per_class", relation_threshold=0.3).traits.relation_cut.threshold == [0.3, 0.3, 0.3]
+    assert [bce(kind).traits.fits_thresholds for kind in ("adaptive", "global", "per_class")] == [False, True, True]
     # JEREX keeps a score that equals its threshold, and all types of a pair.
-    assert JerexConfig(relation_threshold=0.3).relation_cut == RelationCut(0.3, strict=False, top_k=0)
+    assert JerexConfig(relation_threshold=0.3).traits.relation_cut == RelationCut(0.3, strict=False, top_k=0)
 
 
 @pytest.mark.parametrize(
@@ -273,11 +316,11 @@ def test_the_cut_follows_the_kind_of_threshold():
             "relation_thresholds has 2 values for 3 relation types; give one per type",
         ),
         ({"relation_thresholds": [0.5] * 4}, "relation_thresholds has 4 values for 3 relation types"),
-        ({"relation_thresholds": [0.5, 1.5, 0.5]}, "relation thresholds have 1.5; give numbers from 0 to 1"),
-        ({"relation_thresholds": [0.5, float("nan"), 0.5]}, "relation thresholds have nan"),
+        ({"relation_thresholds": [0.5, 1.5, 0.5]}, "relation_thresholds has 1.5; give numbers from 0 to 1"),
+        ({"relation_thresholds": [0.5, float("nan"), 0.5]}, "relation_thresholds has nan"),
         ({"relation_threshold": -0.1}, "relation_threshold is -0.1; give a number from 0 to 1"),
         ({"window_overlap": 512}, "window_overlap is 512"),
-        ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+        ({"relation_types": ["a", "b", "a"]}, "relation_types has the duplicate label 'a'"),
         ({"max_span_size": 10}, "AtlopConfig has no option 'max_span_size'.*top_k"),
         ({"entity_marker": "none"}, "AtlopConfig has no option 'entity_marker'.*entity_markers"),
     ],
@@ -330,7 +373,7 @@ def test_fitted_thresholds_survive_the_file_in_the_order_of_the_types(tmp_path):
     loaded = AtlopConfig.from_pretrained(tmp_path)
     assert loaded.to_dict() == config.to_dict()
     assert (loaded.relation_types, loaded.relation_thresholds) == (RELATION_TYPES, [0.9, 0.1, 0.4])
-    assert loaded.relation_cut == config.relation_cut
+    assert loaded.traits.relation_cut == config.traits.relation_cut
     path = tmp_path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"negatives_relation": -1}))
     with pytest.raises(ValueError, match="AtlopConfig has no option 'negatives_relation'"):

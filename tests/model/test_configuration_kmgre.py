@@ -43,17 +43,18 @@ def test_training_defaults_are_those_of_the_paper():
 def test_what_shared_files_read_is_that_of_given_entities():
     config = KmgreConfig(relation_types=RELATION_TYPES)
     assert isinstance(config, GivenEntitiesConfig) and issubclass(AtlopConfig, GivenEntitiesConfig)
-    assert (config.stages, config.given, config.entities_given) == (("relation",), "entities", True)
-    assert not config.reads_entity_types and config.special_tokens and not config.fits_thresholds
-    assert config.needs_mention_attention
-    assert config.relation_cut == RelationCut(0.5, strict=True, top_k=0)
-    assert KmgreConfig(relation_threshold=0.7, top_k=2).relation_cut == RelationCut(0.7, strict=True, top_k=2)
+    traits = config.traits
+    assert (traits.stages, traits.given, traits.entities_given) == (("relation",), "entities", True)
+    assert not traits.reads_entity_types and traits.special_tokens and not traits.fits_thresholds
+    assert traits.mention_attention and traits.entity_markers == config.entity_markers
+    assert traits.relation_cut == RelationCut(0.5, strict=True, top_k=0)
+    assert KmgreConfig(relation_threshold=0.7, top_k=2).traits.relation_cut == RelationCut(0.7, strict=True, top_k=2)
 
 
 def test_what_given_entities_share_can_be_made_alone():
     config = GivenEntitiesConfig(entity_markers="none", relation_threshold=0, top_k=3)
-    assert (config.entity_markers, config.relation_cut) == ("none", RelationCut(0, strict=True, top_k=3))
-    assert config.needs_mention_attention and config.window_overlap == 0
+    assert (config.entity_markers, config.traits.relation_cut) == ("none", RelationCut(0, strict=True, top_k=3))
+    assert config.traits.mention_attention and config.window_overlap == 0
     assert config.model_type not in {KmgreConfig.model_type, AtlopConfig.model_type}
     with pytest.raises(Exception, match="has no option 'xi'"):
         GivenEntitiesConfig(xi=0.1)
@@ -115,7 +116,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"top_k": -1}, "top_k is -1; give a whole number from 1 on, or 0"),
     ({"shared_encoder": True, "key_classifier": False}, "shared_encoder is True and key_classifier is False"),
     ({"window_overlap": 512}, "window_overlap is 512"),
-    ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+    ({"relation_types": ["a", "b", "a"]}, "relation_types has the duplicate label 'a'"),
     ({"tau": 0.5}, "KmgreConfig has no option 'tau'.*tau_max"),
     ({"pair_size": 768}, "KmgreConfig has no option 'pair_size'"),
     ({"warmup_epochs": 3}, "KmgreConfig has no option 'warmup_epochs'"),

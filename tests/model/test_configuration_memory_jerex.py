@@ -48,8 +48,8 @@ def test_training_defaults_are_those_of_the_release():
 
 def test_what_shared_files_read_is_that_of_a_joint_model():
     config = MemoryJerexConfig()
-    assert config.stages == ("mention", "coreference", "entity", "relation")
-    assert (config.given, config.entities_given, config.reads_entity_types) == (None, False, True)
+    assert config.traits.stages == ("mention", "coreference", "entity", "relation")
+    assert (config.traits.given, config.traits.entities_given, config.traits.reads_entity_types) == (None, False, True)
 
 
 BOTH = ("tokens", "mentions")
@@ -74,7 +74,7 @@ READ: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("options", "levels"), READ, ids=str)
 def test_levels_at_which_there_is_something_to_read(options, levels):
-    assert MemoryJerexConfig(**options).levels_read == levels
+    assert MemoryJerexConfig(**options).traits.memory_levels == levels
 
 
 OTHERS: dict[str, Any] = {
@@ -136,7 +136,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"relation_threshold": float("nan")}, "relation_threshold is nan; give a number from 0 to 1"),
     ({"dropout": 2}, "dropout is 2; give a number from 0 to 1"),
     ({"window_overlap": 512}, "window_overlap is 512"),
-    ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+    ({"relation_types": ["a", "b", "a"]}, "relation_types has the duplicate label 'a'"),
     ({"memory_warmup_ratio": 0.4}, "MemoryJerexConfig has no option 'memory_warmup_ratio'.*memory_read"),
     ({"use_entity_memory": True}, "MemoryJerexConfig has no option 'use_entity_memory'.*entity_memory"),
 ]

@@ -35,11 +35,11 @@ def test_training_defaults_are_those_of_the_paper():
 
 
 def test_what_shared_files_read():
-    config = SpertConfig(relation_types=RELATION_TYPES)
-    assert (config.stages, config.given, config.entities_given) == (("span", "relation"), None, False)
-    assert config.reads_sentences and config.special_tokens and not config.reads_entity_types
-    assert (config.entity_markers, config.needs_mention_attention, config.fits_thresholds) == ("none", False, False)
-    assert SpertConfig(relation_threshold=0.7).relation_cut == RelationCut(0.7)
+    traits = SpertConfig(relation_types=RELATION_TYPES).traits
+    assert (traits.stages, traits.given, traits.entities_given) == (("span", "relation"), None, False)
+    assert traits.reads_sentences and traits.special_tokens and not traits.reads_entity_types
+    assert (traits.entity_markers, traits.mention_attention, traits.fits_thresholds) == ("none", False, False)
+    assert SpertConfig(relation_threshold=0.7).traits.relation_cut == RelationCut(0.7)
 
 
 def test_the_file_keeps_every_option(tmp_path: Path):

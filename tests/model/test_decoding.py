@@ -55,7 +55,7 @@ def output(**changes) -> dict:
         "mention_pair_owner": torch.tensor([0, 0, 1, 1, 2, 3]),
         "mention_pair_head": torch.tensor([0, 1, 0, 0, 0, 0]),
         "mention_pair_tail": torch.tensor([0, 0, 0, 1, 0, 0]),
-        "mention_pair_share": torch.tensor([0.25, 0.75, 0.5, 0.5, 1.0, 1.0]),
+        "mention_pair_weight": torch.tensor([0.25, 0.75, 0.5, 0.5, 1.0, 1.0]),
         "loss": None,
         "losses": None,
     }
@@ -113,7 +113,7 @@ def test_evidence_is_what_the_mention_pairs_that_carried_a_relation_say():
 
 def test_mention_pairs_that_carried_nothing_are_no_evidence():
     share = torch.tensor([0.0, 1.0, 0.5, 0.5, 1.0, 1.0])
-    first, _ = decode(output(mention_pair_share=share), SPANS, [FIRST, SECOND], CONFIG)
+    first, _ = decode(output(mention_pair_weight=share), SPANS, [FIRST, SECOND], CONFIG)
     assert first.relations[0].mention_pairs == (MentionPair(1, 0, 1.0),)
     assert first.relations[0].evidence == (1,)
 
@@ -191,7 +191,7 @@ def test_nothing_found_at_all():
         mention_pair_owner=none,
         mention_pair_head=none,
         mention_pair_tail=none,
-        mention_pair_share=torch.zeros(0),
+        mention_pair_weight=torch.zeros(0),
     )
     for document in decode(made, SPANS, [FIRST, SECOND], CONFIG):
         assert document.entities == document.relations == ()
@@ -247,7 +247,7 @@ def test_decoded_documents_survive_their_dict_form():
 
 
 def adaptive(top_k: int = 0, threshold: float = 0.5) -> RelationCut:
-    return AtlopConfig(top_k=top_k, relation_threshold=threshold).relation_cut
+    return AtlopConfig(top_k=top_k, relation_threshold=threshold).traits.relation_cut
 
 
 def kept(margins: list[float], cut: RelationCut) -> set[int]:
@@ -318,7 +318,7 @@ def test_logits_that_are_no_numbers_keep_nothing(top_k: int):
     assert kept([nan, inf, -inf], adaptive(top_k)) == {2}
     assert kept([inf, inf, 1], adaptive(top_k)) == ({1, 2} if top_k in (1, 2) else {1, 2, 3})
     assert kept([-inf, -inf, -inf], adaptive(top_k)) == set()
-    assert kept([nan, 1, -1], JerexConfig(relation_threshold=0.5).relation_cut) == {2}
+    assert kept([nan, 1, -1], JerexConfig(relation_threshold=0.5).traits.relation_cut) == {2}
     assert keep_relations(np.zeros((0, 3), dtype=np.float32), adaptive(top_k)).shape == (0, 3)
 
 
@@ -345,9 +345,9 @@ def test_each_relation_type_may_have_its_own_threshold():
     config = AtlopConfig(**options, threshold="per_class", relation_thresholds=[0.2, 0.5, 0.9])
     logits = np.float32([[logit(p) for p in row] for row in ([0.3, 0.4, 0.95], [0.1, 0.6, 0.8], [0.21, 0.51, 0.91])])
     wanted = [[True, False, True], [False, True, False], [True, True, True]]
-    assert keep_relations(logits, config.relation_cut).tolist() == wanted
+    assert keep_relations(logits, config.traits.relation_cut).tolist() == wanted
     common = AtlopConfig(**options, threshold="global", relation_threshold=0.5)
-    assert keep_relations(logits, common.relation_cut).sum(1).tolist() == [1, 2, 2]
+    assert keep_relations(logits, common.traits.relation_cut).sum(1).tolist() == [1, 2, 2]
     made = without_mention_pairs(relation_logits=torch.tensor([*logits.tolist(), [9.0, 9, 9]]))
     config = AtlopConfig(**config.to_dict() | {"encoder_config": tiny_encoder_config()})
     for threshold, counts in ((None, [3, 6]), (0.85, [1, 4]), (0.0, [6, 6])):  # that of the call is for all types

@@ -45,7 +45,7 @@ def output(**changes: Any) -> dict[str, Any]:
         "mention_pair_owner": torch.tensor([0, 0, 1, 1, 1, 1]),
         "mention_pair_head": torch.tensor([0, 0, 0, 0, 1, 1]),
         "mention_pair_tail": torch.tensor([0, 1, 0, 1, 0, 1]),
-        "mention_pair_share": torch.tensor(SHARES),
+        "mention_pair_weight": torch.tensor(SHARES),
         "mention_pair_logits": torch.tensor(LOGITS),
         "mention_pair_key_logits": torch.tensor(KEY_LOGITS),
     }
@@ -123,7 +123,7 @@ def test_a_model_that_tells_less_gives_less():
 
 
 def test_one_share_of_a_mention_pair_is_that_of_all_types():
-    found = relations(mention_pair_share=torch.tensor([0.25, 0.75, 0.5, 0.0, 0.2, 0.3]))
+    found = relations(mention_pair_weight=torch.tensor([0.25, 0.75, 0.5, 0.0, 0.2, 0.3]))
     assert [pair.score for pair in found[2, 0, "works"].mention_pairs] == [0.75, 0.25]
     for kind in ("born", "seat"):
         assert [pair.score for pair in found[0, 1, kind].mention_pairs] == pytest.approx([0.5, 0.3, 0.2])

@@ -63,7 +63,7 @@ def test_selected_are_those_that_decide_at_inference():
     predictor = Predictor(model, tiny_tokenizer())
     document = next(item for item in DOCUMENTS if list(key_mention_pairs.choices(model, predictor, item)))
     output, _ = predictor.run(predictor.featurizer([document]))
-    rows = zip(output.mention_pair_owner.tolist(), output.mention_pair_share.any(1).tolist(), strict=True)
+    rows = zip(output.mention_pair_owner.tolist(), output.mention_pair_weight.any(1).tolist(), strict=True)
     by_pair = {pair: [] for pair in map(tuple, output.pairs.tolist())}
     for owner, used in rows:
         by_pair[tuple(output.pairs[owner].tolist())].append(used)

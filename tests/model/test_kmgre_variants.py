@@ -87,9 +87,9 @@ def test_without_key_classifier_nothing_of_it_is_left_and_all_mention_pairs_are_
 def test_before_the_first_expectation_step_all_mention_pairs_are_key():
     model = exact_kmgre()
     given = batch(DOCUMENTS, model.config, "entities")
-    everyone = model(**given).mention_pair_share
+    everyone = model(**given).mention_pair_weight
     model.config.expectation_updates = 100_000
-    some = model(**given).mention_pair_share
+    some = model(**given).mention_pair_weight
     assert everyone.min() > 0 and 0 < (some == 0).all(1).sum() < len(some)
     for shares in (everyone, some):
         owners = model(**given).mention_pair_owner
@@ -104,7 +104,7 @@ def test_a_mention_pair_alone_decides_alone():
         model = exact_kmgre(**options)
         output = model(**batch([one], model.config, "entities"))
         assert torch.allclose(output.relation_logits, output.mention_pair_logits)
-        assert torch.allclose(output.mention_pair_share, torch.ones(2, 3).double())
+        assert torch.allclose(output.mention_pair_weight, torch.ones(2, 3).double())
 
 
 @torch.no_grad()
@@ -113,10 +113,10 @@ def test_of_equal_mention_pairs_all_that_are_key_decide():
         model = exact_kmgre(**SOME_KEYS, fusion=fusion)
         model.relation_extractor.classifier.weight.zero_()
         output = model(**batch(DOCUMENTS, model.config, "entities"))
-        keys, owners = output.mention_pair_share.any(1), output.mention_pair_owner
+        keys, owners = output.mention_pair_weight.any(1), output.mention_pair_owner
         assert (~keys).sum() > 0 and set(owners[keys].tolist()) == set(owners.tolist())
         shares = 1 / torch.bincount(owners[keys])[owners[keys]] if fusion == "logsumexp" else torch.ones(keys.sum())
-        assert torch.allclose(output.mention_pair_share[keys], shares[:, None].double().expand(-1, 3))
+        assert torch.allclose(output.mention_pair_weight[keys], shares[:, None].double().expand(-1, 3))
         assert torch.allclose(output.relation_logits, output.relation_logits[:1].expand(len(output.pairs), 3))
 
 
@@ -132,11 +132,11 @@ def test_pairs_in_any_order_in_one_direction_and_twice_have_their_scores():
     for chosen in (torch.randperm(len(pairs)), one_way, one_way[:1], torch.tensor([5, 0, 5, 1]), one_way[:0]):
         found = model(**{**given, "relations": {"pairs": pairs[chosen]}})
         assert torch.allclose(found.relation_logits, whole.relation_logits[chosen], atol=1e-10)
-        assert found.mention_pair_share.shape == (len(found.mention_pair_owner), 3)
+        assert found.mention_pair_weight.shape == (len(found.mention_pair_owner), 3)
 
 
 @torch.no_grad()
-def test_both_orders_of_a_mention_pair_share_the_context():
+def test_both_orders_of_a_mention_pair_weight_the_context():
     """With the same weights for head and tail, nothing tells both orders apart."""
     for head_norm in ("norm_then_mean", "norm_then_sum", "sum_then_norm"):
         model = exact_kmgre(head_norm=head_norm)
@@ -155,7 +155,7 @@ def test_documents_in_a_batch_have_the_scores_of_the_documents_alone():
     model, documents = exact_kmgre(**SOME_KEYS), [*ODD_DOCUMENTS, *DOCUMENTS]
     alone = [model(**batch([document], model.config, "entities")) for document in documents]
     together = model(**batch(documents, model.config, "entities"))
-    for name in ("relation_logits", "mention_pair_share", "mention_pair_key_logits"):
+    for name in ("relation_logits", "mention_pair_weight", "mention_pair_key_logits"):
         expected = torch.cat([getattr(output, name) for output in alone])
         assert torch.allclose(getattr(together, name), expected, atol=1e-9)
 
@@ -284,7 +284,7 @@ def test_saving_and_loading_keep_scores(options, tmp_path):
         assert type(loaded) is KmgreModel and loaded.config.tau == model.config.tau
         output = loaded(**given)
         assert torch.equal(output.relation_logits, wanted.relation_logits)
-        assert torch.equal(output.mention_pair_share, wanted.mention_pair_share)
+        assert torch.equal(output.mention_pair_weight, wanted.mention_pair_weight)
     eager = KmgreModel.from_pretrained(tmp_path, attn_implementation="eager")
     assert torch.allclose(eager(**given).relation_logits, wanted.relation_logits, atol=1e-5)
 

@@ -165,7 +165,7 @@ def test_odd_documents_train_alone_and_together(mode, options):
         assert torch.isfinite(output.loss), corpus[0].id
         assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None), corpus[0].id
     empty = model(**batch([ODD_DOCUMENTS[0]], model.config))
-    assert {name: loss.item() for name, loss in empty.losses.items()} == dict.fromkeys(model.config.stages, 0.0)
+    assert {name: loss.item() for name, loss in empty.losses.items()} == dict.fromkeys(model.config.traits.stages, 0.0)
 
 
 @pytest.mark.parametrize("mode", MODES)

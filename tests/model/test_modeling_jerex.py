@@ -163,7 +163,7 @@ def test_training_and_inference_ask_the_same_about_gold_entities(document, head)
     if head == "multi_instance":
         for number, other in enumerate(rows):
             mine, theirs = trained.mention_pair_owner == number, found.mention_pair_owner == other
-            for name in ("mention_pair_head", "mention_pair_tail", "mention_pair_share"):
+            for name in ("mention_pair_head", "mention_pair_tail", "mention_pair_weight"):
                 assert torch.allclose(trained[name][mine].float(), found[name][theirs].float())
             contexts_of = [context_of(made, out.pairs) for made, out in ((training, trained), (asked, found))]
             for mine_values, theirs_values in zip(*contexts_of, strict=True):
@@ -266,7 +266,7 @@ def test_every_variant_learns_and_predicts(options):
         assert not missing
         optimizer.step()
         losses.append(output.loss.item())
-    assert set(output.losses) == set(model.config.stages)
+    assert set(output.losses) == set(model.config.traits.stages)
     assert losses[-1] < 0.8 * losses[0]
     model.eval()
     kind = GIVEN.get(model.config.task, "candidates")
@@ -355,7 +355,7 @@ def test_odd_documents_train_alone_and_together(options):
 def test_stages_without_samples_contribute_nothing():
     model = tiny_jerex()
     output = model(**batch([ODD_DOCUMENTS[0]], model.config))
-    assert {name: loss.item() for name, loss in output.losses.items()} == dict.fromkeys(model.config.stages, 0.0)
+    assert {name: loss.item() for name, loss in output.losses.items()} == dict.fromkeys(model.config.traits.stages, 0.0)
     one = next(document for document in ODD_DOCUMENTS if document.id == "one entity")
     losses = model(**batch([one], model.config)).losses
     assert losses["coreference"].item() == losses["relation"].item() == 0 < losses["entity"].item()

@@ -84,7 +84,7 @@ def test_the_decision_is_the_equations(options):
     own = torch.cat([logits[:, 1:] - logits[:, :1] for logits in literal.logits])
     assert torch.allclose(output.mention_pair_logits, own, atol=1e-9)
     shares = torch.cat([_shares(*each, model.config.fusion) for each in zip(literal.logits, keys, fused, strict=True)])
-    assert torch.allclose(output.mention_pair_share, shares, atol=1e-9)
+    assert torch.allclose(output.mention_pair_weight, shares, atol=1e-9)
     sizes = [len(entity.mentions) for document in DOCUMENTS for entity in document.entities]
     place = [(n, i, j) for n, (a, b) in enumerate(pairs.tolist()) for i in range(sizes[a]) for j in range(sizes[b])]
     found = (output.mention_pair_owner, output.mention_pair_head, output.mention_pair_tail)
@@ -205,7 +205,7 @@ def everything(model: Any, documents: Any) -> list[torch.Tensor]:
     given = batch(documents, model.config, "entities")
     with torch.no_grad():
         output = model(**given)
-    found = [output.relation_logits, output.mention_pair_share, output.mention_pair_key_logits]
+    found = [output.relation_logits, output.mention_pair_weight, output.mention_pair_key_logits]
     found.append(model(**given).relation_logits.detach())
     for phase in (EXPECTATION, MAXIMIZATION):
         model.phase = phase

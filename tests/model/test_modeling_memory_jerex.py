@@ -198,7 +198,7 @@ def test_all_ways_not_to_read_give_the_same_scores(head):
         for options in OFF:
             model = tiny_memory_jerex(relation_head=head, max_span_size=3, **HALF, **options)
             assert model.load_state_dict(reading.state_dict(), strict=False).missing_keys == []
-            assert len(model.readers) == (2 if model.config.levels_read else 0)
+            assert len(model.readers) == (2 if model.config.traits.memory_levels else 0)
             outputs.append(model(**made))
         for output in outputs[1:]:
             assert_same_output(output, outputs[0])

@@ -79,7 +79,7 @@ def test_probabilities_are_those_of_the_model(extract: DocRelationExtractionPipe
             row = rows[owner, pair["head_mention"], pair["tail_mention"]]
             expected = [output.mention_pair_key_logits[row].sigmoid(), output.mention_pair_logits[row, kind].sigmoid()]
             assert [pair["key_score"], pair["relation_score"]] == pytest.approx([v.item() for v in expected], abs=1e-6)
-            assert pair["score"] == pytest.approx(output.mention_pair_share[row, kind].item(), abs=1e-6)
+            assert pair["score"] == pytest.approx(output.mention_pair_weight[row, kind].item(), abs=1e-6)
         if len(relation["mention_pairs"]) == 1:
             assert relation["mention_pairs"][0]["relation_score"] == pytest.approx(relation["score"], abs=1e-5)
 

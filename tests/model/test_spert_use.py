@@ -128,7 +128,7 @@ def test_the_threshold_is_searched_by_what_is_scored(tmp_path: Path, given: str 
     with torch.no_grad():
         running.model.relation_classifier.weight *= 20
     predictor = Predictor(running.model, tiny_tokenizer(), given)
-    chosen = tune_thresholds(predictor, [ANNA, OTTO], running.score)
+    chosen = tune_thresholds(predictor, [ANNA, OTTO], running.scorer([ANNA, OTTO]))
     found = {
         value: running.score(predictor.predict([ANNA, OTTO], relation_threshold=value), [ANNA, OTTO])["relation_f1"]
         for value in GRID

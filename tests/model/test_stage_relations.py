@@ -7,9 +7,10 @@ import torch
 
 import modeling_docre.stage_relations as relations
 from modeling_docre.candidates import Entities, Spans, entity_pairs
-from modeling_docre.stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, Scene
+from modeling_docre.stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
 WIDTH, META = 6, 3
+SIZES = PairSizes(WIDTH, entity_types=3, relation_types=5, meta=META, dropout=0.1)
 OPTIONS = [
     {},
     {"entity_repr": False},
@@ -115,7 +116,7 @@ def literal_global(model: GlobalRelationClassifier, scene: Scene) -> torch.Tenso
 
 def multi_instance(**options) -> MultiInstanceRelationClassifier:
     torch.manual_seed(1)
-    return MultiInstanceRelationClassifier(WIDTH, 3, 5, META, 8, 2, 0.1, **options).double().eval()
+    return MultiInstanceRelationClassifier(SIZES, 8, 2, **options).double().eval()
 
 
 def values_and_gradients(model, scene: Scene, forward) -> list[torch.Tensor]:
@@ -145,7 +146,7 @@ def test_multi_instance_equals_the_formula(options, chunk, monkeypatch):
 @pytest.mark.parametrize("chunk", [1, 4, 65_536])
 def test_global_equals_the_formula(chunk, monkeypatch):
     monkeypatch.setattr(relations, "PAIR_CHUNK", chunk)
-    model, world = GlobalRelationClassifier(WIDTH, 3, 5, META, 0.1).double().eval(), scene()
+    model, world = GlobalRelationClassifier(SIZES).double().eval(), scene()
     ours = values_and_gradients(model, world, lambda world: model(world)[0])
     literal = values_and_gradients(model, world, lambda world: literal_global(model, world))
     for value, expected in zip(ours, literal, strict=True):
@@ -176,20 +177,20 @@ def test_ablations_narrow_the_mention_pair_layer(options, width):
 def test_shares_say_which_mention_pairs_carried_a_pair(pairing, chunk, monkeypatch):
     monkeypatch.setattr(relations, "PAIR_CHUNK", chunk)
     model, world = multi_instance(pairing=pairing), scene()
-    _, evidence = model(world)
+    _, weights = model(world)
     expected = [
         (owner, a, b)
         for owner, (head, tail) in enumerate(world.pairs.tolist())
         for a, b in literal_mention_pairs(world, head, tail, pairing)
     ]
-    owners, heads, tails = evidence.pairs.owner, evidence.pairs.head, evidence.pairs.tail
+    owners, heads, tails = weights.pairs.owner, weights.pairs.head, weights.pairs.tail
     assert list(zip(owners.tolist(), heads.tolist(), tails.tolist(), strict=True)) == expected
     members = members_of(world.entities)
     for row, (owner, a, b) in enumerate(expected):
         head, tail = world.pairs[owner].tolist()
-        assert members[head][evidence.pairs.head_mention[row]] == a
-        assert members[tail][evidence.pairs.tail_mention[row]] == b
-    totals = torch.zeros(len(world.pairs)).index_add(0, owners, evidence.share.float())
+        assert members[head][weights.pairs.head_mention[row]] == a
+        assert members[tail][weights.pairs.tail_mention[row]] == b
+    totals = torch.zeros(len(world.pairs)).index_add(0, owners, weights.weight.float())
     assert torch.allclose(totals, torch.ones(len(world.pairs)))
 
 
@@ -199,12 +200,12 @@ def test_mention_pairs_that_tie_share_what_they_won():
     first = int(world.entities.sizes[:repeated].sum())
     members = world.entities.members.clone()
     members[first + 1] = members[first]
-    _, evidence = model(world._replace(entities=world.entities._replace(members=members)))
-    owners, share = evidence.pairs.owner, evidence.share
-    totals = torch.zeros(len(world.pairs), dtype=share.dtype).index_add(0, owners, share)
+    _, weights = model(world._replace(entities=world.entities._replace(members=members)))
+    owners, weight = weights.pairs.owner, weights.weight
+    totals = torch.zeros(len(world.pairs), dtype=weight.dtype).index_add(0, owners, weight)
     assert torch.allclose(totals, torch.ones_like(totals))
     of_entity = world.pairs[owners, 0] == repeated
-    both = [share[of_entity & (evidence.pairs.head_mention == number)] for number in (0, 1)]
+    both = [weight[of_entity & (weights.pairs.head_mention == number)] for number in (0, 1)]
     assert len(both[0]) and torch.equal(*both)
 
 
@@ -227,10 +228,10 @@ def test_no_pairs_have_no_logits_but_a_gradient(entities, options):
         entity_types=world.entity_types[:entities],
         pairs=entity_pairs(few.document),
     )
-    model = GlobalRelationClassifier(WIDTH, 3, 5, META, 0.1).double() if options is None else multi_instance(**options)
-    logits, evidence = model(world)
+    model = GlobalRelationClassifier(SIZES).double() if options is None else multi_instance(**options)
+    logits, weights = model(world)
     assert logits.shape == (0, 5) and logits.requires_grad
-    assert options is None or (len(evidence.share) == 0 and len(evidence.pairs.owner) == 0)
+    assert options is None or (len(weights.weight) == 0 and len(weights.pairs.owner) == 0)
     logits.sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 

@@ -61,7 +61,7 @@ ROWS = [
     System("spert with full context", tiny_spert, {"context": "full", "span_pooling": "mean", "pool_mask": "zero"}),
 ]
 each_system = pytest.mark.parametrize("system", ROWS, ids=lambda system: system.name)
-GIVEN = [system for system in ROWS if system.model().config.entities_given]
+GIVEN = [system for system in ROWS if system.model().config.traits.entities_given]
 each_given = pytest.mark.parametrize("system", GIVEN, ids=lambda system: system.name)
 
 MANY = build(
@@ -103,9 +103,9 @@ def assert_alike(found: Any, wanted: Any, tolerance: float = 1e-5) -> None:
 def permissive(system: System, **options: Any) -> Any:
     """A model whose thresholds let some of its random scores through, so that all stages have something to do."""
     model = system.model(relation_threshold=0.45, **options)
-    if model.config.entities_given:
+    if model.config.traits.entities_given:
         return model
-    if model.config.reads_sentences:
+    if model.config.traits.reads_sentences:
         return keeping(model, 6)
     model.config.coreference_threshold = 0.5
     predictor = Predictor(model, tiny_tokenizer())
@@ -180,7 +180,7 @@ def test_overfits_two_documents(system: System, tmp_path: Path) -> None:
     running.train()
     scores = running.evaluate()
     assert scores["eval_relation_f1"] == 1.0
-    for level in () if model.config.entities_given else ("mention", "cluster", "entity"):
+    for level in () if model.config.traits.entities_given else ("mention", "cluster", "entity"):
         assert scores[f"eval_{level}_f1"] == 1.0
 
 
@@ -213,7 +213,7 @@ def test_odd_documents_train_predict_and_score(system: System, tmp_path: Path) -
 @each_system
 def test_five_thousand_words(system: System, tmp_path: Path) -> None:
     model = system.model()
-    if model.config.reads_sentences:
+    if model.config.traits.reads_sentences:
         keeping(model, 0)
     assert sum(map(len, LONG.sentences)) > 5000
     running = trainer(model, tmp_path, [LONG], max_steps=1)
@@ -227,9 +227,9 @@ def test_five_thousand_words(system: System, tmp_path: Path) -> None:
 @each_system
 def test_nothing_is_found_and_one_mention_is_found(system: System) -> None:
     model = system.model()
-    if model.config.entities_given:
+    if model.config.traits.entities_given:
         pytest.skip("its mentions are given")
-    if model.config.reads_sentences:
+    if model.config.traits.reads_sentences:
         for count in (0, 1):
             [found] = Predictor(keeping(system.model(), count), tiny_tokenizer()).predict([ANNA])
             assert [len(entity.mentions) for entity in found.entities] == [1] * count
@@ -283,7 +283,7 @@ def test_the_loss_of_a_batch_is_a_mean_over_its_samples(system: System) -> None:
     with torch.no_grad():
         one = model(**DocRECollator()([examples[0]])).losses
         two = model(**DocRECollator()([examples[0], examples[1]])).losses
-    assert one.keys() == two.keys() == set(model.config.stages)
+    assert one.keys() == two.keys() == set(model.config.traits.stages)
     for stage in one:
         torch.testing.assert_close(one[stage], two[stage], rtol=1e-4, atol=1e-6)
 
@@ -294,7 +294,7 @@ def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
     system: System, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = permissive(system)
-    if not model.config.needs_mention_attention:
+    if not model.config.traits.mention_attention:
         pytest.skip("it pools no context and scores all pairs at once")
     documents = [ANNA, *ODD_DOCUMENTS, MANY, OTTO]
 
@@ -343,12 +343,12 @@ def test_bad_input_is_one_clear_error(system: System, tmp_path: Path) -> None:
     odd_relation = build("odd relation", ["a b"], [("PER", [(0, 0, 1)]), ("LOC", [(0, 1, 2)])], [(0, 1, "eats")])
     _fails(("'odd entity'", "entities[1].type", "'FOOD'", "add it"), trainer(model, tmp_path, [odd_entity]).train)
     _fails(("'odd relation'", "relations[0].type", "'eats'", "add it"), trainer(model, tmp_path, [odd_relation]).train)
-    if model.config.entities_given:
+    if model.config.traits.entities_given:
         _fails(("'odd entity'", "'FOOD'"), lambda: Predictor(model, tiny_tokenizer()).predict([odd_entity]))
 
     strict = system.model(long_input="error")
     words = sum(LONG.sentences, ())
-    long = Document(LONG.id, (words,), LONG.entities[:0]) if model.config.reads_sentences else LONG
+    long = Document(LONG.id, (words,), LONG.entities[:0]) if model.config.traits.reads_sentences else LONG
     _fails(("'five thousand words'", "64 positions", "windows"), lambda: trainer(strict, tmp_path, [long]))
     _fails(("'five thousand words'", "64"), lambda: Predictor(strict, tiny_tokenizer()).predict([ANNA, long]))
 
@@ -383,7 +383,7 @@ def test_wrong_given_entities_are_one_clear_error(system: System, tmp_path: Path
     _fails(("'odd'", "relations[0].type", "'eats'", "3 relation types", "add it"), learning.train)
     assert predictor.predict([related])[0].id == "odd"  # what is to be found is not read
 
-    if not model.config.reads_entity_types:
+    if not model.config.traits.reads_entity_types:
         free = system.model(entity_types=[], relation_threshold=0.0, top_k=0)
         food = document(
             entity("FOOD", (0, 0, 1)), entity("", (0, 1, 2)), relations=[{"head": 1, "tail": 0, "type": "seat"}]

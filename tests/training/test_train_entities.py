@@ -13,6 +13,7 @@ from samples import ANNA, OTTO
 from tiny import tiny_encoder, tiny_tokenizer
 
 import train
+from metrics.docre_f1.scores import compute_scores
 from modeling_docre import AtlopConfig, AtlopModel, Candidate, Document, Predictor, to_result_records, write_docred
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.thresholds import fit_relation_thresholds, relation_grid
@@ -179,6 +180,11 @@ def test_a_run_on_docred_files_ends_with_model_predictions_scores_and_card(data:
     assert "(own documents, validation)" in card and "| entity |" not in card
 
 
+def fit(config: Any, scored: list[Document], references: list[Document]) -> None:
+    ranking = compute_scores(scored, references, entities_given=True, ranking=True)["ranking"]
+    fit_relation_thresholds(config, ranking)
+
+
 @pytest.mark.parametrize("threshold", ["global", "per_class"])
 def test_thresholds_are_fitted_to_the_best_checkpoint(threshold: str, data: Path, tmp_path: Path) -> None:
     # The best is the first here, so that it is not the one that was evaluated last.
@@ -189,7 +195,7 @@ def test_thresholds_are_fitted_to_the_best_checkpoint(threshold: str, data: Path
     assert best.name != "checkpoint-6"
     model = AtlopModel.from_pretrained(best)
     scored = Predictor(model, tiny_tokenizer()).predict(FIVE[:3], relation_threshold=relation_grid(model.config)[0])
-    fit_relation_thresholds(model.config, scored, FIVE[:3])
+    fit(model.config, scored, FIVE[:3])
     fitted = model.config.thresholds_in_force()
     assert (
         {name: config[name] for name in fitted} == fitted == read(tmp_path / "validation" / "scores.json")["thresholds"]
@@ -215,7 +221,7 @@ def test_tune_moves_an_adaptive_threshold_to_the_best_score(data: Path, tmp_path
     model = AtlopModel.from_pretrained(tmp_path / "a")
     predictor = Predictor(model, tiny_tokenizer())
     scored = predictor.predict(FIVE[:3], relation_threshold=0.1)
-    fit_relation_thresholds(model.config, scored, FIVE[:3])
+    fit(model.config, scored, FIVE[:3])
     assert config["relation_threshold"] == model.config.relation_threshold
     tuned = ["--init_from", str(tmp_path / "a"), "--no_do_train"]
     untuned = run(data, tmp_path / "b", *tuned, "--relation_threshold", "0.9")

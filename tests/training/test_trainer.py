@@ -20,7 +20,7 @@ from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation,
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
-from modeling_docre.training.thresholds import fit_relation_thresholds
+from modeling_docre.training.thresholds import cut_relations, fit_relation_thresholds
 from modeling_docre.training.trainer import DocRETrainer
 
 FIVE = [
@@ -94,11 +94,11 @@ def test_stage_losses_are_logged_as_means_since_the_last_log(tmp_path: Path) -> 
     assert len(logs) == 2 and len(running.seen) == 8
     for number, entry in enumerate(logs):
         seen = running.seen[4 * number : 4 * number + 4]
-        for stage in model.config.stages:
+        for stage in model.config.traits.stages:
             mean = sum(losses[stage] for losses in seen) / 4
             assert entry[f"loss_{stage}"] == pytest.approx(mean, rel=1e-5)
         weighted = sum(
-            getattr(model.config, f"{stage}_weight") * entry[f"loss_{stage}"] for stage in model.config.stages
+            getattr(model.config, f"{stage}_weight") * entry[f"loss_{stage}"] for stage in model.config.traits.stages
         )
         assert entry["loss"] == pytest.approx(weighted, rel=1e-4)
 
@@ -183,8 +183,8 @@ def test_relations_between_given_entities_are_saved_as_the_competition_wants_the
     running = trainer(model, tmp_path, FIVE)
     predictions = running.predict_documents(FIVE)
     running.save_predictions(predictions, {}, tmp_path)
-    assert (tmp_path / "result.json").exists() == model.config.entities_given
-    if model.config.entities_given:
+    assert (tmp_path / "result.json").exists() == model.config.traits.entities_given
+    if model.config.traits.entities_given:
         records = json.loads((tmp_path / "result.json").read_text())
         assert records == to_result_records(predictions) != []
         assert {record["title"] for record in records} <= {document.id for document in FIVE}
@@ -236,7 +236,8 @@ def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_p
         predictions = predictor.predict(FIVE[:3])
         assert running.score(predictions, FIVE[:3])["relation_f1"] == f1
         scored = predictor.predict(FIVE[:3], relation_threshold=0.1)
-        assert _facts(fit_relation_thresholds(model.config, scored, FIVE[:3])) == _facts(predictions)
+        fit_relation_thresholds(model.config, running.score(scored, FIVE[:3], ranking=True)["ranking"])
+        assert _facts(cut_relations(model.config, scored)) == _facts(predictions)
         assert model.config.thresholds_in_force() == kept
         seen.add(str(kept))
     assert len(seen) > 1
@@ -245,9 +246,8 @@ def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_p
 def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = iter([0.2, 0.8])
 
-    def fit(config: Any, scored: Any, references: Any) -> Any:
+    def fit(config: Any, ranking: Any) -> None:
         config.relation_threshold = next(fitted)
-        return scored
 
     monkeypatch.setattr("modeling_docre.training.trainer.fit_relation_thresholds", fit)
     ScriptedTrainer.script = iter([0.5, 0.1])
@@ -264,8 +264,11 @@ class ScriptedTrainer(DocRETrainer):
 
     script: ClassVar[Iterator[float]]
 
-    def score(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
-        return {"relation_f1": next(self.script), "mention_f1": 1.0}
+    def scorer(self, references: Any) -> Any:
+        def score(predictions: Any, ranking: bool = False) -> dict[str, Any]:
+            return {"ranking": {}} if ranking else {"relation_f1": next(self.script), "mention_f1": 1.0}
+
+        return score
 
 
 def _scripted(folder: Path, values: list[float], *callbacks: TrainerCallback, **options: Any) -> ScriptedTrainer:
