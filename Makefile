@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Each environment is rebuilt when what it installs changes.
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run train demo test test-slow lint types bench wheel clean
+.PHONY: help setup run train demo test test-slow lint types bench docs wheel clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ types: $(STAMP)-dev ## Check types
 
 bench: $(STAMP)-offline ## Measure speed and memory against the bare encoder
 	$(BIN)/python benchmarks/speed.py
+
+docs: $(STAMP)-docs ## Build the documentation into build/docs; warnings are errors
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 wheel: $(STAMP)-dev ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel

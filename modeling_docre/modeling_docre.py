@@ -188,7 +188,8 @@ class DocREPreTrainedModel(PreTrainedModel):
 
         Args:
             pretrained_model_name_or_path: the folder or repository.
-            *arguments, **options: as for other models.
+            *arguments: as for other models.
+            **options: as for other models.
             trust_remote_code: whether an encoder with code of its own, which lies there too, may run it.
 
         Raises:
