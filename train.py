@@ -348,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
     warn_of_slow_precision(training)
     set_seed(training.seed)
-    corpus = load_corpus(data)
+    corpus = load_corpus(data, options.get("language", "en"))
     model, tokenizer = build_model(model_args, options, corpus.labels)
     if model_args.init_from:
         held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
