@@ -32,7 +32,7 @@ from metrics.docre_f1.conventions import CONVENTIONS
 from modeling_docre import SYSTEMS, Document, Predictor
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.hub.cards import write_card
-from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
+from modeling_docre.hub.encoders import HUB_NAMES, encoder_folder
 from modeling_docre.hub.push import failure, share
 from modeling_docre.hub.score_table import score_table
 from modeling_docre.hub.upload import UPLOAD_ERRORS
@@ -57,7 +57,8 @@ class ModelArguments:
 
     Args:
         system: the system.
-        encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`.
+        encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`,
+            `offline-base` MPNet from the extra `offline-base`.
         trust_remote_code: whether an encoder may run code of its own, from its repository or from `init_from`.
         init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; of several, the
             checkpoints of one training, the mean of their weights. Options of the system that are given replace those
@@ -132,10 +133,10 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
     """
     model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
     if arguments.init_from is None:
-        encoder = offline_encoder() if arguments.encoder == "offline" else arguments.encoder
+        encoder = encoder_folder(arguments.encoder)
         model = model_class.from_encoder(encoder, **trust, **labels, **options)
-        if arguments.encoder == "offline":
-            model.config.encoder_config._name_or_path = HUB_NAME
+        if arguments.encoder in HUB_NAMES:
+            model.config.encoder_config._name_or_path = HUB_NAMES[arguments.encoder]
         return model, AutoTokenizer.from_pretrained(encoder, **trust)
     model = warm_start(model_class, arguments.init_from, options, **trust)
     return model, AutoTokenizer.from_pretrained(arguments.init_from[0], **trust)

@@ -49,6 +49,17 @@ def _push(*arguments: Any, **options: Any) -> Any:
     return push(*arguments, **options)
 
 
+def result_features() -> Any:
+    """The `datasets.Features` of results, whatever a result holds.
+
+    Give them to `Dataset.map(..., features=...)`, together with those of the columns that stay: what Arrow would guess
+    from the first result is wrong where that one is empty. `Document.from_dict` reads the rows.
+    """
+    from dataset_scripts.building.row_features import document_features
+
+    return document_features()
+
+
 for _model in SYSTEMS.values():
     AutoConfig.register(_model.config_class.model_type, _model.config_class, exist_ok=True)
     AutoModel.register(_model.config_class, _model, exist_ok=True)
@@ -84,6 +95,7 @@ __all__ = [
     "install_metric",
     "metric_folder",
     "read_docred",
+    "result_features",
     "to_result_records",
     "write_docred",
 ]
