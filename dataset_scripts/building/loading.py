@@ -173,11 +173,11 @@ def _labels(builder: DocumentBuilder) -> dict[str, Any]:
 
 
 def builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:
-    """The corpora by module name, each with its builder."""
-    for module in iter_modules(dataset_scripts.__path__, "dataset_scripts."):
+    """The corpora by module name, each with its builder: the modules beside the folders `building` and `readers`."""
+    modules = (item for item in iter_modules(dataset_scripts.__path__, "dataset_scripts.") if not item.ispkg)
+    for module in modules:
         for item in vars(import_module(module.name)).values():
-            own = isinstance(item, type) and item.__module__ == module.name
-            if own and issubclass(item, DocumentBuilder) and item is not DocumentBuilder:
+            if isinstance(item, type) and issubclass(item, DocumentBuilder) and item.__module__ == module.name:
                 yield module.name.removeprefix("dataset_scripts."), item
 
 

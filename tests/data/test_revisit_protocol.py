@@ -13,8 +13,8 @@ import pytest
 from samples import ANNA, OTTO
 from tiny import tiny_encoder, tiny_tokenizer
 
+from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from dataset_scripts.building.loading import Corpus, CorpusArguments, load_corpus
-from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from modeling_docre import Document, write_docred
 from modeling_docre.training import run
 
