@@ -32,7 +32,7 @@ class DocredMore(DocumentBuilder):
     Config `gold` has entities and relations labelled by people, the relations being DocRED's first labels: what is not
     labelled is unknown. `entities_only` has the entities of people and no relation. `silver` has relations of people
     between names that were aligned to the text; entities without a relation are not there. No document's relations are
-    complete, and in `silver` neither are the mentions. The files are put together by hand, so they are never downloaded.
+    complete, and in `silver` neither are the mentions. The files are put together by hand; nothing is downloaded.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -74,7 +74,7 @@ class DocredMore(DocumentBuilder):
     def read(self, paths: Iterable[str]) -> Iterator[Document]:
         """The documents of files in DocRED's JSON, which state what is complete."""
         complete = Completeness(self.config.mentions, relations=False)
-        return (replace(document, complete=complete) for document in super(DocredMore, self).read(paths))
+        return (replace(document, complete=complete) for document in super().read(paths))
 
 
 if __name__ == "__main__":

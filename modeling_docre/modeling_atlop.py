@@ -18,6 +18,7 @@ from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32, in_chunks, positions_in_segments, segment_starts
 from .stage_entities import pool_entities
 from .stage_localized_context import (
+    EVIDENCE_SHARE,
     AttendedText,
     Block,
     Evidence,
@@ -78,6 +79,8 @@ class AtlopModel(DocREPreTrainedModel):
     }
 
     mixed_precision = True
+    evidence_share: float = EVIDENCE_SHARE
+    """The share of a pair's context that its evidence exceeds; with 1 each sentence has its weight."""
 
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
@@ -197,7 +200,7 @@ class AtlopModel(DocREPreTrainedModel):
             context, weights = pool_block(text, unordered, block)
             contexts.append(context.to(entity_vectors.dtype))
             if text.sentences is not None:
-                evidence.append(find_evidence(text, block, weights))
+                evidence.append(find_evidence(text, block, weights, self.evidence_share))
         return self._score_pairs(entity_vectors, pairs, torch.cat(contexts), index), evidence
 
 

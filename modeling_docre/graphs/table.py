@@ -33,9 +33,7 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
         return "The document has no entities."
     texts = [_texts(graph, entity) for entity in graph["entities"]]
     names = [f"{_shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
-    entities = [
-        _entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])
-    ]
+    entities = [_entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])]
     lines = _table(("entity", "type", "score", "mentions"), entities)
     if not graph.get("relations"):
         return "\n".join([*lines, "", "The document has no relations between its entities."])
