@@ -100,16 +100,17 @@ def _check_size(characters: int, text: str) -> None:
 
 def _decoded(decode: Callable[..., Any], text: str, *position: int) -> Any:
     """What a JSON decoder makes of a text; what it refuses for other reasons than syntax is named."""
+    start = position[0] if position else 0
     try:
         return decode(text, *position)
     except json.JSONDecodeError:
         raise
     except RecursionError as error:
         fix = "it is nested too deeply for a document; give Document dicts or DocRED's JSON"
-        raise _Unreadable("record", text[slice(*position, None)][:40], fix) from error
+        raise _Unreadable("record", text[start : start + 40], fix) from error
     except ValueError as error:
         fix = f"it holds a number that is no offset and no score ({error})"
-        raise _Unreadable("record", text[slice(*position, None)][:40], fix) from error
+        raise _Unreadable("record", text[start : start + 40], fix) from error
 
 
 def _check_bytes(record: str) -> None:
