@@ -63,6 +63,8 @@ def label(
     Example:
       docre label unlabelled.jsonl --models outputs/a outputs/b --validation dev.json --out labelled.jsonl
     """
+    from transformers.utils.logging import disable_progress_bar
+
     from modeling_docre.annotations.growing_file import GrowingFile
     from modeling_docre.annotations.report import ReadReport
     from modeling_docre.training.labelling import Teacher, Thresholds, label_corpus
@@ -70,6 +72,7 @@ def label(
     for name, value in (("positive", positive), ("masked", masked)):
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"--{name} is {value}; give a number from 0 to 1")
+    disable_progress_bar()
     file, models = GrowingFile(out), [*models, *words[1:]]
     documents = _documents(words[0], config, data_dir, split)
     if incomplete:

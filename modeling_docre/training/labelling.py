@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 from transformers import pipeline
 
+import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
 from modeling_docre.annotations.growing_file import GrowingFile
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.decoding import decode
