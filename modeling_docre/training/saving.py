@@ -12,8 +12,7 @@ from transformers import pipeline
 from transformers.trainer_callback import TrainerState
 
 from modeling_docre.hub.cards import write_card
-from modeling_docre.hub.push import failure, share
-from modeling_docre.hub.upload import UPLOAD_ERRORS
+from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
 
 from .arguments import DataArguments
 from .trainer import DocRETrainer
@@ -75,9 +74,9 @@ def push(trainer: DocRETrainer) -> None:
     if not trainer.is_world_process_zero():
         return
     try:
-        commit, tag = share(
+        commit, tag = push_folder(
             args.output_dir, name, message="End of training", revision=args.hub_revision, token=args.hub_token
         )
-    except UPLOAD_ERRORS as error:
-        raise ConnectionError(failure(args.output_dir, name, error, args.hub_revision)) from error
+    except PUSH_ERRORS as error:
+        raise ConnectionError(failure_message(args.output_dir, name, error, args.hub_revision)) from error
     logger.info('pushed to %s, revision="%s" (commit %s)', commit.repo_url, tag, commit.oid)

@@ -22,7 +22,7 @@ from modeling_docre.documents import Document
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
 from modeling_docre.hub.metric import metric_folder
-from modeling_docre.hub.pushing_trainer import SharingTrainer
+from modeling_docre.hub.push_trainer import PushTrainer
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.predictor import Predictor
 
@@ -49,7 +49,7 @@ class EpochCallback(TrainerCallback):
             train_dataloader.batch_sampler.set_epoch(epoch)
 
 
-class DocRETrainer(SharingTrainer):
+class DocRETrainer(PushTrainer):
     """Trainer of all systems.
 
     Args:
