@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .process import UsageError
+from .process import UsageError, without_progress_bars
 
 
 def label(
@@ -63,8 +63,6 @@ def label(
     Example:
       docre label unlabelled.jsonl --models outputs/a outputs/b --validation dev.json --out labelled.jsonl
     """
-    from transformers.utils.logging import disable_progress_bar
-
     from modeling_docre.annotations.growing_file import GrowingFile
     from modeling_docre.annotations.report import ReadReport
     from modeling_docre.training.labelling import Teacher, Thresholds, label_corpus
@@ -72,7 +70,6 @@ def label(
     for name, value in (("positive", positive), ("masked", masked)):
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"--{name} is {value}; give a number from 0 to 1")
-    disable_progress_bar()
     file, models = GrowingFile(out), [*models, *words[1:]]
     documents = _documents(words[0], config, data_dir, split)
     if incomplete:
@@ -86,7 +83,8 @@ def label(
         known = {name: fitted[name] if value is None else value for name, value in known.items()}
     finished = file.begin(settings | known)
     print(f"positive from {known['positive']}, masked from {known['masked']}")
-    label_corpus(teacher, documents, file, finished, known["positive"])
+    with without_progress_bars():
+        label_corpus(teacher, documents, file, finished, known["positive"])
     print(ReadReport.of(_documents(str(out), None, None, split)))
 
 
@@ -128,4 +126,6 @@ def _fit(teacher: Any, name: str | None, data_dir: Path | None, split: str) -> d
     if name is None:
         raise UsageError("without --validation there is nothing to find the threshold on; name it by --positive")
     documents = _documents(name, None, data_dir, split)
-    return fit_thresholds(teacher.judge(documents), documents, teacher.relation_types)._asdict()
+    with without_progress_bars():
+        judged = teacher.judge(documents)
+        return fit_thresholds(judged, documents, teacher.relation_types)._asdict()

@@ -72,9 +72,10 @@ class Teacher:
         """The models at work.
 
         Raises:
+            OSError: a model cannot be loaded.
             ValueError: they differ in their relation types.
         """
-        predictors = [pipeline(TASK, model=model).predictor for model in self.models]
+        predictors = [_load(model) for model in self.models]
         types = set(predictors[0].config.relation_types)
         for name, predictor in zip(self.models, predictors, strict=True):
             if odd := sorted(types ^ set(predictor.config.relation_types)):
@@ -133,6 +134,13 @@ class Teacher:
             table[heads, tails] = scores[rows][:, columns]
             yield table
             first += count
+
+
+def _load(model: str) -> Predictor:
+    try:
+        return pipeline(TASK, model=model).predictor
+    except OSError as error:
+        raise OSError(f"the model {model} cannot be loaded: {error}") from error
 
 
 def _sentence_weights(document: Document) -> dict[tuple[int, int], np.ndarray]:
