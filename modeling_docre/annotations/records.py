@@ -167,10 +167,11 @@ class _JsonText:
             first = False
 
     def _line(self) -> str:
-        end = self._buffer.find("\n", self._position)
-        while end < 0 and self._refill(_CHUNK):
+        end, size = self._buffer.find("\n", self._position), _CHUNK
+        while end < 0 and self._refill(size):
             _check_size(len(self._buffer), self._buffer)
             end = self._buffer.find("\n", self._position)
+            size *= 2  # so that a long line is not searched again for every chunk
         end = len(self._buffer) if end < 0 else end
         line, self._position = self._buffer[self._position : end], end
         return line

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import evaluate
 import numpy as np
 import pytest
 from pipelines import decisive_atlop, decisive_jerex
@@ -16,6 +17,7 @@ from tiny import RELATION_TYPES, tiny_atlop, tiny_kmgre, tiny_memory_jerex, tiny
 from modeling_docre.annotations.document_file import read_documents
 from modeling_docre.annotations.growing_file import GrowingFile
 from modeling_docre.documents import Completeness, Document
+from modeling_docre.hub.metric import metric_folder
 from modeling_docre.predictor import Predictor
 from modeling_docre.training import labelling
 from modeling_docre.training.labelling import Judgement, Teacher, fit_thresholds, label, label_corpus
@@ -201,3 +203,15 @@ def test_a_file_is_not_made_of_two_halves(tmp_path: Path) -> None:
         GrowingFile(tmp_path / "b.jsonl")
     with pytest.raises(ValueError, match=r"end its name in \.jsonl or \.jsonl\.gz"):
         GrowingFile(tmp_path / "c.json")
+
+
+def test_the_metric_sees_no_difference(teach: Any) -> None:
+    """Who labelled, what is complete and what a teacher says is nothing that a score looks at."""
+    teacher = teach(decisive_atlop())
+    labelled = [label(item, said, teacher, 0.5) for item, said in zip(DOCUMENTS, teacher.judge(DOCUMENTS), strict=True)]
+    metric = evaluate.load(str(metric_folder()))
+    predictions = [replace(item, relations=item.relations[1:]) for item in labelled]
+    plain = [replace(item, relations=item.relations[1:]) for item in DOCUMENTS]
+    scores = metric.compute(predictions=plain, references=DOCUMENTS)
+    for references in (labelled, DOCUMENTS):
+        assert metric.compute(predictions=predictions, references=references) == scores
