@@ -57,5 +57,5 @@ def test_texts_are_cut_by_the_rules_of_their_language(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match="--train_file names .* which is a folder; name a file in it"):
+    with pytest.raises(IsADirectoryError, match=r"--train_file names .* which is a folder; name a file in it"):
         load_corpus(CorpusArguments(train_file=str(tmp_path)))
