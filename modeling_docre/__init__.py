@@ -36,6 +36,17 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module("modeling_docre.hub.registration"), name)
 
 
+def result_features() -> Any:
+    """The `datasets.Features` of results, whatever a result holds.
+
+    Give them to `Dataset.map(..., features=...)`, together with those of the columns that stay: what Arrow would guess
+    from the first result is wrong where that one is empty. `Document.from_dict` reads the rows.
+    """
+    from dataset_scripts.building.row_features import document_features
+
+    return document_features()
+
+
 if not _is_command_line():
     from modeling_docre.hub.registration import (
         SYSTEMS,
@@ -84,6 +95,7 @@ __all__ = [
     "install_metric",
     "metric_folder",
     "read_docred",
+    "result_features",
     "to_result_records",
     "write_docred",
 ]

@@ -19,6 +19,7 @@ from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, in_chunks, positions_in_segments, segment_starts
 from .stage_entities import pool_entities
 from .stage_localized_context import (
+    EVIDENCE_WEIGHT,
     AttendedText,
     Block,
     Evidence,
@@ -78,6 +79,9 @@ class AtlopModel(GivenEntitiesModel):
         "per_device_train_batch_size": 4,
         "negatives_relation": -1,
     }
+
+    evidence_share: float = EVIDENCE_WEIGHT
+    """The share of a pair's context that its evidence exceeds; with 1 each sentence has its weight."""
 
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
@@ -168,7 +172,7 @@ class AtlopModel(GivenEntitiesModel):
             context, weights = pool_block(text, unordered, block)
             contexts.append(context.to(entity_vectors.dtype))
             if text.sentences is not None:
-                evidence.append(find_evidence(text, block, weights))
+                evidence.append(find_evidence(text, block, weights, self.evidence_share))
         return self._score_pairs(entity_vectors, pairs, torch.cat(contexts), index), evidence
 
 

@@ -169,8 +169,11 @@ def _weights_of_single_heads(text: AttendedText, pairs: Tensor, block: Block, he
     return torch.bmm(scale[:, None], products).squeeze(1).T
 
 
-def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence:
-    """The sentences that hold most of the weight [subwords, pairs] of each pair of a block."""
+def find_evidence(text: AttendedText, block: Block, weights: Tensor, least_share: float = EVIDENCE_WEIGHT) -> Evidence:
+    """The fewest sentences that hold more than a share of the weight [subwords, pairs] of each pair of a block.
+
+    With 1 as the least share they are all sentences that have any weight.
+    """
     assert text.sentences is not None
     sentences = text.sentences[block.subwords]
     inside = sentences >= 0
@@ -179,7 +182,7 @@ def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence
     total = held.sum(1, keepdim=True)
     ranked, order = held.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
-    pair, rank = ((before <= EVIDENCE_WEIGHT * total) & (ranked > 0)).nonzero(as_tuple=True)
+    pair, rank = ((before <= least_share * total) & (ranked > 0)).nonzero(as_tuple=True)
     return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
 
 from dataset_scripts.building.loading import Corpus, load_corpus
 from modeling_docre import SYSTEMS
-from modeling_docre.hub.encoders import HUB_NAME, offline_encoder
+from modeling_docre.hub.encoders import HUB_NAMES, encoder_folder
 from modeling_docre.predictor import Predictor
 from modeling_docre.text import document_from_text
 
@@ -71,10 +71,10 @@ def build_model(
     """
     model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
     if arguments.init_from is None:
-        encoder = offline_encoder() if arguments.encoder == "offline" else arguments.encoder
+        encoder = encoder_folder(arguments.encoder)
         model = model_class.from_encoder(encoder, **trust, **labels, **options)
-        if arguments.encoder == "offline":
-            model.config.encoder_config._name_or_path = HUB_NAME
+        if arguments.encoder in HUB_NAMES:
+            model.config.encoder_config._name_or_path = HUB_NAMES[arguments.encoder]
     else:
         encoder = arguments.init_from[0]
         model = warm_start(model_class, arguments.init_from, options, **trust)
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_options(model_args, data, training)
     warn_of_slow_precision(training)
     set_seed(training.seed)
-    corpus = load_corpus(data)
+    corpus = load_corpus(data, options.get("language", "en"))
     model, tokenizer = build_model(model_args, options, corpus.labels, training.do_train)
     if model_args.init_from:
         held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
