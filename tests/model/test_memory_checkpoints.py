@@ -286,10 +286,10 @@ def test_fresh_process_without_the_package(tmp_path):
         expected[name] = pipe(TEXTS[0])
         assert expected[name]["relations"], name
         copied = {path.stem for path in (tmp_path / name / "best").glob("*.py")}
-        own = {"memory", "modeling_memory_jerex", "configuration_memory_jerex"}
+        own = {"stage_memory", "modeling_memory_jerex", "configuration_memory_jerex"}
         assert {"modeling_jerex", "configuration_jerex", "pipeline_docre"} <= copied
         assert copied & own == (own if name == "memory" else set())
-        assert not copied & {"modeling_atlop", "modeling_kmgre", "trainer_docre", "memory_warmup", "uncorrected_adamw"}
+        assert not copied & {"modeling_atlop", "modeling_kmgre", "trainer", "memory_warmup", "optimizer"}
     found = run_without_package(tmp_path, dict.fromkeys(expected, (TEXTS[0], None)))
     assert found["loaded"] == []
     assert found["configs"] == {"memory": ["docre-memory-jerex", "global"], "plain": ["docre-jerex", "multi_instance"]}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 from samples import ANNA, OTTO
 from tiny import tiny_jerex, tiny_memory_jerex
 from torch import Tensor
-from training import Killed, Killer, trainer
+from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import MemoryJerexModel
@@ -136,15 +135,6 @@ def test_an_evaluation_before_the_first_update_does_not_read(tmp_path):
     options = {"max_steps": 2, "memory_warmup_ratio": 0.5, "eval_strategy": "epoch", "eval_on_start": True}
     trainer(model, tmp_path, FIVE[:1], **options).train()
     assert watch.passes[:2] == [[False, 0], [True, 0]]
-
-
-class ScriptedTrainer(DocRETrainer):
-    """Evaluation finds the scores of a script instead of its own, one after the other."""
-
-    script: ClassVar[Iterator[float]]
-
-    def score(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
-        return {"relation_f1": next(self.script)}
 
 
 @pytest.mark.parametrize(("best", "reading"), [(2, False), (3, False), (4, True), (5, True)])

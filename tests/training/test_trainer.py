@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO
 from tiny import tiny_atlop, tiny_jerex, tiny_tokenizer
-from training import Killed, Killer, trainer
+from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
@@ -257,18 +256,6 @@ def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monk
     best = Path(running.state.best_model_checkpoint)
     assert (best.name, json.loads((best / "config.json").read_text())["relation_threshold"]) == ("checkpoint-1", 0.2)
     assert running.model.config.relation_threshold == 0.2
-
-
-class ScriptedTrainer(DocRETrainer):
-    """Evaluation finds the scores of a script instead of its own, one after the other."""
-
-    script: ClassVar[Iterator[float]]
-
-    def scorer(self, references: Any) -> Any:
-        def score(predictions: Any, ranking: bool = False) -> dict[str, Any]:
-            return {"ranking": {}} if ranking else {"relation_f1": next(self.script), "mention_f1": 1.0}
-
-        return score
 
 
 def _scripted(folder: Path, values: list[float], *callbacks: TrainerCallback, **options: Any) -> ScriptedTrainer:
