@@ -253,6 +253,7 @@ for folder in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_reads_where_the_checkpoint_did(tmp_path):
     """During the warm-up of training, when reading is off, and after it."""
     model, wanted = spread_memory_jerex(similarity="cosine"), {}
@@ -274,6 +275,7 @@ def test_a_fresh_process_reads_where_the_checkpoint_did(tmp_path):
         torch.testing.assert_close(torch.tensor(logits), values, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_fresh_process_without_the_package(tmp_path):
     """Code and weights of JEREX with and without memories, loaded where the package cannot be imported."""
     low = {"mention_threshold": 0.45, "coreference_threshold": 0.5, "relation_threshold": 0.4}

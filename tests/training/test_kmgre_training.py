@@ -205,6 +205,7 @@ def _whole_state(running: DocRETrainer) -> dict[str, Any]:
 
 
 # An epoch has three updates: those of the warm-up, then of the E-step, of the M-step, and of the E-step again.
+@pytest.mark.slow
 @pytest.mark.parametrize("alternate", ["epoch", "batch"])
 def test_a_resumed_run_ends_where_an_unbroken_one_does(alternate, tmp_path):
     unbroken = _run(tmp_path / "unbroken", alternate)

@@ -190,6 +190,7 @@ def _whole_state(running: DocRETrainer) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
     """Interrupted before reading begins, with the last update that does not read, and later."""
     unbroken = _run(tmp_path / "unbroken")

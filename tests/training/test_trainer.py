@@ -289,6 +289,7 @@ def test_the_best_checkpoint_leaves_the_number_format_of_the_final_file(tmp_path
     assert kinds == [{torch.float32}, {torch.float16}]
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_on_after_an_interruption(tmp_path: Path) -> None:
     values = [0.5, 0.4, 0.3, 0.2, 0.1, 0.0]
     unbroken = _scripted(tmp_path / "a", values, EarlyStoppingCallback(3), num_train_epochs=6)
@@ -319,6 +320,7 @@ def _draws(folder: Path, *callbacks: TrainerCallback) -> DocRETrainer:
     return trainer(tiny_jerex(), folder, FIVE, callbacks=callbacks, examples=RecordingExamples, **options)
 
 
+@pytest.mark.slow
 def test_each_epoch_draws_its_own_samples_also_after_an_interruption(tmp_path: Path) -> None:
     unbroken = _draws(tmp_path / "a")
     unbroken.train()
@@ -340,6 +342,7 @@ def test_each_epoch_draws_its_own_samples_also_after_an_interruption(tmp_path: P
         assert resumed.train_dataset.seen == seen[left:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("killed_at", "checkpoint", "options"),
     [
