@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from .candidates import entity_pairs
 from .configuration_docre import DocREConfig
+from .document_parsing import closest_first
 from .documents import Document, DocumentError, as_documents
 
 MARKER = "*"
@@ -41,9 +42,11 @@ def _type_ids(document: Document, field: str, option: str, types: Sequence[str])
     for number, item in enumerate(items):
         if item.type not in index:
             fix = (
-                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config; add it to `{option}` of a "
-                "new model, or drop it"
+                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config "
+                f"({', '.join(closest_first(item.type, types))}); add it to `{option}` of a new model, or drop it"
             )
+            if field == "entities":
+                fix += ", or give the pipeline's call an entity_type_map"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
     return np.array([index[item.type] for item in items], dtype=np.int64)
 
