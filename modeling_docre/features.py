@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from .document_parsing import closest_first
 from .documents import Document, DocumentError, as_documents
 
 MARKER = "*"
+BYTE_LEVEL_SPACE = "Ġ"
+
+logger = logging.getLogger(__name__)
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
@@ -137,7 +141,7 @@ class Featurizer:
     Args:
         tokenizer: the encoder's tokenizer.
         config: the model's configuration: whether there are start and end tokens and markers, and by `long_input`
-            whether a long document is accepted.
+            whether a long document is accepted. An `add_prefix_space` of None is set by the tokenizer.
 
     Raises:
         DocumentError: a document is longer than the configuration admits.
@@ -146,6 +150,10 @@ class Featurizer:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: DocREConfig):
         self.tokenizer, self.config = tokenizer, config
+        if config.add_prefix_space is None:
+            config.add_prefix_space = _marks_spaces(tokenizer)
+            if config.add_prefix_space:
+                logger.info("words are tokenised with a space before them, as this vocabulary needs (add_prefix_space)")
         self.filler = next(
             (
                 token
@@ -249,6 +257,16 @@ def _marker_id(tokenizer: PreTrainedTokenizerBase) -> int:
         f"the tokenizer of {tokenizer.name_or_path!r} has no piece for the marker {MARKER!r}; set "
         '`entity_markers="none"`, or add the piece to tokenizer and encoder'
     )
+
+
+def _marks_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it takes a space to make a word of letters: byte-level vocabularies have a letter for the space."""
+
+    def begins_with_space(text: str) -> bool:
+        pieces = tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return bool(pieces) and pieces[0].startswith(BYTE_LEVEL_SPACE)
+
+    return begins_with_space(" a") and not begins_with_space("a")
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

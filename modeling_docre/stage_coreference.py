@@ -86,6 +86,7 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
     return np.argsort(np.argsort(first))[inverse]
 
 
+@torch.compiler.disable  # NumPy on the host
 def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, threshold: float) -> Entities:
     """Entities of a batch: clusters of the mentions of each document.
 

@@ -360,3 +360,14 @@ def test_no_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert str(tmp_path).encode() not in file.read_bytes(), file
     named = json.loads((tmp_path / "copy" / "config.json").read_text())["custom_pipelines"]
     assert named["doc-relation-extraction"].keys() == {"impl", "pt", "type"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_model_finds_the_same(extract: DocRelationExtractionPipeline) -> None:
+    """What runs in NumPy is left out of the compilation."""
+    text = TEXTS[0]
+    wanted = extract(text)
+    pipe = build(decisive_jerex(relation_labels=extract.model.config.relation_labels))
+    pipe.model = torch.compile(pipe.model, backend="eager")
+    assert len(wanted["entities"]) > 1 and wanted["relations"] and close(pipe(text), wanted)
+    torch.compiler.reset()
