@@ -176,7 +176,7 @@ class DocREPreTrainedModel(PreTrainedModel):
         for module in model.modules():
             if isinstance(module, DocumentEncoder):
                 module.adopt(copy.deepcopy(encoder))
-        return model.eval()
+        return model.float().eval()  # whatever torch's default is
 
     @classmethod
     def from_pretrained(
