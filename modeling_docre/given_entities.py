@@ -88,7 +88,8 @@ def _in_characters(document_id: str, number: int, entity: Any, places: Sequence[
         if isinstance(mention, Mapping):
             for name in ("char_start", "char_end"):
                 where = f"entities[{number}].mentions[{position}].{name}"
-                if is_position(unit := mention.get(name)):
+                unit: Any = mention.get(name)
+                if is_position(unit):
                     mention = {**mention, name: _character(document_id, where, unit, places)}
         mentions.append(mention)
     return {**entity, "mentions": mentions}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -21,15 +20,11 @@ from modeling_docre.modeling_docre import DocREPreTrainedModel
 _BASE_FIELDS = frozenset(item.name for item in dataclasses.fields(PreTrainedConfig))
 
 
-class _OneLine(argparse.ArgumentParser):
+class _Parser(HfArgumentParser):
     """A parser whose errors are one line, as those of the other commands."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
-
-
-class _Parser(_OneLine, HfArgumentParser):
-    pass
 
 
 def parse_recipe(
@@ -86,7 +81,7 @@ def parse_recipe(
 def _system(arguments: Sequence[str], group: Any, systems: Mapping[str, Any]) -> str:
     """The system that the arguments name, on which the other options depend."""
     # Abbreviations would let a misspelt option pass for another one.
-    peek = _OneLine(prog="docre train", add_help=False, allow_abbrev=False)
+    peek = _Parser([], prog="docre train", add_help=False, allow_abbrev=False)
     peek.add_argument("--system", default=group.system, choices=sorted(systems))
     return peek.parse_known_args(arguments)[0].system
 
