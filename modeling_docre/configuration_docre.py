@@ -129,7 +129,8 @@ class DocREConfig(PreTrainedConfig):
         window_overlap: least number of subwords that neighbouring windows share.
         extended_positions: usable positions after the enlargement of `"extend"`.
         extra_position_std: standard deviation of the new rows of an enlarged position table.
-        add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so).
+        add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so);
+            None until a model first meets its tokenizer, by which it is then set.
         language: spaCy language code by which raw text is cut into sentences and words.
         relation_temperature, relation_shift: what relation logits are divided by, and what is added to them, before
             they become scores; fitted ones bring the scores close to the share of relations that are right (`Scaling`).
@@ -152,7 +153,7 @@ class DocREConfig(PreTrainedConfig):
     window_overlap: int = 128
     extended_positions: int = 700
     extra_position_std: float | int = 0.02
-    add_prefix_space: bool = False
+    add_prefix_space: bool | None = None
     language: str = "en"
     relation_temperature: float | int = 1.0
     relation_shift: float | int = 0.0

@@ -19,12 +19,14 @@ class GivenEntitiesConfig(DocREConfig):
             represents a mention by the mean of its subwords.
         relation_threshold: the score that a relation must exceed. With the adaptive threshold a score is
             sigmoid(logit of the type - logit of the threshold class), and 0.5 is its decision.
+        add_prefix_space: False by default as in ATLOP's release, also where the encoder is RoBERTa.
         top_k: most relation types that a pair may have; 0 for no limit.
     """
 
     entity_markers: Literal["star_per_token", "star_per_mention", "none"] = "star_per_token"
     relation_threshold: float | int = 0.5
     top_k: int = 0
+    add_prefix_space: bool | None = False
     # Two windows then suffice for twice the encoder's positions, as in ATLOP's release.
     window_overlap: int = 0
 

@@ -49,8 +49,9 @@ def decode(
 
     A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
     with the empty type; so does a related span that is not an entity. An entity's score is the probability of its
-    type, a relation's score that of its type. In a system that reads sentences a symmetric relation stands once, its
-    head being what comes first.
+    type, times `entity_linkage_scores` where there are some, a relation's score that of its type. In a system that
+    reads sentences a symmetric relation stands once, its head being what begins first; of two that begin with the same
+    word, as nested ones may, either can be the head.
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
@@ -179,7 +180,10 @@ class _Decoder:
         kind = int(self.output["entity_types"][entity])
         if kind < 0:
             return Entity("", mentions)
-        return Entity(self.config.entity_types[kind], mentions, score=float(self.type_scores[entity, kind]))
+        score = float(self.type_scores[entity, kind])
+        if "entity_linkage_scores" in self.output:
+            score *= float(self.output["entity_linkage_scores"][entity])
+        return Entity(self.config.entity_types[kind], mentions, score=score)
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])
@@ -205,9 +209,9 @@ class _Decoder:
             relations.setdefault((item.head, item.tail, item.type), item)
         return list(relations.values())
 
-    def _place(self, spans: np.ndarray) -> tuple[int, int]:
-        """Where in the document the first of the spans lies."""
-        return min(map(tuple, self.spans["word_range"][spans].tolist()))
+    def _place(self, spans: np.ndarray) -> int:
+        """The word with which the first of the spans begins."""
+        return int(self.spans["word_range"][spans, 0].min())
 
     def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
         pair = self.kept_pairs[row]

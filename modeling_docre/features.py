@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,13 @@ from transformers import PreTrainedTokenizerBase
 
 from .candidates import entity_pairs
 from .configuration_docre import DocREConfig
+from .document_parsing import closest_first
 from .documents import Document, DocumentError, as_documents
 
 MARKER = "*"
+BYTE_LEVEL_SPACE = "Ġ"
+
+logger = logging.getLogger(__name__)
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
@@ -41,9 +46,11 @@ def _type_ids(document: Document, field: str, option: str, types: Sequence[str])
     for number, item in enumerate(items):
         if item.type not in index:
             fix = (
-                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config; add it to `{option}` of a "
-                "new model, or drop it"
+                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config "
+                f"({', '.join(closest_first(item.type, types))}); add it to `{option}` of a new model, or drop it"
             )
+            if field == "entities":
+                fix += ", or give the pipeline's call an entity_type_map"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
     return np.array([index[item.type] for item in items], dtype=np.int64)
 
@@ -134,7 +141,7 @@ class Featurizer:
     Args:
         tokenizer: the encoder's tokenizer.
         config: the model's configuration: whether there are start and end tokens and markers, and by `long_input`
-            whether a long document is accepted.
+            whether a long document is accepted. An `add_prefix_space` of None is set by the tokenizer.
 
     Raises:
         DocumentError: a document is longer than the configuration admits.
@@ -143,6 +150,10 @@ class Featurizer:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: DocREConfig):
         self.tokenizer, self.config = tokenizer, config
+        if config.add_prefix_space is None:
+            config.add_prefix_space = _marks_spaces(tokenizer)
+            if config.add_prefix_space:
+                logger.info("words are tokenised with a space before them, as this vocabulary needs (add_prefix_space)")
         self.filler = next(
             (
                 token
@@ -246,6 +257,16 @@ def _marker_id(tokenizer: PreTrainedTokenizerBase) -> int:
         f"the tokenizer of {tokenizer.name_or_path!r} has no piece for the marker {MARKER!r}; set "
         '`entity_markers="none"`, or add the piece to tokenizer and encoder'
     )
+
+
+def _marks_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it takes a space to make a word of letters: byte-level vocabularies have a letter for the space."""
+
+    def begins_with_space(text: str) -> bool:
+        pieces = tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return bool(pieces) and pieces[0].startswith(BYTE_LEVEL_SPACE)
+
+    return begins_with_space(" a") and not begins_with_space("a")
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

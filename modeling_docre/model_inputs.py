@@ -81,16 +81,12 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
 
 
 def entity_classes(document: Document, config: DocREConfig) -> np.ndarray | None:
-    """Class index of each entity's type, None for a model that does not read the types.
+    """Class index of each entity's type, None for a model that does not read the types, to which any type is right.
 
     Raises:
         DocumentError: a type is not among those that the configuration lists.
     """
-    if config.traits.reads_entity_types:
-        return entity_type_ids(document, config.entity_types)
-    if config.entity_types:
-        entity_type_ids(document, config.entity_types)
-    return None
+    return entity_type_ids(document, config.entity_types) if config.traits.reads_entity_types else None
 
 
 def _compared_texts(

@@ -37,6 +37,7 @@ class DocREOutput(ModelOutput):
         coreference_logits: [mention pairs]; at inference the pairs (earlier, later), and the reversed ones after them
             where both orders are scored.
         entity_members, entity_sizes, entity_documents: the entities (see `Entities`).
+        entity_linkage_scores: [entities], the lowest score of the mention pairs of each, 1 for a single mention.
         span_logits: [spans, 1 + entity types], that of no entity first.
         entity_type_logits: [entities, entity types], or [entities, entity types + 1] with that of no entity last.
         entity_types: [entities] int64, gold or decided; -1 for a span that is related and no entity.
@@ -62,6 +63,7 @@ class DocREOutput(ModelOutput):
     entity_members: Tensor | None = None
     entity_sizes: Tensor | None = None
     entity_documents: Tensor | None = None
+    entity_linkage_scores: Tensor | None = None
     entity_type_logits: Tensor | None = None
     entity_types: Tensor | None = None
     pairs: Tensor | None = None
@@ -174,7 +176,7 @@ class DocREPreTrainedModel(PreTrainedModel):
         for module in model.modules():
             if isinstance(module, DocumentEncoder):
                 module.adopt(copy.deepcopy(encoder))
-        return model.eval()
+        return model.float().eval()  # whatever torch's default is
 
     @classmethod
     def from_pretrained(

@@ -12,7 +12,7 @@ from .configuration_jerex import JerexConfig
 from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
-from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
+from .stage_coreference import CoreferenceScorer, cluster_mentions, linkage_scores, symmetric_scores
 from .stage_entities import pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
@@ -35,6 +35,8 @@ class JerexModel(DocREPreTrainedModel):
     - Mention strings are the document's words in training and inference; the release decodes subwords at inference
       (`edit_distance_text="decoded"`).
     - Sizes and distances beyond their table share its last row; the release fails on them.
+    - Given mentions alone (`task="coreference"`) are taken once each in the order of candidates; the release keeps the
+      order of the file and mentions that it names twice, so which of two is the earlier one can differ.
     - With `task="pipeline"` the four separately trained models are four encoders in one checkpoint. They share no
       parameter, so training them side by side is training them apart, but for the gradient clipping, whose norm
       runs over all of them.
@@ -150,9 +152,8 @@ class JerexModel(DocREPreTrainedModel):
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
                 return DocREOutput(**self._weigh(losses), **result)
-            result["coreference_logits"], clusters = self._resolve(
-                vectors["coreference"], listed, span_texts or [], result["mentions"]
-            )
+            resolved, clusters = self._resolve(vectors["coreference"], listed, span_texts or [], result["mentions"])
+            result |= resolved
         result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
         result["entity_documents"] = clusters.document
 
@@ -201,7 +202,9 @@ class JerexModel(DocREPreTrainedModel):
             raise ValueError(f'a model with task="{self.config.task}" finds no mentions; give it entities or mentions')
         return select_mentions(logits, self.config.mention_threshold)
 
-    def _resolve(self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor) -> tuple[Tensor, Entities]:
+    def _resolve(
+        self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor
+    ) -> tuple[dict[str, Tensor], Entities]:
         """Score all mention pairs of each document and cluster its mentions."""
         if len(texts) != len(spans.document):
             raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
@@ -211,7 +214,9 @@ class JerexModel(DocREPreTrainedModel):
         distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
         logits = self.coreference_scorer(vectors[mentions], pairs, distances)
         scores = symmetric_scores(torch.sigmoid(logits.float()), mode)
-        return logits, cluster_mentions(mentions, documents, scores, self.config.coreference_threshold)
+        clusters = cluster_mentions(mentions, documents, scores, self.config.coreference_threshold)
+        linkage = linkage_scores(mentions, clusters, pairs[: len(scores)], scores)
+        return {"coreference_logits": logits, "entity_linkage_scores": linkage}, clusters
 
     def _relate(self, scene: Scene) -> dict[str, Tensor]:
         """Logits of the scene's entity pairs, and the mention pairs that carried them."""

@@ -82,6 +82,8 @@ class KmgreModel(GivenEntitiesModel):
     - Pseudo labels come from the extractor in evaluation mode, and entity pairs without a relation are negatives
       (`estep_pairs`). The weight of the focal loss multiplies both classes (`focal_alpha`); its mean runs over the
       mention pairs of the batch.
+    - N_T of equations 17 to 19, which the paper does not define, is read as C without P_T: the types that
+      do not hold.
     - Every entity pair has a key mention pair: its threshold is at most the highest probability.
     - The cap of the threshold grows with the updates of the E-step after the warm-up. In the warm-up the cap is 0, all
       mention pairs are key, and each update trains both networks.
@@ -185,7 +187,7 @@ class KmgreModel(GivenEntitiesModel):
         """Which mention pairs are key, [mention pairs] bool."""
         if key_logits is None:
             return torch.ones_like(candidates.owner, dtype=torch.bool)
-        return select_key_pairs(key_logits.sigmoid(), candidates.owner, count, self.config.xi, self.config.tau)
+        return select_key_pairs(key_logits, candidates.owner, count, self.config.xi, self.config.tau)
 
     def _decide(self, logits: Tensor, keys: Tensor, candidates: MentionPairs, count: int) -> Tensor:
         """Logits [pairs, 1 + types] of entity pairs by their key mention pairs, the threshold class first."""
@@ -209,8 +211,8 @@ class KmgreModel(GivenEntitiesModel):
         """What the frozen extractor reads, and the gold types [mention pairs, types] that it finds in mention pairs."""
         with frozen(self.relation_extractor):
             reading = self.relation_extractor.read(text)
-            scores = self.relation_extractor(reading, text, candidates)[:, 1:].sigmoid()  # equation 6
-        return reading, assign_labels(scores, labels, candidates.owner)
+            logits = self.relation_extractor(reading, text, candidates)[:, 1:]  # of equation 6
+        return reading, assign_labels(logits, labels, candidates.owner)
 
     def _explain(
         self, logits: Tensor, key_logits: Tensor | None, keys: Tensor, fused: Tensor, candidates: MentionPairs

@@ -86,6 +86,7 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
     return np.argsort(np.argsort(first))[inverse]
 
 
+@torch.compiler.disable  # NumPy on the host
 def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, threshold: float) -> Entities:
     """Entities of a batch: clusters of the mentions of each document.
 
@@ -114,3 +115,25 @@ def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, thresh
     order = torch.from_numpy(np.argsort(owner, kind="stable")).to(mentions.device)
     sizes = torch.from_numpy(np.bincount(owner, minlength=entity_start)).to(mentions.device)
     return Entities(mentions[order], sizes, torch.tensor(owner_documents, dtype=torch.int64, device=mentions.device))
+
+
+def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: Tensor) -> Tensor:
+    """How sure it is that the mentions of each entity are one: the lowest score of its mention pairs.
+
+    Under complete linkage that is the score at which the last two parts of the cluster were joined.
+
+    Args:
+        mentions: [mentions], int64 span indices, ascending.
+        entities: the entities of these mentions.
+        pairs: [pairs, 2], int64 positions in `mentions`.
+        scores: [pairs], one score per unordered pair.
+
+    Returns:
+        [entities], 1 for an entity with a single mention.
+    """
+    owners = torch.empty_like(mentions)
+    owners[torch.searchsorted(mentions, entities.members)] = entities.owners
+    head, tail = owners[pairs].unbind(1)
+    inside = (head == tail).nonzero().squeeze(1)
+    whole = scores.new_ones(len(entities.sizes))
+    return whole.scatter_reduce(0, head[inside], scores[inside], "amin")

@@ -83,6 +83,8 @@ def extract(
       docre extract --file letters/*.txt --format jsonl
     """
     sources, single = _inputs(words or [], file or [])
+    for option, written in (("--json", json_file), ("--picture", picture)):
+        _check_output(option, written, file or [])
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} belongs to a single text{hint}")
@@ -99,6 +101,14 @@ def extract(
         write_output(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
     if picture:
         _draw(picture, graphs[0])
+
+
+def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None:
+    """Refuse to write over what is read, or a file called `-`."""
+    if file == Path("-"):
+        raise UsageError(f"{option} needs the name of a file; for standard output give --format json")
+    if file and file.exists() and any(os.path.exists(name) and file.samefile(name) for name in inputs):
+        raise UsageError(f"{option} {file} is what is read; give another name")
 
 
 def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:
