@@ -22,6 +22,7 @@ from modeling_docre import (
     modeling_memory_jerex,
     modeling_spert,
     stage_marked_mentions,
+    stage_pairs,
 )
 
 COLLATE = "candidates, samples, collation"
@@ -57,11 +58,11 @@ def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
         (encoder_attention, "_rows", "attention rows"),
         (stage_marked_mentions, "segment_mean", "mentions and entities"),
         (modeling_atlop, "pool_entities", "mentions and entities"),
-        (modeling_atlop, "unordered_pairs", "localized context"),
-        (modeling_atlop, "blocks", "localized context"),
-        (modeling_atlop, "pool_block", "localized context"),
-        (modeling_atlop, "find_evidence", "evidence"),
-        (modeling_atlop, "_spread", "evidence"),
+        (stage_pairs, "unordered_pairs", "localized context"),
+        (stage_pairs, "blocks", "localized context"),
+        (stage_pairs, "pool_block", "localized context"),
+        (stage_pairs, "weigh_sentences", "evidence"),
+        (stage_pairs.PairScores, "evidence", "evidence"),
         (model.head_extractor, "forward", "extractors"),
         (model.tail_extractor, "forward", "extractors"),
         (model.bilinear, "forward", "bilinear"),

@@ -82,6 +82,9 @@ class Traits(NamedTuple):
     encoder pays at mentions with `mention_attention`.
 
     Without `reads_entity_types` the types of given entities enter no score, and empty `entity_types` admit any type.
+    With `adaptive_threshold` a type of a relation is trained against a threshold class, and types that are not known to
+    hold or not can be left out; with `evidence_guidance` the sentences that state a relation are trained, too. With
+    `typed_pairs` pairs whose entity types allow no relation need not be scored.
     `memory_levels` are the levels at which the stages read a memory once `memory_reading` is on, None without a memory.
     `set_by_training` names the options that training sets by itself, so that no recipe may.
     """
@@ -95,6 +98,9 @@ class Traits(NamedTuple):
     entity_markers: str = "none"
     mention_attention: bool = False
     reads_entity_types: bool = True
+    adaptive_threshold: bool = False
+    evidence_guidance: bool = False
+    typed_pairs: bool = False
     memory_levels: tuple[str, ...] | None = None
     set_by_training: frozenset[str] = frozenset()
 

@@ -169,18 +169,24 @@ def _weights_of_single_heads(text: AttendedText, pairs: Tensor, block: Block, he
     return torch.bmm(scale[:, None], products).squeeze(1).T
 
 
-def find_evidence(text: AttendedText, block: Block, weights: Tensor) -> Evidence:
-    """The sentences that hold most of the weight [subwords, pairs] of each pair of a block."""
+def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor:
+    """The weight [subwords, pairs] of each pair of a block by sentence, [pairs, sentences of the batch's longest list].
+
+    Start and end tokens belong to no sentence.
+    """
     assert text.sentences is not None
     sentences = text.sentences[block.subwords]
     inside = sentences >= 0
-    count = int(sentences.max()) + 1
-    held = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
-    total = held.sum(1, keepdim=True)
-    ranked, order = held.sort(dim=1, descending=True, stable=True)
+    return segment_sum(weights[inside], sentences[inside], int(text.sentences.max()) + 1).T
+
+
+def find_evidence(sentence_weights: Tensor) -> Evidence:
+    """The fewest sentences that hold most of the weight [pairs, sentences] of each pair."""
+    total = sentence_weights.sum(1, keepdim=True)
+    ranked, order = sentence_weights.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
     pair, rank = ((before <= EVIDENCE_WEIGHT * total) & (ranked > 0)).nonzero(as_tuple=True)
-    return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank] / total[pair, 0])
+    return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 
 def runs(found: Sequence[Block], limit: int) -> Iterator[list[Block]]:

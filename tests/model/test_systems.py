@@ -23,6 +23,7 @@ from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.features import Featurizer
 from modeling_docre.predictor import to_device
+from modeling_docre.stage_pairs import PairClassifier
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
 
@@ -300,8 +301,8 @@ def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
 
     # What runs once per chunk, and what bounds its size.
     owner, name, limit = localized_context, "pool_block", "modeling_docre.stage_localized_context.BLOCK_WEIGHTS"
-    if hasattr(model, "_score_run"):
-        owner, name, limit = model, "_score_run", "modeling_docre.modeling_atlop.PAIR_CHUNK"
+    if hasattr(model, "bilinear"):
+        owner, name, limit = PairClassifier, "_score_run", "modeling_docre.stage_pairs.PAIR_CHUNK"
 
     def scores_and_gradients() -> tuple[Any, Any, int]:
         calls = []
