@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel, PreTr
 from modeling_docre import SYSTEMS, DocREPreTrainedModel, Document, Predictor
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.features import Features, Featurizer
-from modeling_docre.hub.encoders import offline_encoder
+from modeling_docre.hub.encoders import encoder_folder
 from modeling_docre.predictor import to_device
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
@@ -112,11 +112,11 @@ class Setup:
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The checkpoint's tokenizer, else MiniLM's, whose vocabulary has the size of BERT's."""
-        return AutoTokenizer.from_pretrained(self.checkpoint or offline_encoder())
+        return AutoTokenizer.from_pretrained(self.checkpoint or encoder_folder("offline"))
 
     def new_encoder(self) -> str | PreTrainedModel:
         """BERT-base with random weights, or MiniLM's folder."""
-        return BertModel(BertConfig()) if self.encoder == "bert-base" else offline_encoder()
+        return BertModel(BertConfig()) if self.encoder == "bert-base" else encoder_folder("offline")
 
     def build(self, name: str) -> Contender:
         """One of `contenders`, on the device; the same weights in every process.

@@ -21,6 +21,7 @@ from modeling_docre import (
     modeling_kmgre,
     modeling_memory_jerex,
     modeling_spert,
+    predictor,
     stage_marked_mentions,
     stage_pairs,
 )
@@ -141,10 +142,8 @@ class StageClock:
             if self._running == FROZEN:
                 return function(*arguments, **options)
             previous = self.switch(stage)
-            if previous not in (
-                REST,
-                stage,
-            ):  # inside another stage, whose backward computation goes on after this one's
+            if previous not in (REST, stage):
+                # Inside another stage, whose backward computation goes on after this one's.
                 arguments = tuple(self._mark(argument, previous) for argument in arguments)
             try:
                 return self._mark(function(*arguments, **options), stage)
@@ -192,10 +191,10 @@ def watched(contender: SystemContender) -> Iterator[StageClock]:
 
 def _places(contender: SystemContender) -> list[tuple[Any, str, str]]:
     """All functions that are timed, in the order in which a report lists their stages."""
-    model, predictor = contender.model, contender.predictor
+    model = contender.model
     return [
-        (predictor, "example", COLLATE),
-        (predictor, "collator", COLLATE),
+        (contender.predictor, "example", COLLATE),
+        (contender.predictor, "collator", COLLATE),
         (contender, "training_batch", COLLATE),
         *((encoder, "forward", "encoder") for encoder in contender.encoders),
         *PLACES[model.config.model_type](model),

@@ -102,12 +102,12 @@ class Ade(DocumentBuilder):
             yield from map(reader.read, records)
         self.log_report(paths, reader.report, reader.changed)
 
-    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+    def read_split(self, paths: Iterable[str], split: str) -> Iterable[Document]:
         """The documents of a split: of the published folds all of its files, else that part of the seeded fold."""
         documents = self.read(paths)
         if not any(map(_has_rows, paths)):
             return documents
-        return make_fold(documents, int(self.config.name.removeprefix("fold_")), self.config.seed)[str(split)]
+        return make_fold(documents, int(self.config.name.removeprefix("fold_")), self.config.seed)[split]
 
 
 def make_fold(documents: Iterable[Document], fold: int, seed: int) -> dict[str, list[Document]]:

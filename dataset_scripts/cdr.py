@@ -10,11 +10,12 @@ from typing import ClassVar, Literal
 import datasets
 
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.concept_pairs import UNMENTIONED, Fact, add_pairs
 from dataset_scripts.building.export import main
+from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
 from dataset_scripts.building.sources import Source, find_file, source_lines, source_name
-from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
 from dataset_scripts.readers.mesh_hypernyms import TREE_FILES, MeshTree, filter_hypernyms
-from dataset_scripts.readers.pubtator import REPEATED, Abstract, AbstractReader, count_table, read_pubtator
+from dataset_scripts.readers.pubtator import Abstract, AbstractReader, read_pubtator
 from modeling_docre.documents import Document, DocumentError
 
 _PAIR = ("Chemical", "Disease")
@@ -114,7 +115,7 @@ class Cdr(DocumentBuilder):
                 facts = self._facts(abstract, reader)
                 document = add_pairs(reader.read(abstract), facts, [_PAIR], labels, reader.counts, first)
                 yield document if tree is None else filter_hypernyms(document, tree)
-        changed = reader.counts[UNMENTIONED] or reader.counts[REPEATED]
+        changed = reader.counts[UNMENTIONED] or reader.counts[REPEATED_IDS]
         self.log_report(paths, count_table(reader.counts), bool(changed))
 
     def _facts(self, abstract: Abstract, reader: AbstractReader) -> list[Fact]:

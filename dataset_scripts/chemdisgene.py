@@ -9,10 +9,11 @@ from typing import ClassVar
 import datasets
 
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.concept_pairs import UNMENTIONED, Fact, add_pairs
 from dataset_scripts.building.export import main
+from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
 from dataset_scripts.building.sources import Source, source_lines, source_name
-from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
-from dataset_scripts.readers.pubtator import REPEATED, AbstractReader, count_table, read_pubtator
+from dataset_scripts.readers.pubtator import AbstractReader, read_pubtator
 from modeling_docre.documents import Document, DocumentError
 
 _ABSENT = "relation rows of documents that the abstracts do not have (dropped)"
@@ -129,7 +130,7 @@ class ChemDisGene(DocumentBuilder):
             reader.counts[_OTHER_RELATIONS] += len(listed) - len(known)
             yield add_pairs(reader.read(abstract), known, PAIR_TYPES, names, reader.counts)
         reader.counts[_ABSENT] = sum(len(facts[name]) for name in facts.keys() - seen)
-        changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED, _ABSENT, _OTHER_RELATIONS))
+        changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED_IDS, _ABSENT, _OTHER_RELATIONS))
         self.log_report(paths, count_table(reader.counts), changed)
 
     def _is_known(self, document_id: str, fact: Fact) -> bool:

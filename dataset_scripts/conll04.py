@@ -42,10 +42,6 @@ class Conll04(DocumentBuilder):
     split, a number of the file's first column per line; a split without its list is left out.
     """
 
-    VERSION = datasets.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [datasets.BuilderConfig("default", VERSION)]
-    DEFAULT_CONFIG_NAME = "default"
-
     NAME = "conll04"
     SOURCES: ClassVar = {
         "default": {"train": _source("train"), "validation": _source("dev", "validation"), "test": _source("test")}
@@ -97,13 +93,18 @@ class Conll04(DocumentBuilder):
             )
         self.log_report((file, *lists), reader.report, reader.changed)
 
-    def _split_generators(
-        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
-    ) -> list[datasets.SplitGenerator]:
+    def split_paths(
+        self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> dict[str, tuple[str, ...]]:
+        """The file of each split, or the file of the whole corpus with the list of the split's sentences.
+
+        Raises:
+            FileNotFoundError: no file of the corpus is in `data_dir`, or the whole corpus without any list.
+        """
         folder = None if self.config.data_dir is None else Path(self.config.data_dir)
         whole = None if folder is None else find_file(folder, (COLUMNS,))
         if folder is None or whole is None or any(s.find(folder) for s in self.SOURCES["default"].values()):
-            return super()._split_generators(dl_manager)
+            return super().split_paths(manager)
         lists = {split: find_file(folder, names) for split, names in ID_LISTS.items()}
         if not any(lists.values()):
             names = ", ".join(names[0] for names in ID_LISTS.values())
@@ -111,8 +112,7 @@ class Conll04(DocumentBuilder):
                 f"{self.NAME}: {whole} holds all sentences, and nothing says which split each is in; put the lists of "
                 f"Gupta et al. into data_dir as {names}, with the number of a sentence (first column) per line"
             )
-        found = {split: (str(whole), str(path)) for split, path in lists.items() if path is not None}
-        return [datasets.SplitGenerator(split, {"paths": paths}) for split, paths in found.items()]
+        return {split: (str(whole), str(path)) for split, path in lists.items() if path is not None}
 
 
 def _records(path: str, counts: Counter[str]) -> Iterator[Any]:

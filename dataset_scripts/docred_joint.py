@@ -9,10 +9,10 @@ from typing import ClassVar
 import datasets
 
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from dataset_scripts.building.export import main
 from dataset_scripts.building.random_order import draw_key
 from dataset_scripts.building.sources import Source
-from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from modeling_docre.documents import Document
 
 from .docred import Docred
@@ -64,25 +64,29 @@ class DocredJoint(DocumentBuilder):
         "EACL 2021."
     )
 
-    def _split_generators(
-        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
-    ) -> list[datasets.SplitGenerator]:
+    def split_paths(
+        self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> dict[str, tuple[str, ...]]:
+        """The file of each published split; for each split of a new division, both files that it is made of.
+
+        Raises:
+            FileNotFoundError: a file that a new division needs is not in `data_dir`.
+        """
         if self.config.name != "resplit":
-            return super()._split_generators(dl_manager)
-        files = self.files(dl_manager)
+            return super().split_paths(manager)
+        files = self.files(manager)
         if absent := [split for split in self.SOURCES["resplit"] if split not in files]:
             names = ", ".join(name for split in absent for name in self.SOURCES["resplit"][split].names)
             raise FileNotFoundError(
                 f"{self.NAME}: resplit needs DocRED's train and dev files; data_dir {self.config.data_dir!r} "
                 f"has none of {names} (also with .gz behind)"
             )
-        paths = tuple(files.values())
-        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split in SIZES]
+        return dict.fromkeys(SIZES, tuple(files.values()))
 
-    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+    def read_split(self, paths: Iterable[str], split: str) -> Iterable[Document]:
         """The documents of a split: of the published one all of its files, else that part of the new division."""
         documents = self.read(paths)
-        return resplit(documents, self.config.seed)[str(split)] if self.config.name == "resplit" else documents
+        return resplit(documents, self.config.seed)[split] if self.config.name == "resplit" else documents
 
 
 def resplit(documents: Iterable[Document], seed: int) -> dict[str, list[Document]]:

@@ -6,18 +6,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import datasets
 
 from dataset_scripts.building.builder import DocumentBuilder
 from dataset_scripts.building.export import main
 from dataset_scripts.building.random_order import draw_key
-from dataset_scripts.building.row_features import document_row
+from dataset_scripts.building.reading_counts import count_table
 from dataset_scripts.building.sources import Source, find_file, find_json_folder, json_files, json_paths, source_lines
 from dataset_scripts.readers.dwie_annotations import SPLIT_TAGS, Article, kept_relations, read_article
 from dataset_scripts.readers.dwie_documents import CHANGES, TYPE_TAG, UNTYPED, ArticleReader
-from dataset_scripts.readers.pubtator import count_table
 from modeling_docre.documents import Document, DocumentError
 
 FOLDER = "annos_with_content"
@@ -92,14 +91,6 @@ class Dwie(DocumentBuilder):
         files = [] if place is None else json_paths(place) if place.is_dir() else [place]
         return [*super().side_files(folder), *files]
 
-    def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
-        """The folder or zip file of the annotation files.
-
-        Raises:
-            FileNotFoundError: no `data_dir` is given, or it has no such files.
-        """
-        return {"annotations": self._place()}
-
     def entity_types(self) -> list[str]:
         """The types of `type_priority`, and `untyped`."""
         return [*self._type_priority(), UNTYPED]
@@ -109,19 +100,22 @@ class Dwie(DocumentBuilder):
         articles = read_articles(self._place())
         return sorted({name for article in articles for _, name, _ in kept_relations(article, Counter())})
 
-    def read(self, paths: Iterable[str], ids: Collection[str] | None = None) -> Iterator[Document]:
-        """The documents of a folder or zip file of annotation files.
+    def split_paths(
+        self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> dict[str, tuple[str, ...]]:
+        """The folder or zip file of the annotation files for each split that its articles make."""
+        place = self._place()
+        return dict.fromkeys(self._divide(read_articles(place)), (place,))
 
-        Args:
-            paths: the folder or zip file.
-            ids: the documents that are wanted; all by default.
+    def read_split(self, paths: Iterable[str], split: str) -> Iterator[Document]:
+        """The documents of a split, from a folder or zip file of annotation files.
 
         Raises:
             DocumentError: see `read_articles`.
         """
         reader = ArticleReader(self._type_priority(), self.relation_labels())
         articles = [article for path in paths for article in read_articles(path)]
-        wanted = {article.id for article in articles} if ids is None else set(ids)
+        wanted = set(self._divide(articles)[split])
         documents = (reader.read(article) for article in articles if article.id in wanted)
         yield from (document for document in documents if document is not None)
         self.log_report(paths, count_table(reader.counts), any(reader.counts[name] for name in CHANGES))
@@ -138,6 +132,11 @@ class Dwie(DocumentBuilder):
         return names
 
     def _place(self) -> str:
+        """The folder or zip file of the annotation files.
+
+        Raises:
+            FileNotFoundError: no `data_dir` is given, or it has no such files.
+        """
         folder = self.config.data_dir
         place = None if folder is None else find_json_folder(Path(folder), FOLDER)
         if place is None:
@@ -148,20 +147,11 @@ class Dwie(DocumentBuilder):
             )
         return str(place)
 
-    def _split_generators(
-        self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
-    ) -> list[datasets.SplitGenerator]:
-        paths = tuple(self.files(dl_manager).values())
+    def _divide(self, articles: Iterable[Article]) -> dict[str, tuple[str, ...]]:
+        """The ids of each split, by the list in `data_dir` or by the draw."""
         listed = find_file(Path(self.config.data_dir or ""), (VALIDATION_IDS,))
         ids = None if listed is None else [line.strip() for line in source_lines(str(listed)) if line.strip()]
-        divided = divide(read_articles(paths[0]), self.config.validation_size, self.config.seed, ids)
-        return [datasets.SplitGenerator(split, {"paths": paths, "ids": chosen}) for split, chosen in divided.items()]
-
-    def _generate_examples(
-        self, paths: tuple[str, ...], ids: Collection[str] | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for document in self.read(paths, ids):
-            yield document.id, document_row(document)
+        return divide(articles, self.config.validation_size, self.config.seed, ids)
 
 
 def read_articles(place: str) -> list[Article]:

@@ -18,10 +18,11 @@ from typing import ClassVar, Literal
 import datasets
 
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.concept_pairs import UNMENTIONED, Fact, add_pairs
 from dataset_scripts.building.export import main
+from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
 from dataset_scripts.building.sources import Source, source_lines, source_name
-from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
-from dataset_scripts.readers.pubtator import REPEATED, Abstract, AbstractReader, Annotation, count_table
+from dataset_scripts.readers.pubtator import Abstract, AbstractReader, Annotation
 from modeling_docre.documents import Document, DocumentError
 
 _PAIR = ("Gene", "Disease")
@@ -89,8 +90,10 @@ class Gda(DocumentBuilder):
         "Literature. RECOMB 2019."
     )
 
-    def read(self, paths: Iterable[str], split: str | None = None) -> Iterator[Document]:
+    def read_split(self, paths: Iterable[str], split: str) -> Iterator[Document]:
         """The documents of `abstracts.txt`, `anns.txt`, `labels.csv` and, for a split of the training data, the list.
+
+        The files of the training data hold the validation documents, too; the list tells those for training.
 
         Raises:
             DocumentError: a row has another form, or a mention other text at its offsets.
@@ -117,12 +120,8 @@ class Gda(DocumentBuilder):
             )
         reader.counts[_ABSENT] = sum(len(rows[name]) for name in rows.keys() - seen)
         reader.counts[_ABSENT] += sum(len(pairs[name]) for name in pairs.keys() - seen)
-        changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED, _ABSENT))
+        changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED_IDS, _ABSENT))
         self.log_report(paths, count_table(reader.counts), changed)
-
-    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
-        """The documents of a split; the files of the training data hold the validation documents, too."""
-        return self.read(paths, split)
 
 
 def read_abstracts(lines: Iterable[str], name: str) -> Iterator[Abstract]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import datasets
-
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from dataset_scripts.building.export import main
 from dataset_scripts.building.sources import Source
-from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 
 
 def _source(file: str, *more_names: str) -> Source:
@@ -22,10 +20,6 @@ class ReDocred(DocumentBuilder):
 
     Relations that the relabelling added have empty evidence.
     """
-
-    VERSION = datasets.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [datasets.BuilderConfig("default", VERSION)]
-    DEFAULT_CONFIG_NAME = "default"
 
     NAME = "re_docred"
     SOURCES: ClassVar = {

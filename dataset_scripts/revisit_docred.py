@@ -7,9 +7,9 @@ from typing import ClassVar
 import datasets
 
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from dataset_scripts.building.export import main
 from dataset_scripts.building.sources import Source
-from dataset_scripts.readers.docred_relation_types import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 
 
 def _source(file: str) -> Source:

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import datasets
-
 from dataset_scripts.building.builder import DocumentBuilder
 from dataset_scripts.building.export import main
 from dataset_scripts.building.sources import Source, source_records
@@ -43,10 +41,6 @@ class _SampleLabels:
 
 class Sample(DocumentBuilder):
     """A small corpus of documents with text, offsets, entities and relations, written for this project."""
-
-    VERSION = datasets.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [datasets.BuilderConfig("default", VERSION)]
-    DEFAULT_CONFIG_NAME = "default"
 
     NAME = "sample"
     SOURCES: ClassVar = {

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-import datasets
-
 from dataset_scripts.building.builder import DocumentBuilder
 from dataset_scripts.building.export import main
 from dataset_scripts.building.sources import Source, source_records
@@ -30,10 +28,6 @@ class Scierc(DocumentBuilder):
     The id of a document is the abstract's key and the number of the sentence in it, from 0 on. Bracket codes become
     brackets, types are spelled as SpERT spells them (`USED-FOR` is `Used-for`), and repeated relation rows are dropped.
     """
-
-    VERSION = datasets.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [datasets.BuilderConfig("default", VERSION)]
-    DEFAULT_CONFIG_NAME = "default"
 
     NAME = "scierc"
     SOURCES: ClassVar = {

@@ -6,56 +6,67 @@ Importing the package makes its systems known to `AutoConfig` and `AutoModel`, i
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib import import_module
 from typing import Any
-
-from transformers import AutoConfig, AutoModel
 
 from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
 from modeling_docre.hub.metric import install_metric, metric_folder
-from modeling_docre.hub.resources import default_model
 
-from .configuration_atlop import AtlopConfig
-from .configuration_docre import DocREConfig
-from .configuration_jerex import JerexConfig
-from .configuration_kmgre import KmgreConfig
-from .configuration_memory_jerex import MemoryJerexConfig
-from .configuration_spert import SpertConfig
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
-from .modeling_atlop import AtlopModel
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .modeling_jerex import JerexModel
-from .modeling_kmgre import KmgreModel
-from .modeling_memory_jerex import MemoryJerexModel
-from .modeling_spert import SpertModel
-from .pipeline_docre import DocRelationExtractionPipeline, register
-from .predictor import Predictor
 
 __version__ = "0.1.0"
 
-SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
-    "jerex": JerexModel,
-    "memory_jerex": MemoryJerexModel,
-    "atlop": AtlopModel,
-    "kmgre": KmgreModel,
-    "spert": SpertModel,
-}
-"""Model class by the name that recipes use."""
+
+def _is_command_line() -> bool:
+    """Whether this process is `docre` or `python -m modeling_docre`.
+
+    Loading torch and transformers takes seconds; `docre --help` needs neither, and commands load what they use.
+    """
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    if program == "-m":  # so it is called until Python has found the module
+        return sys.orig_argv[-len(sys.argv)] in ("modeling_docre", "-mmodeling_docre")
+    return program in ("docre", "docre.exe")
 
 
-def _push(*arguments: Any, **options: Any) -> Any:
-    """Push a model or pipeline with its card; what renders cards is loaded only then."""
-    from modeling_docre.hub.upload import push
+def __getattr__(name: str) -> Any:
+    """A public name that the command line has not loaded so far."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("modeling_docre.hub.registration"), name)
 
-    return push(*arguments, **options)
+
+def result_features() -> Any:
+    """The `datasets.Features` of results, whatever a result holds.
+
+    Give them to `Dataset.map(..., features=...)`, together with those of the columns that stay: what Arrow would guess
+    from the first result is wrong where that one is empty. `Document.from_dict` reads the rows.
+    """
+    from dataset_scripts.building.row_features import document_features
+
+    return document_features()
 
 
-for _model in SYSTEMS.values():
-    AutoConfig.register(_model.config_class.model_type, _model.config_class, exist_ok=True)
-    AutoModel.register(_model.config_class, _model, exist_ok=True)
-DocREPreTrainedModel.pipeline_class = DocRelationExtractionPipeline
-DocREPreTrainedModel.hub_push = staticmethod(_push)
-install_metric()
-register(default_model())
+if not _is_command_line():
+    from modeling_docre.hub.registration import (
+        SYSTEMS,
+        AtlopConfig,
+        AtlopModel,
+        DocREConfig,
+        DocRelationExtractionPipeline,
+        DocREOutput,
+        DocREPreTrainedModel,
+        JerexConfig,
+        JerexModel,
+        KmgreConfig,
+        KmgreModel,
+        MemoryJerexConfig,
+        MemoryJerexModel,
+        Predictor,
+        SpertConfig,
+        SpertModel,
+    )
 
 __all__ = [
     "SYSTEMS",
@@ -84,6 +95,7 @@ __all__ = [
     "install_metric",
     "metric_folder",
     "read_docred",
+    "result_features",
     "to_result_records",
     "write_docred",
 ]

@@ -34,11 +34,17 @@ def check_labels(name: str, labels: Sequence[str]) -> None:
     if repeated := sorted(label for label, count in Counter(labels).items() if count > 1):
         raise ValueError(f"{name} names {repeated[0]!r} twice; give each label once")
     for label in labels:
-        if not label.strip() or not label.isprintable() or len(label) > LABEL_LENGTH:
-            shown = repr(label[:40])
-            raise ValueError(f"{name} has the label {shown}; give one line of 1 to {LABEL_LENGTH} printable characters")
-        if ".." in re.split(r"[/\\]", label):
-            raise ValueError(f"{name} has the label {label!r}, which is a path out of a folder; give it another name")
+        if fix := label_fix(label):
+            raise ValueError(f"{name} has the label {label[:40]!r}; {fix}")
+
+
+def label_fix(label: str) -> str | None:
+    """What to give instead of a label that is no name; None for a good one."""
+    if not label.strip() or not label.isprintable() or len(label) > LABEL_LENGTH:
+        return f"give one line of 1 to {LABEL_LENGTH} printable characters"
+    if ".." in re.split(r"[/\\]", label):
+        return "this is a path out of a folder; give it another name"
+    return None
 
 
 def check_sizes(options: Mapping[str, Any]) -> None:

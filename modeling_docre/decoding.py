@@ -128,7 +128,8 @@ class _Decoder:
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        return replace(document, entities=entities, relations=tuple(relations), candidates=None)
+        kept = {"entities": entities, "relations": tuple(relations)}
+        return replace(document, **kept, candidates=None, complete=None, soft_relations=None)
 
     def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:
         """The new position of each of the entities that stay: all but spans without type and relation."""

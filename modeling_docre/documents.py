@@ -7,26 +7,13 @@ exists is valid: every construction is checked, and what is wrong is named in on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
-from numbers import Integral, Real
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-
-class DocumentError(ValueError):
-    """A document breaks the format; the message names the document, the field, the value and the fix."""
-
-    def __init__(self, document_id: Any, field: str, value: Any, fix: str):
-        self.document_id, self.field, self.value, self.fix = document_id, field, value, fix
-        shown = repr(value)
-        shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
-        super().__init__(f"document {document_id!r}: {field} is {shown}; {fix}")
-
-    def __reduce__(self):
-        return type(self), (self.document_id, self.field, self.value, self.fix)
+from .document_parsing import WHOLE, DocumentError, check_encoding, parse, to_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,7 @@ class Entity:
 class MentionPair:
     """A pair of mentions that carried a relation: positions in the head's and in the tail's `mentions`.
 
-    `score` is its weight in the decision, `key_score` the probability that the pair is key, `relation_score` that of
+    `score` is its share in the decision, `key_score` the probability that the pair is key, and `relation_score` that of
     the relation by this pair alone, from models that tell. `head_offsets` and `tail_offsets` are the half-open
     character ranges of both mentions in the document's `text`.
     """
@@ -81,7 +68,9 @@ class Relation:
     """A directed, typed relation between two entities, given by their positions in `Document.entities`.
 
     `label` is the readable name of `type`, `evidence` the sentences that state the relation, `mention_pairs` the
-    mention pairs that a model decided it by.
+    mention pairs that a model decided it by. `origin` is "human" or "model" where documents hold labels of both;
+    `sentence_weights` is a teacher's distribution over the document's sentences for the entity pair, one weight per
+    sentence, in the precision of float16.
     """
 
     head: int
@@ -92,6 +81,26 @@ class Relation:
     evidence: tuple[int, ...] | None = None
     evidence_scores: tuple[float, ...] | None = None
     mention_pairs: tuple[MentionPair, ...] | None = None
+    origin: str | None = None
+    sentence_weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoftRelation:
+    """A teacher's calibrated score, from 0 to 1, for a type of an entity pair, whether the relation holds or not."""
+
+    head: int
+    tail: int
+    type: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Whether all mentions and all relations of a document are labelled; where not, what lacks a label is unknown."""
+
+    mentions: bool = True
+    relations: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +125,12 @@ class Document:
         text: the raw text that the words were cut from, if known.
         token_offsets: per sentence and word, its half-open character range in `text`.
         candidates: the entity pairs to decide on, for corpora that restrict them.
+        complete: what is labelled completely; None stands for both mentions and relations.
+        soft_relations: a teacher's scores, for training.
 
     Raises:
         DocumentError: an offset or an index is out of range, an entity has no mention, a relation leads from an
-            entity to itself, or a field has the wrong type.
+            entity to itself, or a field has the wrong type or a value that it cannot have.
     """
 
     id: str
@@ -129,6 +140,8 @@ class Document:
     text: str | None = None
     token_offsets: tuple[tuple[tuple[int, int], ...], ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
+    complete: Completeness | None = None
+    soft_relations: tuple[SoftRelation, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_text(self)
@@ -138,6 +151,9 @@ class Document:
             _check_relation(self, relation, f"relations[{number}]")
         for number, candidate in enumerate(self.candidates or ()):
             _check_pair(self, candidate, f"candidates[{number}]")
+        for number, soft in enumerate(self.soft_relations or ()):
+            _check_pair(self, soft, f"soft_relations[{number}]")
+            _check_shares(self, (soft.score,), f"soft_relations[{number}].score")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Document:
@@ -150,11 +166,11 @@ class Document:
             DocumentError: a key is missing or unknown, a value has the wrong type, or the content is not valid.
         """
         name = data.get("id") if isinstance(data, Mapping) else None
-        return parse(cls, data, "document", name)
+        return parse(cls, data, WHOLE, name)
 
     def to_dict(self) -> dict[str, Any]:
         """The dict form: lists, dicts, strings and numbers only; optional fields that are None are left out."""
-        return _to_plain(self)
+        return to_plain(self)
 
     @cached_property
     def sentence_starts(self) -> tuple[int, ...]:
@@ -182,14 +198,9 @@ def as_documents(documents: Iterable[Document | Mapping[str, Any]]) -> list[Docu
     return [item if isinstance(item, Document) else Document.from_dict(item) for item in documents]
 
 
-def check_encoding(document_id: str, field: str, text: str) -> None:
-    """Raise where a text holds half of a surrogate pair, which bytes decoded in a wrong way leave behind."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        found = text[max(0, error.start - 20) : error.end + 20]
-        fix = f"character {error.start} is half of a surrogate pair; decode the bytes by the encoding that they have"
-        raise DocumentError(document_id, field, found, fix) from error
+def numbers_of(things: str, count: int) -> str:
+    """Which numbers the sentences or the entities of a document have, for messages."""
+    return f"the document has {things} 0 to {count - 1}" if count else f"the document has no {things}"
 
 
 def _check_text(document: Document) -> None:
@@ -226,10 +237,7 @@ def _check_entity(document: Document, entity: Entity, where: str) -> None:
         here = f"{where}.mentions[{number}]"
         if not 0 <= mention.sentence < len(document.sentences):
             raise DocumentError(
-                document.id,
-                f"{here}.sentence",
-                mention.sentence,
-                f"the document has sentences 0 to {len(document.sentences) - 1}",
+                document.id, f"{here}.sentence", mention.sentence, numbers_of("sentences", len(document.sentences))
             )
         length = len(document.sentences[mention.sentence])
         if not 0 <= mention.start < mention.end <= length:
@@ -259,11 +267,10 @@ def _check_characters(
         )
 
 
-def _check_pair(document: Document, pair: Relation | Candidate, where: str) -> None:
+def _check_pair(document: Document, pair: Relation | Candidate | SoftRelation, where: str) -> None:
     for field, entity in (("head", pair.head), ("tail", pair.tail)):
         if not 0 <= entity < len(document.entities):
-            count = len(document.entities)
-            fix = f"the document has entities 0 to {count - 1}" if count else "the document has no entities"
+            fix = numbers_of("entities", len(document.entities))
             raise DocumentError(document.id, f"{where}.{field}", entity, fix)
     if pair.head == pair.tail:
         raise DocumentError(
@@ -273,14 +280,17 @@ def _check_pair(document: Document, pair: Relation | Candidate, where: str) -> N
 
 def _check_relation(document: Document, relation: Relation, where: str) -> None:
     _check_pair(document, relation, where)
+    count = len(document.sentences)
     for sentence in relation.evidence or ():
-        if not 0 <= sentence < len(document.sentences):
-            raise DocumentError(
-                document.id,
-                f"{where}.evidence",
-                sentence,
-                f"the document has sentences 0 to {len(document.sentences) - 1}",
-            )
+        if not 0 <= sentence < count:
+            raise DocumentError(document.id, f"{where}.evidence", sentence, numbers_of("sentences", count))
+    if relation.origin not in (None, "human", "model"):
+        raise DocumentError(document.id, f"{where}.origin", relation.origin, 'give "human" or "model"')
+    if (weights := relation.sentence_weights) is not None:
+        _check_shares(document, weights, f"{where}.sentence_weights")
+        if len(weights) != count:
+            fix = f"give one weight per sentence, {count} in all"
+            raise DocumentError(document.id, f"{where}.sentence_weights", list(weights), fix)
     for pair in relation.mention_pairs or ():
         _check_mention_pair(document, relation, pair, f"{where}.mention_pairs")
 
@@ -299,64 +309,7 @@ def _check_mention_pair(document: Document, relation: Relation, pair: MentionPai
         _check_characters(document, start, stop, f"{where}.{end}_offsets", "start, end")
 
 
-_SCALARS: dict[Any, tuple[type, str]] = {
-    str: (str, "a string"),
-    bool: (bool, "true or false"),
-    int: (Integral, "a whole number"),
-    float: (Real, "a number"),
-}
-
-
-@cache
-def _schema(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
-    """Field types of a dataclass by name, and the names of those without a default."""
-    required = (f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING)
-    return get_type_hints(cls), frozenset(required)
-
-
-def parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
-    """Read `value`, in dict form, as the annotated type `kind`; `where` is its place in the document, for messages."""
-    if kind in _SCALARS:
-        accepted, wanted = _SCALARS[kind]
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise DocumentError(document_id, where, value, f"give {wanted}")
-        return kind(value)
-    if is_dataclass(kind):
-        return _parse_record(kind, value, where, document_id)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return None if value is None else parse(arguments[0], value, where, document_id)
-    assert origin is tuple, kind
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise DocumentError(document_id, where, value, "give a list")
-    if arguments[-1] is not Ellipsis and len(value) != len(arguments):
-        raise DocumentError(document_id, where, value, f"give a list of {len(arguments)}")
-    return tuple(parse(arguments[0], item, f"{where}[{n}]", document_id) for n, item in enumerate(value))
-
-
-def _parse_record(cls: Any, value: Any, where: str, document_id: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise DocumentError(document_id, where, value, "give a dict")
-    kinds, required = _schema(cls)
-    if unknown := [key for key in value if key not in kinds]:
-        raise DocumentError(
-            document_id, f"{where}.{unknown[0]}", value[unknown[0]], f"drop this key; known are {', '.join(kinds)}"
-        )
-    prefix = "" if cls is Document else f"{where}."
-    parsed = {}
-    for name, kind in kinds.items():
-        item = value.get(name)
-        if item is not None:
-            parsed[name] = parse(kind, item, f"{prefix}{name}", document_id)
-        elif name in required:
-            raise DocumentError(document_id, f"{prefix}{name}", None, "this field is required")
-    return cls(**parsed)
-
-
-def _to_plain(value: Any) -> Any:
-    if is_dataclass(value):
-        named = ((f.name, getattr(value, f.name)) for f in fields(value))
-        return {name: _to_plain(item) for name, item in named if item is not None}
-    if isinstance(value, tuple | list):
-        return [_to_plain(item) for item in value]
-    return value
+def _check_shares(document: Document, values: Iterable[float], where: str) -> None:
+    for value in values:
+        if not 0 <= value <= 1:
+            raise DocumentError(document.id, where, value, "give a number from 0 to 1")

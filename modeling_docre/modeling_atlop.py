@@ -65,6 +65,8 @@ class AtlopModel(DocREPreTrainedModel):
     }
 
     mixed_precision = True
+    evidence_share: float = EVIDENCE_WEIGHT
+    """The share of a pair's context that its evidence exceeds; with 1 each sentence has its weight."""
 
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
@@ -121,7 +123,7 @@ class AtlopModel(DocREPreTrainedModel):
             entity_attention = pool_entities(attention, known, "mean")  # [entities, heads, longest document]
             text = AttendedText(hidden, entity_attention, document_lengths, known.document, subword_sentences)
             scores = classifier.score_in_context(entity_vectors, pairs, text)
-        logits, evidence = scores.logits, scores.evidence()
+        logits, evidence = scores.logits, scores.evidence(self.evidence_share)
 
         result: dict[str, Any] = {"pairs": pairs, "relation_logits": logits[:, 1:]}
         if self.config.threshold == "adaptive":

@@ -17,7 +17,7 @@ from transformers.utils import logging
 
 from .documents import Document, DocumentError, Entity, Mention, Relation
 from .predictor import Predictor
-from .text import document_from_text, place_entities
+from .text import document_from_record, document_from_text, place_entities
 
 TASK = "doc-relation-extraction"
 BATCHES_PER_BUFFER = 32
@@ -37,7 +37,9 @@ class DocRelationExtractionPipeline(Pipeline):
 
     - a string: raw text, cut into sentences and words by rules of the model's language;
     - a list of sentences, each a list of words: a document that is cut already;
-    - a `Document` or its dict form.
+    - a `Document` or its dict form;
+    - `{"text": str, "id": str}`: raw text with the id that its result carries, by default `text-0`, `text-1`, ...; with
+      `entities` and `relations` as results have them it is a document.
 
     Several inputs are a list or tuple of such inputs, in any mixture: a list of strings is several texts, a list of
     lists of strings ONE document in words, a list of those several. Any other iterable (a generator, a dataset, a
@@ -204,7 +206,8 @@ class DocRelationExtractionPipeline(Pipeline):
         if isinstance(input_, Document):
             return input_, False
         if isinstance(input_, Mapping):
-            return Document.from_dict(input_), False
+            document = document_from_record(input_, identifier, self.model.config.language)
+            return document, not {"sentences", "entities"} & input_.keys()
         if isinstance(input_, str):
             return document_from_text(str(input_), identifier, self.model.config.language), True
         if _is_words(input_):

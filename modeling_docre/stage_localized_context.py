@@ -180,12 +180,15 @@ def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor
     return segment_sum(weights[inside], sentences[inside], int(text.sentences.max()) + 1).T
 
 
-def find_evidence(sentence_weights: Tensor) -> Evidence:
-    """The fewest sentences that hold most of the weight [pairs, sentences] of each pair."""
+def find_evidence(sentence_weights: Tensor, least_share: float = EVIDENCE_WEIGHT) -> Evidence:
+    """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair.
+
+    With 1 as the least share they are all sentences that have any weight.
+    """
     total = sentence_weights.sum(1, keepdim=True)
     ranked, order = sentence_weights.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
-    pair, rank = ((before <= EVIDENCE_WEIGHT * total) & (ranked > 0)).nonzero(as_tuple=True)
+    pair, rank = ((before <= least_share * total) & (ranked > 0)).nonzero(as_tuple=True)
     return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from .layers import ConcatLinear, GroupedBilinear
 from .segments import in_chunks, positions_in_segments, segment_starts
 from .stage_localized_context import (
+    EVIDENCE_WEIGHT,
     AttendedText,
     Block,
     Evidence,
@@ -39,11 +40,11 @@ class PairScores(NamedTuple):
     sentence_weights: Tensor | None = None
     index: Tensor | None = None
 
-    def evidence(self) -> Evidence | None:
-        """The sentences that hold most of each pair's context, ascending by pair; both orders of a pair share them."""
+    def evidence(self, least_share: float = EVIDENCE_WEIGHT) -> Evidence | None:
+        """The fewest sentences that hold more than a share of each pair's context; both orders of a pair share them."""
         if self.sentence_weights is None or self.index is None:
             return None
-        pair, sentence, weight = find_evidence(self.sentence_weights)
+        pair, sentence, weight = find_evidence(self.sentence_weights, least_share)
         counts = torch.bincount(pair, minlength=len(self.sentence_weights))
         owner, number = positions_in_segments(counts[self.index])
         item = segment_starts(counts)[self.index[owner]] + number

@@ -73,6 +73,30 @@ def document_from_text(text: str, identifier: str, language: str = "en") -> Docu
     )
 
 
+def document_from_record(record: Mapping[str, Any], identifier: str, language: str = "en") -> Document:
+    """The document of a dict: the dict form of `Document`, or a text with what is known about it.
+
+    Args:
+        record: the dict form; or `text` with, each optional, `id`, `entities` with mentions in characters (see
+            `place_entities`), `relations` between positions of `entities`, and what else the dict form has.
+        identifier: the id of a text without one.
+        language: spaCy language code, for the words and sentences of a text.
+
+    Raises:
+        DocumentError: the content is not valid.
+    """
+    if "sentences" in record or "text" not in record:
+        return Document.from_dict(record)
+    name, text = record.get("id") or identifier, record["text"]
+    for field, value in (("id", name), ("text", text)):
+        if not isinstance(value, str):
+            raise DocumentError(name, field, value, "give a string")
+    document = document_from_text(text, name, language)
+    if entities := record.get("entities"):
+        document = place_entities(document, entities)
+    return Document.from_dict({**record, **document.to_dict(), "relations": record.get("relations")})
+
+
 def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, Any]]) -> Document:
     """Put entities that a user marked into a document, in place of its own.
 

@@ -25,7 +25,7 @@ SOURCES = [
     *sorted(REPOSITORY.glob("dataset_scripts/**/*.py")),
     *sorted(REPOSITORY.glob("metrics/*/*.py")),
 ]
-SOURCES += [path for path in [REPOSITORY / "train.py", REPOSITORY / "cross_validate.py"] if path.exists()]
+SOURCES.append(REPOSITORY / "train.py")
 
 
 def by_name(path: Path) -> str:

@@ -45,6 +45,10 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         DocumentError: (when prepared) a document is not valid.
     """
 
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIGS: ClassVar = [datasets.BuilderConfig("default", VERSION)]
+    DEFAULT_CONFIG_NAME = "default"
+
     NAME: ClassVar[str]
     SOURCES: ClassVar[Mapping[str, Mapping[str, Source]]]
     """For each config, for each split, its file; `split/part` names each file of a split that takes several."""
@@ -115,7 +119,13 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         report = reader.report
         self.log_report(paths, report, bool(report.na_rows or report.self_relations or report.duplicate_titles))
 
-    def read_split(self, paths: Iterable[str], split: str | None) -> Iterable[Document]:
+    def split_paths(
+        self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager
+    ) -> dict[str, tuple[str, ...]]:
+        """The files that each split is read from, as paths or, with streaming, URLs."""
+        return split_files(self.SOURCES[self.config.name], self.files(manager), self.NAME, self.config.data_dir)
+
+    def read_split(self, paths: Iterable[str], split: str) -> Iterable[Document]:
         """The documents of a split: all of its files, but for corpora whose files hold several splits."""
         return self.read(paths)
 
@@ -140,14 +150,11 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
     def _split_generators(
         self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
     ) -> list[datasets.SplitGenerator]:
-        sources = self.SOURCES[self.config.name]
-        files = split_files(sources, self.files(dl_manager), self.NAME, self.config.data_dir)
-        # A tuple, because a list among the arguments would be taken for shards and split between processes.
-        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split, paths in files.items()]
+        # `paths` is a tuple, because a list among the arguments would be taken for shards and split between processes.
+        found = self.split_paths(dl_manager).items()
+        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split, paths in found]
 
-    def _generate_examples(
-        self, paths: tuple[str, ...], split: str | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _generate_examples(self, paths: tuple[str, ...], split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for document in self.read_split(paths, split):
             yield document.id, document_row(document)
 

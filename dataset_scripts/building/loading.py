@@ -12,8 +12,8 @@ from pkgutil import iter_modules
 from typing import Any
 
 import dataset_scripts
-from modeling_docre import Document, DocumentError, read_docred
-from modeling_docre.annotations.docred import NO_RELATION
+from modeling_docre import Document, read_docred
+from modeling_docre.annotations.document_file import read_documents
 from modeling_docre.annotations.records import iter_records
 
 from .builder import DocumentBuilder
@@ -35,8 +35,8 @@ class CorpusArguments:
             the training and validation data that it holds too (by title) are left out.
         test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
             default `test`.
-        train_file, validation_file, test_file: files in DocRED's JSON or of Document dicts, as a JSON array or one per
-            line, plain or gzip; read if no corpus is named.
+        train_file, validation_file, test_file: files in DocRED's JSON, of Document dicts, or of texts with entities in
+            characters, as a JSON array or one per line, plain or gzip; read if no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
         symmetric_relations: relation types that hold in both directions, of files; a corpus names its own.
     """
@@ -65,14 +65,19 @@ class Corpus:
     labels: dict[str, Any]
 
 
-def load_corpus(arguments: CorpusArguments) -> Corpus:
+def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
     """Read the documents from a corpus' builder or from files, with the label lists for a new model.
 
     The label lists of files are those that their documents use, over all splits.
 
+    Args:
+        arguments: which documents.
+        language: spaCy language code of files that hold text with offsets in characters.
+
     Raises:
         ValueError: no data is named, a corpus is unknown, or the one to test on has labels that the other lacks.
         FileNotFoundError: a file is not there.
+        IsADirectoryError: a file is a folder.
         DocumentError: a document is not valid.
     """
     if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
@@ -87,9 +92,11 @@ def load_corpus(arguments: CorpusArguments) -> Corpus:
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
+            if Path(file).is_dir():
+                raise IsADirectoryError(f"--{split}_file names {file!r}, which is a folder; name a file in it")
             if not Path(file).is_file():
                 raise FileNotFoundError(f"--{split}_file names {file!r}, and there is no such file")
-            splits[split] = _read_file(file, labels)
+            splits[split] = _read_file(file, labels, language)
     if not splits:
         raise ValueError("there is no data; name a --corpus, or files with --train_file and --validation_file")
     documents = [document for documents in splits.values() for document in documents]
@@ -166,11 +173,11 @@ def _labels(builder: DocumentBuilder) -> dict[str, Any]:
 
 
 def builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:
-    """The corpora by module name, each with its builder."""
-    for module in iter_modules(dataset_scripts.__path__, "dataset_scripts."):
+    """The corpora by module name, each with its builder: the modules beside the folders `building` and `readers`."""
+    modules = (item for item in iter_modules(dataset_scripts.__path__, "dataset_scripts.") if not item.ispkg)
+    for module in modules:
         for item in vars(import_module(module.name)).values():
-            own = isinstance(item, type) and item.__module__ == module.name
-            if own and issubclass(item, DocumentBuilder) and item is not DocumentBuilder:
+            if isinstance(item, type) and issubclass(item, DocumentBuilder) and item.__module__ == module.name:
                 yield module.name.removeprefix("dataset_scripts."), item
 
 
@@ -182,28 +189,10 @@ def _read_labels(file: str) -> dict[str, str]:
     return labels
 
 
-def _read_file(file: str, labels: dict[str, str]) -> list[Document]:
+def _read_file(file: str, labels: dict[str, str], language: str) -> list[Document]:
     first: dict[str, Any] = next(iter_records(file), {})
     if not {"title", "sents", "vertexSet"} & first.keys():
-        return _read_documents(file)
+        return read_documents(file, language)
     documents, report = read_docred(file, labels)
     logger.info("%s:\n%s", file, report)
     return documents
-
-
-def _read_documents(file: str) -> list[Document]:
-    """The documents of a file of Document dicts, each with an id of its own and relations that are some."""
-    documents: dict[str, Document] = {}
-    for number, record in enumerate(iter_records(file), 1):
-        where = f"number {number} of {Path(file).name}"
-        if not record.get("id"):
-            raise DocumentError(where, "id", record.get("id"), "give a non-empty string")
-        document = Document.from_dict(record)
-        if document.id in documents:
-            raise DocumentError(where, "id", document.id, "it stands twice; give each document an id of its own")
-        for position, relation in enumerate(document.relations):
-            if relation.type in ("", *NO_RELATION):
-                fix = "name the type of the relation, and leave out pairs without one"
-                raise DocumentError(document.id, f"relations[{position}].type", relation.type, fix)
-        documents[document.id] = document
-    return list(documents.values())

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dataset_scripts.building.concept_pairs import UNMENTIONED
 from modeling_docre.documents import DocumentError
-
-from .concept_pairs import UNMENTIONED
 
 SPLIT_TAGS = ("train", "test")
 """The document tags that say to which part of the published division an article belongs."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dataset_scripts.building.concept_pairs import UNMENTIONED
 from modeling_docre.documents import Document, Entity, Relation
 from modeling_docre.text import document_from_text, place_entities
 
-from .concept_pairs import UNMENTIONED
 from .dwie_annotations import REPEATED_ROWS, SELF_ROWS, Article, kept_relations
 
 TYPE_TAG = "type::"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dataset_scripts.building.reading_counts import REPEATED_IDS, unique_id
 from modeling_docre.documents import Document, DocumentError
 from modeling_docre.text import document_from_text, place_entities
 
@@ -15,7 +16,6 @@ UNGROUNDED = "annotation rows without a concept id (in no entity)"
 COMPOSITE = "annotation rows of several concepts (a mention of each)"
 CORRECTED = "annotation rows whose concept id was corrected"
 OTHER_TYPES = "annotation rows of entity types left out (in no entity)"
-REPEATED = "documents whose id had occurred before (id made unique)"
 
 _NO_CONCEPT = frozenset({"", "-", "-1"})
 _TEXT_LINE = re.compile(r"([^\t|]+)\|([ta])\|(.*)", re.DOTALL)
@@ -109,7 +109,7 @@ class AbstractReader:
         self.entity_types, self.composite = entity_types, composite
         self.clean_ids, self.drop_types = clean_ids, drop_types
         self.counts: Counter[str] = Counter(dict.fromkeys(["documents", *map(_of_type, sorted(entity_types))], 0))
-        self._seen: Counter[str] = Counter()
+        self._ids: set[str] = set()
 
     def read(self, abstract: Abstract) -> Document:
         """The document of an abstract: words, `text`, `token_offsets` and entities; neither relations nor candidates.
@@ -125,7 +125,8 @@ class AbstractReader:
             for concept in self._concepts(abstract, row, where):
                 entity = entities.setdefault((row.type, concept), {"type": row.type, "id": concept, "mentions": []})
                 entity["mentions"].append({"char_start": row.start, "char_end": row.end})
-        words = replace(_words(abstract), id=self._unique(abstract.id))
+        words = replace(_words(abstract), id=unique_id(abstract.id, self._ids))
+        self.counts[REPEATED_IDS] += words.id != abstract.id
         return place_entities(words, list(entities.values()))
 
     def clean(self, concept: str) -> str:
@@ -150,13 +151,6 @@ class AbstractReader:
         self.counts[UNGROUNDED] += not grounded
         self.counts[CORRECTED] += cleaned != grounded
         return cleaned
-
-    def _unique(self, name: str) -> str:
-        self._seen[name] += 1
-        if self._seen[name] == 1:
-            return name
-        self.counts[REPEATED] += 1
-        return f"{name} #{self._seen[name]}"
 
 
 def _add_line(block: Abstract | None, line: str, where: str) -> None:
@@ -213,10 +207,3 @@ def _words(abstract: Abstract) -> Document:
 
 def _of_type(name: str) -> str:
     return f"annotation rows of type {name}"
-
-
-def count_table(counts: Mapping[str, int]) -> str:
-    """What was counted, a row each; what did not occur is left out."""
-    rows = [(text, number) for text, number in counts.items() if number]
-    width = max((len(text) for text, _ in rows), default=0)
-    return "\n".join(f"{text:<{width}}  {number:>10,}" for text, number in rows)

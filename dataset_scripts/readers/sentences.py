@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table, unique_id
 from modeling_docre.documents import Document, DocumentError
 
 from .bilou import decode_bilou
-from .pubtator import REPEATED, count_table
 
 REPEATED_ENTITIES = "entity rows that repeat another (dropped)"
 REPEATED_RELATIONS = "relation rows that repeat another (dropped)"
@@ -59,7 +59,9 @@ class SentenceReader:
         ]
         relations = self._relations(name, record.get("relations"), [places[span] for span in spans])
         content = {"sentences": [tokens], "entities": entities, "relations": relations}
-        return Document.from_dict({"id": self._unique(name), **content})
+        unique = unique_id(name, self._ids)
+        self.counts[REPEATED_IDS] += unique != name
+        return Document.from_dict({"id": unique, **content})
 
     @property
     def report(self) -> str:
@@ -69,7 +71,7 @@ class SentenceReader:
     @property
     def changed(self) -> bool:
         """Whether the documents lack or change something of the files."""
-        return any(number for text, number in self.counts.items() if text.endswith("(dropped)") or text == REPEATED)
+        return any(number for text, number in self.counts.items() if text.endswith("(dropped)") or text == REPEATED_IDS)
 
     def _name(self, record: Any) -> str:
         ordinal = f"number {self.counts['sentences']} of the file"
@@ -79,15 +81,6 @@ class SentenceReader:
         if isinstance(name, bool) or not isinstance(name, int | str) or name == "":
             raise DocumentError(ordinal, "orig_id", name, "give the sentence's id, a number or a text")
         return str(name)
-
-    def _unique(self, name: str) -> str:
-        unique, number = name, 1
-        while unique in self._ids:
-            number += 1
-            unique = f"{name} #{number}"
-        self._ids.add(unique)
-        self.counts[REPEATED] += number > 1
-        return unique
 
     def _spans(self, name: str, record: Mapping[str, Any], length: int) -> list[_Span]:
         """Type, start and end of each entity row, repeated rows included."""

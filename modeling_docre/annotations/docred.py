@@ -2,7 +2,8 @@
 
 DocRED, Re-DocRED, Revisit-DocRED and the release of JEREX share this form. A document is an object with `title`,
 `sents` (words per sentence), `vertexSet` (per entity its mentions: `name`, `pos`, `sent_id`, `type`) and `labels` (rows
-of `h`, `t`, `r`, `evidence`).
+of `h`, `t`, `r`, `evidence`). Two keys of ours are read, and written where a document has them: `complete` of the
+document and `origin` of a label row, since a file without them would say that everything is labelled, by people.
 """
 
 from __future__ import annotations
@@ -15,16 +16,25 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation, as_documents
+from modeling_docre.document_parsing import parse, to_plain
+from modeling_docre.documents import (
+    Completeness,
+    Document,
+    DocumentError,
+    Entity,
+    Mention,
+    Relation,
+    as_documents,
+    numbers_of,
+)
 
+from .labels import NO_RELATION, check_label
 from .records import iter_records
 from .report import ReadReport, tally
 
-NO_RELATION = frozenset({"Na", "NA"})
-
-_DOCUMENT_KEYS = frozenset({"title", "sents", "vertexSet", "labels"})
+_DOCUMENT_KEYS = frozenset({"title", "sents", "vertexSet", "labels", "complete"})
 _MENTION_KEYS = frozenset({"name", "pos", "sent_id", "type"})
-_LABEL_KEYS = frozenset({"h", "t", "r", "evidence"})
+_LABEL_KEYS = frozenset({"h", "t", "r", "evidence", "origin"})
 
 
 class DocredReader:
@@ -68,7 +78,8 @@ class DocredReader:
         self._ignore("", record, _DOCUMENT_KEYS)
         entities = tuple(self._entity(title, number, item, sentences) for number, item in enumerate(clusters))
         relations = self._relations(title, record.get("labels"), len(entities), len(sentences))
-        document = Document(self._unique(title), sentences, entities, relations)
+        complete = _read_complete(title, record.get("complete"))
+        document = Document(self._unique(title), sentences, entities, relations, complete=complete)
         tally(document, self._counts)
         return document
 
@@ -95,7 +106,7 @@ class DocredReader:
         for position, item in enumerate(cluster):
             _check_mention(title, f"{where}[{position}]", item, sentences)
             self._ignore("vertexSet[][].", item, _MENTION_KEYS)
-        entity_type = cluster[0]["type"]
+        entity_type = check_label(title, f"{where}[0].type", cluster[0]["type"])
         return Entity(entity_type, tuple(_to_mention(item, entity_type, sentences) for item in cluster))
 
     def _relations(self, title: str, labels: Any, entities: int, sentences: int) -> tuple[Relation, ...]:
@@ -115,6 +126,7 @@ class DocredReader:
         if relation_type in NO_RELATION:
             self._counts["na_rows"] += 1
             return None
+        check_label(title, f"{where}.r", relation_type)
         if head == tail:
             if not self.drop_self_relations:
                 fix = "head and tail must be two different entities; drop the row or read with drop_self_relations=True"
@@ -122,7 +134,10 @@ class DocredReader:
             self._counts["self_relations"] += 1
             return None
         evidence = _read_evidence(title, f"{where}.evidence", row.get("evidence"), sentences)
-        return Relation(head, tail, relation_type, label=self.relation_labels.get(relation_type), evidence=evidence)
+        label, origin = self.relation_labels.get(relation_type), row.get("origin")
+        if origin not in (None, "human", "model"):
+            raise DocumentError(title, f"{where}.origin", origin, 'give "human" or "model", or leave it out')
+        return Relation(head, tail, relation_type, label=label, evidence=evidence, origin=origin)
 
 
 def read_docred(
@@ -153,8 +168,9 @@ def read_docred(
 def write_docred(documents: Iterable[Document | Mapping[str, Any]], path: str | PathLike[str]) -> None:
     """Write documents as DocRED's JSON: an array (`.json`) or one record per line (`.jsonl`), gzip with `.gz` behind.
 
-    The form holds words, mentions with names and types, and relations with evidence; scores, character offsets, concept
-    ids, readable labels, mention pairs and candidates have no place in it.
+    The form holds words, mentions with names and types, relations with evidence and origin, and what is complete;
+    scores, character offsets, concept ids, readable labels, mention pairs, candidates and a teacher's scores and
+    sentence weights have no place in it.
 
     Raises:
         DocumentError: two documents have the same id, or a relation has a type that means "no relation".
@@ -176,12 +192,13 @@ def write_docred(documents: Iterable[Document | Mapping[str, Any]], path: str | 
 
 def to_docred_record(document: Document) -> dict[str, Any]:
     """One document as a record with `title`, `sents`, `vertexSet` and `labels`; see `write_docred`."""
-    return {
+    record = {
         "title": document.id,
         "sents": [list(sentence) for sentence in document.sentences],
         "vertexSet": [_cluster_record(document, entity) for entity in document.entities],
         "labels": [_label_record(document, number) for number in range(len(document.relations))],
     }
+    return record if document.complete is None else record | {"complete": to_plain(document.complete)}
 
 
 def to_result_records(documents: Iterable[Document | Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -218,7 +235,7 @@ def _typed(title: str, where: str, value: Any, kind: type, wanted: str) -> Any:
 def _index(title: str, where: str, value: Any, length: int, what: str) -> int:
     _typed(title, where, value, int, "a whole number")
     if not 0 <= value < length:
-        raise DocumentError(title, where, value, f"the document has {what} 0 to {length - 1}")
+        raise DocumentError(title, where, value, numbers_of(what, length))
     return value
 
 
@@ -235,6 +252,10 @@ def _read_evidence(title: str, where: str, evidence: Any, sentences: int) -> tup
         return None
     _typed(title, where, evidence, list, "a list of sentence numbers")
     return tuple(_index(title, where, sentence, sentences, "sentences") for sentence in evidence)
+
+
+def _read_complete(title: str, complete: Any) -> Completeness | None:
+    return None if complete is None else parse(Completeness, complete, "complete", title)
 
 
 def _check_mention(title: str, where: str, item: Any, sentences: tuple[tuple[str, ...], ...]) -> None:
@@ -278,7 +299,8 @@ def _cluster_record(document: Document, entity: Entity) -> list[dict[str, Any]]:
 def _label_record(document: Document, number: int) -> dict[str, Any]:
     relation = document.relations[number]
     record: dict[str, Any] = {"h": relation.head, "t": relation.tail, "r": _written_type(document, number)}
-    return record if relation.evidence is None else record | {"evidence": list(relation.evidence)}
+    record |= {} if relation.evidence is None else {"evidence": list(relation.evidence)}
+    return record if relation.origin is None else record | {"origin": relation.origin}
 
 
 def _written_type(document: Document, number: int) -> str:

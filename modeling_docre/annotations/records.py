@@ -5,30 +5,43 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from modeling_docre.documents import DocumentError
 
+from .known_forms import form_of_text
+
+RECORD_CHARACTERS = 2**26
+"""Most characters of one record with the white space before it: a small compressed file can hold any number."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_BROKEN_BYTES = re.compile("[\udc80-\udcff]")
+"""What bytes become that are not UTF-8; `surrogateescape` in Python's documentation."""
+
+_NOT_SPACE = re.compile(r"\S")
 
 
 def iter_records(source: str | PathLike[str] | BinaryIO | Iterable[Mapping[str, Any]]) -> Iterator[Any]:
-    """The records of a file, one at a time, so that a corpus of any size needs the memory of one chunk of text.
+    """The records of a file, one at a time, so that a corpus of any size needs the memory of one record.
 
     Args:
         source: a file with a JSON array or with one record per line (its content decides, plain or gzip), an open
             binary file, or the records themselves.
 
     Raises:
-        DocumentError: the text is neither a JSON array of objects nor one JSON object per line, is not in UTF-8, or
-            its compressed form is broken.
+        DocumentError: the text is neither a JSON array of objects nor one JSON object per line, is not in UTF-8, has a
+            record beyond reason (size, depth, digits), or its compressed form is broken; the message names the record.
+        IsADirectoryError: the file is a folder.
     """
     if isinstance(source, str | PathLike):
+        if Path(source).is_dir():
+            raise IsADirectoryError(f"{source} is a folder; name a file in it")
         with open(source, "rb") as handle:
             yield from _records(handle, Path(source).name)
     elif hasattr(source, "read"):
@@ -42,22 +55,67 @@ def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
     buffered = cast(io.BufferedReader, handle if hasattr(handle, "peek") else io.BufferedReader(cast(Any, handle)))
     compressed = buffered.peek(2)[:2] == _GZIP_MAGIC
     plain = gzip.GzipFile(fileobj=buffered) if compressed else buffered
-    text = _JsonText(io.TextIOWrapper(cast(BinaryIO, plain), encoding="utf-8-sig"))
+    text = _JsonText(io.TextIOWrapper(cast(BinaryIO, plain), encoding="utf-8-sig", errors="surrogateescape"))
     number = 0
     try:
         for record in text.array() if text.peek() == "[" else text.lines():
             yield record
             number += 1
     except json.JSONDecodeError as error:
-        found = error.doc[max(0, error.pos - 40) : error.pos + 40]
-        fix = f"give a JSON array of documents or one document per line ({error.msg})"
-        raise DocumentError(f"number {number + 1} of {name}", "JSON text", found, fix) from error
-    except UnicodeDecodeError as error:
-        broken = bytes(error.object[max(0, error.start - 20) : error.end + 20])
-        raise DocumentError(f"after number {number} of {name}", "text", broken, "save the file as UTF-8") from error
+        raise _syntax_error(error, number + 1, name) from error
+    except _Unreadable as error:
+        raise DocumentError(f"number {number + 1} of {name}", error.field, error.found, error.fix) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         fix = f"the compressed file is broken or ends too early ({error}); get it again"
         raise DocumentError(f"after number {number} of {name}", "gzip data", name, fix) from error
+
+
+def _syntax_error(error: json.JSONDecodeError, number: int, name: str) -> DocumentError:
+    found = error.doc[max(0, error.pos - 40) : error.pos + 40]
+    fix = f"give a JSON array of documents or one document per line ({error.msg})"
+    if _BROKEN_BYTES.search(found):
+        return DocumentError(f"number {number} of {name}", "text", _as_bytes(found), "save the file as UTF-8")
+    if form := form_of_text(found) if number == 1 else None:
+        fix = f"this is the form of {form}; convert it to Document dicts or to DocRED's JSON"
+    return DocumentError(f"number {number} of {name}", "JSON text", found, fix)
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+class _Unreadable(Exception):
+    """A record that is JSON and of no use: the `field` is what it breaks, `found` shows it, `fix` says what to give."""
+
+    def __init__(self, field: str, found: Any, fix: str):
+        super().__init__(fix)
+        self.field, self.found, self.fix = field, found, fix
+
+
+def _check_size(characters: int, text: str) -> None:
+    if characters > RECORD_CHARACTERS:
+        fix = f"a record has at most {RECORD_CHARACTERS:,} characters; split it, or look whether the file is one"
+        raise _Unreadable("record", text[:40], fix)
+
+
+def _decoded(decode: Callable[..., Any], text: str, *position: int) -> Any:
+    """What a JSON decoder makes of a text; what it refuses for other reasons than syntax is named."""
+    try:
+        return decode(text, *position)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError as error:
+        fix = "it is nested too deeply for a document; give Document dicts or DocRED's JSON"
+        raise _Unreadable("record", text[slice(*position, None)][:40], fix) from error
+    except ValueError as error:
+        fix = f"it holds a number that is no offset and no score ({error})"
+        raise _Unreadable("record", text[slice(*position, None)][:40], fix) from error
+
+
+def _check_bytes(record: str) -> None:
+    if not record.isascii() and (broken := _BROKEN_BYTES.search(record)):
+        found = record[max(0, broken.start() - 20) : broken.end() + 20]
+        raise _Unreadable("text", _as_bytes(found), "save the file as UTF-8")
 
 
 class _JsonText:
@@ -69,11 +127,14 @@ class _JsonText:
 
     def peek(self) -> str:
         """The next character that is not white space; empty at the end of the text."""
+        passed = 0
         while True:
-            while self._position < len(self._buffer):
-                if not self._buffer[self._position].isspace():
-                    return self._buffer[self._position]
-                self._position += 1
+            if following := _NOT_SPACE.search(self._buffer, self._position):
+                self._position = following.start()
+                return self._buffer[self._position]
+            passed += len(self._buffer) - self._position
+            _check_size(passed, self._buffer)
+            self._position = len(self._buffer)
             if not self._refill(_CHUNK):
                 return ""
 
@@ -89,15 +150,29 @@ class _JsonText:
             raise self._error("the array ends here, but text follows")
 
     def lines(self) -> Iterator[Any]:
+        first = True
         while self.peek():
-            end = self._buffer.find("\n", self._position)
-            while end < 0 and self._refill(_CHUNK):
-                end = self._buffer.find("\n", self._position)
-            end = len(self._buffer) if end < 0 else end
-            line, self._position = self._buffer[self._position : end], end
+            line = self._line()
             if not line.startswith("{"):
                 raise json.JSONDecodeError("expected '{'", line, 0)
-            yield json.loads(line)
+            try:
+                _check_bytes(line)
+                yield _decoded(json.loads, line)
+            except json.JSONDecodeError:
+                if not first:
+                    raise
+                self._position -= len(line)  # a file of one record may be indented, that is, have many lines
+                yield self._value()
+            first = False
+
+    def _line(self) -> str:
+        end = self._buffer.find("\n", self._position)
+        while end < 0 and self._refill(_CHUNK):
+            _check_size(len(self._buffer), self._buffer)
+            end = self._buffer.find("\n", self._position)
+        end = len(self._buffer) if end < 0 else end
+        line, self._position = self._buffer[self._position : end], end
+        return line
 
     def _value(self) -> Any:
         # An object cannot look complete before it is; a number could, where a chunk ends.
@@ -106,13 +181,17 @@ class _JsonText:
         size = _CHUNK
         while True:
             try:
-                value, self._position = self._decoder.raw_decode(self._buffer, self._position)
-                return value
+                value, end = _decoded(self._decoder.raw_decode, self._buffer, self._position)
             except json.JSONDecodeError:
+                _check_size(len(self._buffer) - self._position, self._buffer[self._position :])
                 # Twice the size each time, so that a broken file is not parsed again for every chunk.
                 if not self._refill(size):
                     raise
                 size *= 2
+            else:
+                _check_bytes(self._buffer[self._position : end])
+                self._position = end
+                return value
 
     def _take(self, character: str) -> None:
         if self.peek() != character:

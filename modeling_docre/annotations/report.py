@@ -14,8 +14,9 @@ LONG_MENTION_WORDS = 10
 """JEREX's release looks at spans of at most this many words, so it cannot find longer mentions."""
 
 
-def _count(text: str) -> Any:
-    return field(default=0, metadata={"text": text})
+def _count(text: str, rare: bool = False) -> Any:
+    """A count, by `text` in words; a `rare` one stands in the table only where it is not 0."""
+    return field(default=0, metadata={"text": text, "rare": rare})
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class ReadReport:
     have a word in common, nested ones included; a span that occurs several times counts once. `shared_spans` counts
     spans that stand in more than one entity, `duplicate_mentions` the repetitions of a span within its entity,
     `duplicate_rows` the repetitions of (head, tail, type). `na_rows` and `self_relations` are the only rows that are
-    left out of the documents; keys that DocRED does not define are ignored and counted by name.
+    left out of the documents; keys that DocRED does not define are ignored and counted by name. Where documents state
+    them, origins of relations and what is not labelled completely are counted, too.
     """
 
     documents: int = _count("documents")
@@ -52,6 +54,12 @@ class ReadReport:
     duplicate_rows: int = _count("label rows that repeat another (kept)")
     na_rows: int = _count("label rows that name no relation (dropped)")
     self_relations: int = _count("label rows from an entity to itself (dropped)")
+    human_relations: int = _count("relations labelled by people (origin human)", rare=True)
+    model_relations: int = _count("relations labelled by a model (origin model)", rare=True)
+    weighted_relations: int = _count("relations with a teacher's sentence weights", rare=True)
+    soft_relations: int = _count("scores of a teacher", rare=True)
+    incomplete_mentions: int = _count("documents whose mentions are labelled in part", rare=True)
+    incomplete_relations: int = _count("documents whose relations are labelled in part", rare=True)
     ignored_keys: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -70,7 +78,8 @@ class ReadReport:
 
     def rows(self) -> list[tuple[str, int]]:
         """What is counted, in words, and how often."""
-        counted = [(f.metadata["text"], getattr(self, f.name)) for f in fields(self) if f.metadata]
+        counts = [(f.metadata, getattr(self, f.name)) for f in fields(self) if f.metadata]
+        counted = [(told["text"], number) for told, number in counts if number or not told["rare"]]
         return counted + [(f"ignored key `{name}`", times) for name, times in sorted(self.ignored_keys.items())]
 
     def __str__(self) -> str:
@@ -86,6 +95,7 @@ def tally(document: Document, counts: Counter[str]) -> None:
     counts["documents_without_entities"] += not document.entities
     counts["empty_sentences"] += sum(not sentence for sentence in document.sentences)
     counts["blank_words"] += sum(not word.strip() for sentence in document.sentences for word in sentence)
+    _tally_sources(document, counts)
     _tally_entities(document, counts)
     _tally_spans(document, counts)
     evidence = [relation.evidence for relation in document.relations]
@@ -93,6 +103,17 @@ def tally(document: Document, counts: Counter[str]) -> None:
     counts["rows_with_empty_evidence"] += evidence.count(())
     rows = {(relation.head, relation.tail, relation.type) for relation in document.relations}
     counts["duplicate_rows"] += len(document.relations) - len(rows)
+
+
+def _tally_sources(document: Document, counts: Counter[str]) -> None:
+    origins = Counter(relation.origin for relation in document.relations)
+    counts["human_relations"] += origins["human"]
+    counts["model_relations"] += origins["model"]
+    counts["weighted_relations"] += sum(relation.sentence_weights is not None for relation in document.relations)
+    counts["soft_relations"] += len(document.soft_relations or ())
+    if document.complete is not None:
+        counts["incomplete_mentions"] += not document.complete.mentions
+        counts["incomplete_relations"] += not document.complete.relations
 
 
 def _tally_entities(document: Document, counts: Counter[str]) -> None:

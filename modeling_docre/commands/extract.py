@@ -1,84 +1,175 @@
-"""Extract the graph of a text: `python -m modeling_docre.commands.extract [TEXT] [--model MODEL]`."""
+"""`docre extract`: the graphs of texts, as tables, JSON or a picture."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any
 
-from transformers import pipeline
+import typer
 
-from modeling_docre.graphs.picture import draw_graph
-from modeling_docre.graphs.table import format_graph
-from modeling_docre.hub.resources import default_model
-from modeling_docre.pipeline_docre import TASK
+from modeling_docre.documents import DocumentError
 
+from .files import read_text, write_whole
+from .process import UsageError, printable
+from .sources import Source, files_of, is_one_text, read_sources
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read a text, run the pipeline on it and print the graph as a table, as JSON, or both; write it, draw it."""
-    parser = argparse.ArgumentParser(prog="python -m modeling_docre.commands.extract", description=__doc__)
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("text", nargs="?", help="the text; absent, it is read from --file or from standard input")
-    source.add_argument("--file", type=Path, help="a text file")
-    parser.add_argument("--model", help="folder or Hub name of a trained model (default: the one that comes along)")
-    parser.add_argument(
-        "--entities",
-        type=Path,
-        help='JSON file with the text\'s entities: [{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}]',
-    )
-    parser.add_argument("--threshold", type=float, help="least score of a relation, instead of the model's own")
-    parser.add_argument("--format", choices=("table", "json", "both"), default="table", help="what is printed")
-    parser.add_argument("--json", type=Path, help="file that the graph is written to as JSON")
-    parser.add_argument("--picture", type=Path, help="file that the graph is drawn to as SVG")
-    options = parser.parse_args(arguments)
-    if options.model is None and default_model() is None:
-        parser.error("no model comes along with this checkout; name one by --model")
-    try:
-        _extract(options)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+Graph = dict[str, Any]
 
 
-def _extract(options: argparse.Namespace) -> None:
-    text = options.text
-    if text is None:
-        text = _read(options.file) if options.file else sys.stdin.read()
-    entities = None
-    if options.entities:
+class Format(StrEnum):
+    """How graphs are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    LINES = "jsonl"
+
+
+def extract(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="The text, in quotes; - for standard input."),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE...",
+            help="Files to read: texts (.txt), records (.jsonl, .json), a folder of them, a pattern, - for standard "
+            "input. Further names may follow, and the option may be repeated.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder or Hub name of a trained model; without it, the bundled one.")
+    ] = None,
+    entities: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON file with the entities of the text, for models that relate given ones: "
+            '[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}].',
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a relation, from 0 to 1, instead of the model's own.")
+    ] = None,
+    relations: Annotated[
+        list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="What is printed: a table, JSON, or JSON Lines with one graph a line.")
+    ] = Format.TABLE,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the result as JSON, too; as JSON Lines if named .jsonl."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the graph of a single text, too, as SVG.")
+    ] = None,
+) -> None:
+    """Extract entities and relations from texts.
+
+    One text gives one graph. Of several files, or of records, the graphs come in their order, in JSON as a list. A
+    record is a text, {"id": ..., "text": ..., "entities": ...} (only "text" has to be there), or a document.
+
+    \b
+    Examples:
+      docre extract "Mira Halloran was born in Galway, Ireland."
+      docre extract --file letters/*.txt --format jsonl
+    """
+    sources, single = _inputs(words or [], file or [])
+    if not single and (entities or picture):
+        hint = "; records have their own" if entities else ""
+        raise UsageError(f"{'--entities' if entities else '--picture'} belongs to a single text{hint}")
+    if entities:
+        given = _read_json(entities)
+        sources = (source._replace(entities=given) for source in sources)
+    graphs = []
+    for graph in _graphs(sources, model, threshold=threshold, relations=relations or None):
+        graphs.append(graph)
+        _show(graph, format, single)
+    if format is Format.JSON:
+        print(_as_json(graphs, single))
+    if json_file:
+        write_whole(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
+    if picture:
+        _draw(picture, graphs[0])
+
+
+def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:
+    """What is read, and whether it is a single text."""
+    if not names and words and words != ["-"]:
+        if len(words) > 1:
+            raise UsageError("the text has to be one argument; put it in quotes")
+        if os.path.isfile(words[0]):
+            raise UsageError(f"{words[0]} is a file; read it by --file {words[0]}")
+        return iter([Source(words[0])]), True
+    if not names and not words and sys.stdin.isatty():
+        raise UsageError("there is no text; give one in quotes, or files by --file")
+    files = files_of([*names, *words] or ["-"])
+    return (source for file in files for source in read_sources(file)), len(files) == 1 and is_one_text(files[0])
+
+
+def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Iterator[Graph]:
+    """The graph of each input, one after the other."""
+    run = _load(model)
+    for source in sources:
         try:
-            entities = json.loads(_read(options.entities))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{options.entities} holds no JSON: {error}") from error
-    name = options.model or default_model()
+            graph = run(source.content, entities=source.entities, **options)
+        except DocumentError as error:
+            raise DocumentError(source.id or error.document_id, error.field, error.value, error.fix) from error
+        yield graph if source.id is None else {**graph, "id": source.id}
+
+
+def _load(model: str | None) -> Any:
+    """The pipeline of a model."""
+    from transformers import pipeline
+    from transformers.utils.logging import disable_progress_bar
+
+    import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
+    from modeling_docre.hub.resources import default_model
+    from modeling_docre.pipeline_docre import TASK
+
+    name = model or default_model()
+    if name is None:
+        raise UsageError("this checkout has no bundled model; name one by --model")
+    disable_progress_bar()
     try:
-        extract = pipeline(TASK, model=name)
+        return pipeline(TASK, model=name)
     except OSError as error:
         raise OSError(f"the model {name} cannot be loaded: {error}") from error
-    graph = extract(text, threshold=options.threshold, entities=entities)
-    whole = json.dumps(graph, ensure_ascii=False, indent=1)
-    if options.format != "json":
-        print(format_graph(graph))
-    if options.format != "table":
-        print(whole)
-    if options.json:
-        _write(options.json, whole)
-    if options.picture:
-        _write(options.picture, draw_graph(graph))
 
 
-def _read(file: Path) -> str:
+def _show(graph: Graph, format: Format, single: bool) -> None:
+    """Print a graph as soon as it is there; JSON has to wait for all."""
+    from modeling_docre.graphs.table import format_graph
+
+    if format is Format.LINES:
+        print(_as_lines([graph]), flush=True)
+    elif format is Format.TABLE:
+        heading = "" if single else f"{printable(graph['id'])}\n"
+        print(f"{heading}{format_graph(graph)}" + ("" if single else "\n"), flush=True)
+
+
+def _as_lines(graphs: Sequence[Graph]) -> str:
+    return "\n".join(json.dumps(graph, ensure_ascii=False) for graph in graphs)
+
+
+def _as_json(graphs: Sequence[Graph], single: bool) -> str:
+    return json.dumps(graphs[0] if single else graphs, ensure_ascii=False, indent=1)
+
+
+def _draw(file: Path, graph: Graph) -> None:
+    from modeling_docre.graphs.picture import draw_graph
+
+    write_whole(file, draw_graph(graph))
+
+
+def _read_json(file: str) -> Any:
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not in UTF-8 ({error}); save it in that encoding") from error
-
-
-def _write(file: Path, content: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{content}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+        return json.loads(read_text(file))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} holds no JSON: {error}") from error

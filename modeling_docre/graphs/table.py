@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modeling_docre.documents import Document, Entity, Relation
+from modeling_docre.documents import Document
 
 
 def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str:
@@ -24,40 +24,50 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
 
     Raises:
         ValueError: `width` is less than 2.
-        DocumentError: the dict is not a valid document.
+        KeyError: the dict is not a document.
     """
     if width < 2:
         raise ValueError(f"width is {width}; give at least 2 columns")
-    document = document if isinstance(document, Document) else Document.from_dict(document)
-    if not document.entities:
+    graph = document.to_dict() if isinstance(document, Document) else document
+    if not graph.get("entities"):
         return "The document has no entities."
-    names = [
-        f"{_shorten(_texts(document, entity)[0], width)} ({number})" for number, entity in enumerate(document.entities)
-    ]
-    entities = [_entity_row(document, number, entity, width) for number, entity in enumerate(document.entities)]
+    texts = [_texts(graph, entity) for entity in graph["entities"]]
+    names = [f"{_shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
+    entities = [_entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])]
     lines = _table(("entity", "type", "score", "mentions"), entities)
-    if not document.relations:
+    if not graph.get("relations"):
         return "\n".join([*lines, "", "The document has no relations between its entities."])
-    relations = [_relation_row(relation, names, width) for relation in document.relations]
+    relations = [_relation_row(relation, names, width) for relation in graph["relations"]]
     lines += ["", *_table(("head", "", "relation", "", "tail", "score", "sentences"), relations)]
     return "\n".join(lines)
 
 
-def _entity_row(document: Document, number: int, entity: Entity, width: int) -> list[str]:
-    mentions = " | ".join(dict.fromkeys(_texts(document, entity)))
-    return [str(number), _shorten(entity.type, width), _score(entity.score), _shorten(mentions, 3 * width)]
+def _entity_row(number: int, entity: Mapping[str, Any], texts: Sequence[str], width: int) -> list[str]:
+    mentions = _shorten(" | ".join(dict.fromkeys(texts)), 3 * width)
+    return [str(number), _shorten(entity["type"], width), _score(entity.get("score")), mentions]
 
 
-def _relation_row(relation: Relation, names: Sequence[str], width: int) -> list[str]:
-    label = _shorten(relation.label or relation.type, width)
-    sentences = ", ".join(map(str, relation.evidence or ()))
-    return [names[relation.head], "—", label, "→", names[relation.tail], _score(relation.score), sentences]
+def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
+    label = _shorten(relation.get("label") or relation["type"], width)
+    sentences = ", ".join(map(str, relation.get("evidence") or ()))
+    head, tail = names[relation["head"]], names[relation["tail"]]
+    return [head, "—", label, "→", tail, _score(relation.get("score")), sentences]
 
 
-def _texts(document: Document, entity: Entity) -> list[str]:
+def _texts(graph: Mapping[str, Any], entity: Mapping[str, Any]) -> list[str]:
     """The mentions' texts on one line each, in order; a mention of blanks alone is shown as quotes."""
-    texts = (" ".join((mention.name or document.mention_text(mention)).split()) for mention in entity.mentions)
+    texts = (" ".join(_text(graph, mention).split()) for mention in entity["mentions"])
     return [text or '""' for text in texts]
+
+
+def _text(graph: Mapping[str, Any], mention: Mapping[str, Any]) -> str:
+    """A mention by its name, as it stands in the text, or by its words."""
+    if name := mention.get("name"):
+        return name
+    start, end = mention.get("char_start"), mention.get("char_end")
+    if graph.get("text") is not None and start is not None and end is not None:
+        return graph["text"][start:end]
+    return " ".join(graph["sentences"][mention["sentence"]][mention["start"] : mention["end"]])
 
 
 def _score(score: float | None) -> str:

@@ -1,13 +1,29 @@
-"""The training arguments: how much is sampled, the phases, the memories, and what the Trainer itself takes."""
+"""The options of a training: model, data, how much is sampled, the phases, the memories, and what the Trainer takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from runpy import run_path
+from typing import Any
 
 from transformers import TrainingArguments
 
+from dataset_scripts.building.loading import CorpusArguments
+from modeling_docre import SYSTEMS
+from modeling_docre.hub.metric import metric_folder
+
 from .memory_warmup import MemoryArguments
 from .phases import PhaseArguments
+from .recipe import parse_recipe
+
+_DESCRIPTION = """Train and evaluate a system: `docre train RECIPE [--option value ...]`.
+
+A recipe is the name of a bundled one or a YAML file of the same options as the flags; flags win. The options of the
+chosen system's configuration (`--relation_head global`) are flags too.
+"""
+# The metric is no package of ours: it is a folder that `evaluate` loads.
+_CONVENTIONS = sorted(run_path(str(metric_folder() / "conventions.py"))["CONVENTIONS"])
 
 
 @dataclass
@@ -67,3 +83,75 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     adam_bias_correction: bool = True
     train_max_tokens: int | None = None
     eval_max_tokens: int = 2048
+
+
+@dataclass
+class ModelArguments:
+    """Which model is trained.
+
+    Args:
+        system: the system.
+        encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`,
+            `offline-base` MPNet from the extra `offline-base`.
+        trust_remote_code: whether an encoder may run code of its own, from its repository or from `init_from`.
+        init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; of several, the
+            checkpoints of one training, the mean of their weights. Options of the system that are given replace those
+            of its configuration.
+    """
+
+    system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})
+    encoder: str = "bert-base-cased"
+    trust_remote_code: bool = False
+    init_from: list[str] | None = None
+
+
+@dataclass
+class DataArguments(CorpusArguments):
+    """Which documents are read, and what is done with them beside training.
+
+    Args:
+        train_facts: JSON file (plain or `.gz`) of (head name, tail name, relation type) triples, for Ign F1; absent,
+            the facts of the training documents count.
+        early_stopping_patience: stop after this many evaluations without improvement.
+        single_stages: score each stage of a joint model on the gold result of the stage before, too.
+        tune: search the thresholds on the validation documents after training.
+        calibrate: fit the scaling of the relation scores to the validation documents after training; their
+            calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
+        least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
+            threshold is set for, instead of the best F1.
+        max_train_documents: use only the first documents of the training data.
+        convention: report what papers report on this corpus, too.
+        no_overlap: leave entities that overlap another one, and relations between overlapping ones, out of all scores.
+        by_word_count: score the relations of documents of similar numbers of words apart, too.
+        folds: train and score on every fold of the corpus, each in a process and a folder of its own (see
+            `cross_validation`).
+        hub_dataset_id: the scored corpus' repository on the Hub, "organisation/name"; the card names it, and the Hub
+            lists the scores there.
+    """
+
+    train_facts: str | None = None
+    early_stopping_patience: int | None = None
+    tune: bool = False
+    calibrate: bool = False
+    least_precision: float | None = None
+    single_stages: bool = False
+    max_train_documents: int | None = None
+    convention: str | None = field(default=None, metadata={"choices": _CONVENTIONS})
+    no_overlap: bool = False
+    by_word_count: bool = False
+    folds: bool = False
+    hub_dataset_id: str | None = None
+
+
+def parse_arguments(
+    arguments: Sequence[str],
+) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
+    """The groups of arguments from an optional recipe and flags, the last one the system's options that were given.
+
+    Raises:
+        SystemExit: an option is unknown or has a wrong value; the message names it.
+    """
+    model, data, training, options = parse_recipe(
+        arguments, (ModelArguments, DataArguments, DocRETrainingArguments), SYSTEMS, _DESCRIPTION
+    )
+    return model, data, training, options

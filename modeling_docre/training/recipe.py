@@ -15,6 +15,7 @@ import torch
 import yaml
 from transformers import HfArgumentParser, PreTrainedConfig
 
+from modeling_docre.hub.resources import resource
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
 _BASE_FIELDS = frozenset(item.name for item in dataclasses.fields(PreTrainedConfig))
@@ -29,21 +30,29 @@ def parse_recipe(
     """The groups of options from an optional recipe and flags, and the system's options that were given.
 
     Args:
-        arguments: the command line; its first word is the file of a recipe unless it is a flag. Flags win.
+        arguments: the command line; its first word is a recipe (see `find_recipe`) unless it is a flag. Flags win.
         groups: dataclasses of options; the first one has the field `system`, one is that of the training arguments.
         systems: model class by name; its `training_defaults` are the defaults of its training.
         description: what `--help` says first.
 
     Raises:
         SystemExit: an option is unknown or has a wrong value; the message names it.
+        FileNotFoundError: there is no such recipe.
+        ValueError: the recipe is not one.
     """
     arguments = list(arguments)
-    recipe = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    recipe = find_recipe(arguments.pop(0)) if arguments and not arguments[0].startswith("-") else None
     named = _read_recipe(recipe) if recipe else {}
     arguments = [text for name, value in named.items() for text in _as_flags(name, value)] + arguments
     model_class = systems[_system(arguments, groups[0], systems)]
     groups = (*groups, system_options(model_class))
-    parser: Any = HfArgumentParser(groups, allow_abbrev=False, description=description)
+    parser: Any = HfArgumentParser(
+        groups,
+        prog="docre train",
+        usage="%(prog)s [RECIPE] [--option value ...]",
+        allow_abbrev=False,
+        description=description,
+    )
     parser.set_defaults(**model_class.training_defaults)
     if model_class.mixed_precision and not any(text.startswith("--use_cpu") for text in arguments):
         parser.set_defaults(**precision_of_the_device())
@@ -99,10 +108,38 @@ def precision_of_the_device() -> dict[str, bool]:
     return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
 
 
-def _read_recipe(file: str) -> dict[str, Any]:
-    recipe = yaml.safe_load(Path(file).read_text()) or {}
+def bundled_recipes() -> dict[str, str]:
+    """What each bundled recipe is for, in one line, by its name; sorted by name."""
+    return {file.stem: _first_line(file) for file in sorted(resource("recipes").glob("*.yaml"))}
+
+
+def _first_line(file: Path) -> str:
+    return file.read_text(encoding="utf-8-sig").partition("\n")[0].removeprefix("#").strip()
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe.
+
+    Args:
+        name: path of a YAML file, or the name of a bundled recipe, e.g. `jerex_sample`.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    known = bundled_recipes()
+    if name in known:
+        return resource(f"recipes/{name}.yaml")
+    close = get_close_matches(Path(name).stem, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"bundled recipes: {', '.join(known)}"
+    raise FileNotFoundError(f"there is no recipe {name!r}, neither a file nor a bundled one; {hint}")
+
+
+def _read_recipe(file: Path) -> dict[str, Any]:
+    recipe = yaml.safe_load(file.read_text(encoding="utf-8-sig")) or {}
     if not isinstance(recipe, dict):
-        raise SystemExit(f"{file} holds {type(recipe).__name__}; a recipe is a YAML file of lines `option: value`")
+        raise ValueError(f"{file} holds {type(recipe).__name__}; a recipe is a YAML file of lines `option: value`")
     return recipe
 
 

@@ -7,8 +7,10 @@ do not depend on the number of workers, on the order of visits or on an interrup
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +21,19 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
 from modeling_docre.features import (
     Features,
+    Featurizer,
     mention_table,
     relation_matrix,
     relation_pairs,
 )
 from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
 
-from .arguments import SamplingArguments
+from .arguments import DocRETrainingArguments, SamplingArguments
+from .recall_ceiling import measure_reach
+from .sentence_entities import crossing_relations, split_entities
 from .sentence_sampling import sentence_example
+
+logger = logging.getLogger(__name__)
 
 
 def training_example(
@@ -159,3 +166,49 @@ class TrainingExamples(Dataset):
     def __getitem__(self, index: int) -> Example:
         generator = np.random.default_rng((self.seed, self.epoch, index))
         return training_example(self.features[index], self.config, self.arguments, generator)
+
+
+def training_examples(
+    model: Any, tokenizer: Any, documents: Sequence[Document], training: DocRETrainingArguments
+) -> TrainingExamples:
+    """Training examples of the documents, after saying what the settings can reach and which documents teach nothing.
+
+    A document without a sample for any stage (no words; for relations alone, no entity pair) is left out: it would
+    make an optimiser step of weight decay and momentum alone.
+
+    Raises:
+        DocumentError: an entity or relation type of a document is not among those of the model.
+        ValueError: what is left does not fill one batch.
+    """
+    config = model.config
+    if config.traits.given is None:
+        reached = [split_entities(document) for document in documents] if config.traits.reads_sentences else documents
+        logger.info("training documents:\n%s", measure_reach(reached, config.max_span_size))
+    if config.traits.reads_sentences and (crossing := sum(map(crossing_relations, documents))):
+        logger.info("%d relations hold across sentences, which %s does not see", crossing, type(model).__name__)
+    features: list[Features] = Featurizer(tokenizer, config)(documents)
+    examples = TrainingExamples(features, config, training, training.seed)
+    # Which samples a document has differs from epoch to epoch, how many does not.
+    kept = [item for number, item in enumerate(features) if _has_samples(examples[number], config.traits.stages)]
+    if len(kept) < len(features):
+        logger.info(
+            "%d of %d documents hold nothing to train on and are left out", len(features) - len(kept), len(features)
+        )
+    batch = training.train_batch_size * training.world_size
+    if len(kept) < (batch if training.dataloader_drop_last else 1):
+        raise ValueError(
+            f"{len(kept)} documents with something to train on do not fill one batch of {batch}; give more documents, "
+            "or lower per_device_train_batch_size"
+        )
+    return TrainingExamples(kept, config, training, training.seed)
+
+
+def _has_samples(example: Example, stages: Sequence[str]) -> bool:
+    samples: dict[str, Any] = {
+        "span": example.span_labels,
+        "mention": example.span_labels,
+        "coreference": example.coreference and example.coreference[2],
+        "entity": example.entity_types,
+        "relation": example.relations and example.relations[1],
+    }
+    return any(len(samples[stage]) for stage in stages)

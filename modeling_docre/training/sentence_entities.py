@@ -41,7 +41,8 @@ def split_entities(document: Document, symmetric: Collection[str] = ()) -> Docum
             relations.setdefault(
                 (head, tail, relation.type), replace(relation, head=head, tail=tail, mention_pairs=None)
             )
-    return replace(document, entities=tuple(entities), relations=tuple(relations.values()), candidates=None)
+    kept = {"entities": tuple(entities), "relations": tuple(relations.values())}
+    return replace(document, **kept, candidates=None, soft_relations=None)
 
 
 def crossing_relations(document: Document) -> int:

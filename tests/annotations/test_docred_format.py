@@ -19,7 +19,7 @@ from strategies import documents
 from modeling_docre.annotations import records as record_files
 from modeling_docre.annotations.docred import read_docred, to_docred_record, to_result_records, write_docred
 from modeling_docre.annotations.report import ReadReport
-from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
+from modeling_docre.documents import Completeness, Document, DocumentError, Entity, Mention, Relation
 
 RECORD: dict[str, Any] = {
     "title": "Marie Curie",
@@ -248,7 +248,7 @@ def test_result_records() -> None:
         ("[{},]", 2, "[{},]"),
         ("[{}] {}", 2, "[{}] {}"),
         ("{}\n{,}\n{}", 2, "{,}"),
-        ("{\n}", 1, "{"),
+        ("{\n,}", 1, "{\n,}"),
         ("nothing", 1, "nothing"),
         ("[{}, 12, {}]", 2, "[{}, 12, {}]"),
         ("12", 1, "12"),
@@ -385,3 +385,21 @@ def test_records_come_back_but_for_their_extra_keys(name: str, shared_data: Call
         assert written["labels"] == [{key: row[key] for key in keys if key in row} for row in record["labels"]]
         keys = ("name", "pos", "sent_id", "type")
         assert written["vertexSet"] == [[{key: m[key] for key in keys} for m in c] for c in record["vertexSet"]]
+
+
+def test_what_is_complete_and_who_labelled_survive(tmp_path: Path) -> None:
+    relations = (replace(DOCUMENT.relations[0], origin="human"), Relation(0, 2, "P17", origin="model"))
+    document = replace(DOCUMENT, relations=relations, complete=Completeness(relations=False))
+    write_docred([document, replace(DOCUMENT, id="plain")], tmp_path / "x.json")
+    [read, plain], report = read_docred(tmp_path / "x.json", {"P551": "residence"})
+    assert read == document and plain == replace(DOCUMENT, id="plain") and not report.ignored_keys
+    assert "complete" not in to_docred_record(DOCUMENT) and "origin" not in to_docred_record(DOCUMENT)["labels"][0]
+    for change, message in (
+        ({"complete": {"relations": 0}}, r"complete\.relations is 0; give true or false"),
+        ({"labels": [{**RECORD["labels"][0], "origin": "crowd"}]}, r"labels\[0\]\.origin is 'crowd'"),
+        ({"labels": [{"h": 0, "t": 1, "r": "a\nb"}]}, r"labels\[0\]\.r is 'a\\nb'; give one line"),
+        ({"vertexSet": [[{"pos": [0, 1], "sent_id": 0, "type": ""}]]}, r"vertexSet\[0\]\[0\]\.type is ''; give one"),
+        ({"sents": [], "labels": []}, r"sent_id is 0; the document has no sentences"),
+    ):
+        with pytest.raises(DocumentError, match=f"'Marie Curie': .*{message}"):
+            read_docred([_record(**change)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +24,44 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DocumentError, match=rf"of broken\.json.*{fix}"):
             list(record_files.iter_records(path))
+
+
+def records_of(path: Path, content: str | bytes) -> list[Any]:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(record_files.iter_records(path))
+
+
+def test_bytes_in_another_encoding_name_their_record(tmp_path: Path) -> None:
+    """Not only the chunk of text that they lie in."""
+    good, broken = b'{"a": "Zo\xc3\xab"}', b'{"a": "Zo\xeb"}'
+    for content in (b"\n".join([good, good, broken, good]), b"[" + b",\n".join([good, good, broken, good]) + b"]"):
+        with pytest.raises(DocumentError, match=r"number 3 of x\.json.*xeb.*save the file as UTF-8"):
+            records_of(tmp_path / "x.json", content)
+    with pytest.raises(DocumentError, match=r"number 1 of x\.json.*save the file as UTF-8"):
+        records_of(tmp_path / "x.json", '{"a": "b"}'.encode("utf-16"))
+
+
+def test_records_beyond_reason_are_named(tmp_path: Path) -> None:
+    first = '{"a": 1}'
+    deep, digits = '{"a": ' + "[" * 200_000, '{"a": ' + "9" * 5000 + "}"
+    for broken, fix in ((deep, "nested too deeply"), (digits, "a number that is no offset")):
+        for content in (f"{first}\n{broken}\n", f"[{first}, {broken}]"):
+            with pytest.raises(DocumentError, match=rf"number 2 of x\.json.*{fix}"):
+                records_of(tmp_path / "x.json", content)
+
+
+def test_a_small_file_cannot_hold_a_record_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_files, "RECORD_CHARACTERS", 2**21)
+    blanks, letters = " " * 2**23, "x" * 2**23
+    for content in (f'[{{"a": 1}}, {blanks}{{}}]', f'{{"a": 1}}\n{blanks}', f'{{"a": 1}}\n{{"a": "{letters}"}}'):
+        with pytest.raises(DocumentError, match=r"number 2 of x\.json.*at most 2,097,152 characters"):
+            records_of(tmp_path / "x.json", gzip.compress(content.encode()))
+
+
+def test_a_record_of_many_lines_may_stand_alone(tmp_path: Path) -> None:
+    assert records_of(tmp_path / "x.json", json.dumps({"a": [1, 2]}, indent=1)) == [{"a": [1, 2]}]
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"):
+        list(record_files.iter_records(tmp_path))

@@ -9,7 +9,7 @@ from pipelines import build, decisive_jerex
 
 from benchmarks import paragraphs
 from benchmarks.paragraphs import Counts, Paragraph, count, read_paragraphs, stated_entities, table
-from dataset_scripts.readers.docred_relation_types import RELATION_TYPES
+from dataset_scripts.building.docred_labels import RELATION_TYPES
 
 
 def graph(entities: list[list[str]], relations: list[tuple[int, str, int]]) -> dict:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from dataset_scripts.building.concept_pairs import UNMENTIONED, Fact, add_pairs
 from dataset_scripts.building.statistics import corpus_statistics, statistics_table
-from dataset_scripts.readers.concept_pairs import UNMENTIONED, Fact, add_pairs
 from modeling_docre.documents import Candidate, Document, Entity, Mention
 
 PAIR = ("Chemical", "Disease")

@@ -24,6 +24,7 @@ from strategies import documents
 
 from dataset_scripts.building import sources
 from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.docred_labels import RELATION_LABELS
 from dataset_scripts.building.export import main
 from dataset_scripts.building.row_features import document_features, document_row
 from dataset_scripts.building.sources import Source
@@ -31,7 +32,6 @@ from dataset_scripts.building.statistics import corpus_statistics, statistics_ta
 from dataset_scripts.docred import Docred
 from dataset_scripts.docred_joint import SIZES, DocredJoint, has_mixed_types, resplit
 from dataset_scripts.re_docred import ReDocred
-from dataset_scripts.readers.docred_relation_types import RELATION_LABELS
 from dataset_scripts.revisit_docred import RevisitDocred
 from dataset_scripts.sample import Sample
 from modeling_docre.annotations.docred import read_docred, to_docred_record, write_docred

@@ -16,12 +16,12 @@ from datasets.exceptions import DatasetGenerationError
 from news_articles import article, mention, write_articles
 from tiny import tiny_encoder, tiny_tokenizer
 
-import train
 from dataset_scripts.building.export import main
 from dataset_scripts.building.loading import CorpusArguments, load_corpus
 from dataset_scripts.building.statistics import corpus_statistics
 from dataset_scripts.dwie import Dwie, divide, read_articles
 from modeling_docre.documents import Document, DocumentError
+from modeling_docre.training import run
 
 MERKEL = article(
     "DW_1",
@@ -484,7 +484,7 @@ def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"system: atlop\ncorpus: dwie\ntest_split: test\nencoder: {encoder}\noutput_dir: {output}\n")
     flags = "--use_cpu --disable_tqdm true --num_train_epochs 1 --per_device_train_batch_size 1 --window_overlap 16"
-    train.main([str(recipe), "--data_dir", str(folder), "--pair_size=24", "--bilinear_groups=3", *flags.split()])
+    run.main([str(recipe), "--data_dir", str(folder), "--pair_size=24", "--bilinear_groups=3", *flags.split()])
     config = json.loads((output / "config.json").read_text())
     types = ["based_in0", "citizen_of", "event_in0", "event_in0-x", "head_of_gov", "member_of"]
     assert config["relation_types"] == types

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from news_articles import article, mention
 
-from dataset_scripts.readers.concept_pairs import UNMENTIONED
+from dataset_scripts.building.concept_pairs import UNMENTIONED
 from dataset_scripts.readers.dwie_annotations import (
     REPEATED_ROWS,
     SELF_ROWS,

@@ -1,4 +1,4 @@
-"""Files of one's own as a corpus."""
+"""The corpora that are there, and files of one's own as a corpus."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 from samples import ANNA, OTTO
 
-from dataset_scripts.building.loading import CorpusArguments, load_corpus
+from dataset_scripts.building.loading import CorpusArguments, builders, load_corpus
 from modeling_docre import DocumentError
+
+
+def test_every_module_of_the_root_is_one_corpus() -> None:
+    root = Path(__file__).resolve().parents[2] / "dataset_scripts"
+    modules = sorted(path.stem for path in root.glob("*.py") if path.name != "__init__.py")
+    assert [name for name, _ in builders()] == modules
+    assert [builder.NAME for _, builder in builders()] == modules
 
 
 def test_own_documents_are_checked_when_they_are_read(tmp_path: Path) -> None:

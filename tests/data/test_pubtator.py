@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
 from dataset_scripts.readers.pubtator import (
     COMPOSITE,
     CORRECTED,
     OTHER_TYPES,
-    REPEATED,
     UNGROUNDED,
     Abstract,
     AbstractReader,
     Annotation,
-    count_table,
     read_pubtator,
 )
 from modeling_docre.documents import Document, DocumentError
@@ -239,8 +238,9 @@ def test_unknown_types_are_refused_or_left_out() -> None:
 
 def test_ids_are_made_unique() -> None:
     reader = AbstractReader(TYPES, {})
-    assert [reader.read(Abstract("7", "Title")).id for _ in range(3)] == ["7", "7 #2", "7 #3"]
-    assert reader.counts[REPEATED] == 2
+    given = ["7", "7", "8 #2", "8", "8", "7"]
+    assert [reader.read(Abstract(name, "Title")).id for name in given] == ["7", "7 #2", "8 #2", "8", "8 #3", "7 #3"]
+    assert reader.counts[REPEATED_IDS] == 3
 
 
 @pytest.mark.parametrize(

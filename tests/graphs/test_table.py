@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import documents
 
-from modeling_docre.documents import Document, DocumentError, Entity, Mention, Relation
+from modeling_docre.documents import Document, Entity, Mention, Relation
 from modeling_docre.graphs.table import format_graph
 
 DOCUMENT = Document(
@@ -72,9 +72,10 @@ def test_wide_characters_take_two_columns() -> None:
     assert "日…" in format_graph(replace(document, sentences=(("日本国", "Rome"),)), width=4)
 
 
-def test_wrong_dict() -> None:
-    with pytest.raises(DocumentError, match="sentences"):
-        format_graph({"id": "a"})
+def test_a_dict_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, text = DOCUMENT.to_dict(), format_graph(DOCUMENT)
+    monkeypatch.setattr(Document, "from_dict", None)
+    assert format_graph(graph) == text
 
 
 @given(documents(all_fields=True), st.integers(2, 12))

@@ -18,19 +18,20 @@ from huggingface_hub import ModelCard
 from tiny import tiny_atlop, tiny_encoder, tiny_tokenizer
 from training import BRIEF, FIVE, trainer, write_jsonl
 
-import train
 from modeling_docre import AtlopConfig
 from modeling_docre.hub.push import failure, share
 from modeling_docre.hub.pushing_trainer import SharingTrainer
 from modeling_docre.training.arguments import DocRETrainingArguments
+from modeling_docre.training.run import main
+from modeling_docre.training.saving import command_line
 
 TRAIN = """
-import train
+from modeling_docre.training.run import main
 def outcome(arguments):
-    sys.argv = ["train.py", *arguments]
+    sys.argv = ["docre train", *arguments]
     try:
-        train.main()
-    except SystemExit as stop:
+        main()
+    except ConnectionError as stop:
         return str(stop)
 print(json.dumps([outcome(arguments) for arguments in json.loads(sys.argv[1])]))
 """
@@ -126,7 +127,7 @@ def check_pushed(files: dict[str, bytes], output: Path, name: str) -> None:
     assert {path for path in files if not path.endswith(".py")} <= beside
     text = files["README.md"].decode()
     assert text == (output / "README.md").read_text()
-    assert f'model="{name}"' in text and "python train.py" in text and "--hub_token" not in text
+    assert f'model="{name}"' in text and "docre train" in text and "--hub_token" not in text
     assert "relation-extraction" in ModelCard(text).data.tags
 
 
@@ -159,7 +160,7 @@ def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
 def test_a_hub_that_is_out_of_reach_is_said_before_training(flags: list[str], tmp_path: Path) -> None:
     arguments = [*flags, *hub_flags(tmp_path / "out", "org/name")]
     with pytest.raises(ConnectionError, match=r"org/name cannot be made on the Hub: .*hf auth login") as caught:
-        train.main(arguments)
+        main(arguments)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "out" / "config.json").exists()
 
@@ -174,13 +175,13 @@ def test_a_push_in_the_background_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("strategy", ["checkpoint", "all_checkpoints"])
 def test_a_strategy_that_pushes_pickles_is_refused(strategy: str, flags: list[str], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"hub_strategy is '{strategy}', which pushes pickles .* 'end'"):
-        train.main([*flags, *hub_flags(tmp_path / "out", "org/name", "--hub_strategy", strategy)])
+        main([*flags, *hub_flags(tmp_path / "out", "org/name", "--hub_strategy", strategy)])
     assert DocRETrainingArguments(str(tmp_path)).hub_strategy == "every_save"
 
 
 def test_the_token_is_not_part_of_the_command() -> None:
     for secret in (["--hub_token", "hf_x"], ["--hub_token=hf_x"], ["--hub-token", "hf_x"], ["--hub-token=hf_x"]):
-        assert train.command_line(["a b.yaml", *secret, "--seed", "3"]) == "python train.py 'a b.yaml' --seed 3"
+        assert command_line(["a b.yaml", *secret, "--seed", "3"]) == "docre train 'a b.yaml' --seed 3"
 
 
 def test_a_folder_without_a_model_is_not_pushed(tmp_path: Path) -> None:

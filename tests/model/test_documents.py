@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from strategies import documents
 
-from modeling_docre.documents import Candidate, Document, DocumentError, Entity, Mention, Relation, as_documents
+from modeling_docre.documents import (
+    Candidate,
+    Completeness,
+    Document,
+    DocumentError,
+    Entity,
+    Mention,
+    Relation,
+    as_documents,
+)
 
 VALID: dict[str, Any] = {
     "id": "Marie Curie",
@@ -28,6 +37,8 @@ VALID: dict[str, Any] = {
             "label": "residence",
             "evidence": [0],
             "mention_pairs": [{"head_mention": 1, "tail_mention": 0, "score": 0.5}],
+            "origin": "human",
+            "sentence_weights": [0.9, 0.1],
         }
     ],
     "text": "Marie Curie lived in Paris. She won it.",
@@ -36,6 +47,8 @@ VALID: dict[str, Any] = {
         [[28, 31], [32, 35], [36, 38], [38, 39]],
     ],
     "candidates": [{"head": 1, "tail": 0, "scored": False, "cross": True}],
+    "complete": {"mentions": True, "relations": False},
+    "soft_relations": [{"head": 0, "tail": 1, "type": "P19", "score": 0.07}],
 }
 REMOVE = object()
 
@@ -109,6 +122,29 @@ BROKEN = [
     ("candidates.0.head", 5, "candidates[0].head", 5, "entities 0 to 1"),
     ("candidates.0.head", 0, "candidates[0] (head, tail)", (0, 0), "two different entities"),
     ("candidates.0.scored", 1, "candidates[0].scored", 1, "true or false"),
+    ("sentences", [], "token_offsets", [6, 4], "one offset pair per word"),
+    ("entities.1.score", float("inf"), "entities[1].score", float("inf"), "give a finite number"),
+    (
+        "relations.0.mention_pairs.0.score",
+        -float("inf"),
+        "relations[0].mention_pairs[0].score",
+        -float("inf"),
+        "finite",
+    ),
+    ("relations.0.origin", "crowd", "relations[0].origin", "crowd", 'give "human" or "model"'),
+    (
+        "relations.0.sentence_weights",
+        [1.0],
+        "relations[0].sentence_weights",
+        [1.0],
+        "one weight per sentence, 2 in all",
+    ),
+    ("relations.0.sentence_weights.1", 1.5, "relations[0].sentence_weights", 1.5, "a number from 0 to 1"),
+    ("complete.relations", "no", "complete.relations", "no", "give true or false"),
+    ("complete.entities", True, "complete.entities", True, "drop this key; known are mentions, relations"),
+    ("soft_relations.0.score", 1.2, "soft_relations[0].score", 1.2, "a number from 0 to 1"),
+    ("soft_relations.0.score", REMOVE, "soft_relations[0].score", None, "required"),
+    ("soft_relations.0.tail", 0, "soft_relations[0] (head, tail)", (0, 0), "two different entities"),
 ]
 
 
@@ -143,6 +179,18 @@ def test_construction_is_checked_as_well(fields: dict[str, Any]) -> None:
     entity = Entity("PER", (Mention(0, 0, 1),))
     with pytest.raises(DocumentError):
         Document(**({"id": "d", "sentences": (("A",),), "entities": (entity,)} | fields))
+
+
+def test_a_document_without_sentences_has_none_to_choose_from() -> None:
+    entity = {"type": "PER", "mentions": [{"sentence": 0, "start": 0, "end": 1}]}
+    with pytest.raises(DocumentError, match="sentence is 0; the document has no sentences"):
+        Document.from_dict({"id": "d", "sentences": [], "entities": [entity]})
+
+
+def test_what_is_not_stated_is_complete() -> None:
+    stated = Document.from_dict({"id": "d", "sentences": [["A"]], "complete": {"relations": False}}).complete
+    assert stated == Completeness(mentions=True, relations=False)
+    assert Document.from_dict({"id": "d", "sentences": [["A"]]}).complete is None
 
 
 def test_long_values_are_shortened_in_the_message() -> None:

@@ -27,9 +27,9 @@ from tiny import (
 )
 from transformers import AutoModel, BertConfig
 
-import train
 from modeling_docre import JerexModel, MemoryJerexConfig, MemoryJerexModel, Predictor
 from modeling_docre.stage_memory import Memory, MemoryReader
+from modeling_docre.training import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -203,8 +203,8 @@ def test_training_goes_on_from_a_checkpoint_of_its_own_system_only(system, folde
         tiny_tokenizer().save_pretrained(tmp_path / name)
     names = {"jerex": "'docre-jerex'", "memory_jerex": "'docre-memory-jerex'"}
     with pytest.raises(ValueError, match=f"is a {names[folder]} model, --system {system} is {names[system]}"):
-        train.build_model(train.ModelArguments(system, init_from=[str(tmp_path / folder)]), {}, {})
-    model, _ = train.build_model(train.ModelArguments(system, init_from=[str(tmp_path / system)]), {}, {})
+        run.build_model(run.ModelArguments(system, init_from=[str(tmp_path / folder)]), {}, {})
+    model, _ = run.build_model(run.ModelArguments(system, init_from=[str(tmp_path / system)]), {}, {})
     assert type(model) is type(models[system])
 
 
@@ -221,7 +221,7 @@ def test_fine_tuning_with_other_widths_is_refused(options, parts, tmp_path):
     tiny_memory_jerex().save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(ValueError) as caught:
-        train.build_model(train.ModelArguments("memory_jerex", init_from=[str(tmp_path)]), options, {})
+        run.build_model(run.ModelArguments("memory_jerex", init_from=[str(tmp_path)]), options, {})
     assert all(part in str(caught.value) for part in [f"--init_from {tmp_path}", *parts, "leave out"])
 
 
@@ -230,7 +230,7 @@ def test_fine_tuning_may_change_what_has_no_width(tmp_path):
     trained.save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     options = {"dropout": 0.3, "read_grad": False, "relation_threshold": 0.2, "mention_read": "kept_only"}
-    model, _ = train.build_model(train.ModelArguments("memory_jerex", init_from=[str(tmp_path)]), options, {})
+    model, _ = run.build_model(run.ModelArguments("memory_jerex", init_from=[str(tmp_path)]), options, {})
     assert {name: getattr(model.config, name) for name in options} == options
     assert all(torch.equal(value, trained.state_dict()[name]) for name, value in model.state_dict().items())
 

@@ -13,11 +13,10 @@ from tiny import tiny_spert, tiny_tokenizer
 from training import trainer
 from transformers import pipeline
 
-import cross_validate
-import train
 from dataset_scripts.building.loading import CorpusArguments, load_corpus
 from modeling_docre import Predictor
 from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
+from modeling_docre.training import run
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.thresholds import GRID, tune_thresholds
 
@@ -96,7 +95,7 @@ def test_the_report_before_training_counts_sentence_by_sentence(tmp_path: Path, 
     )
     with caplog.at_level("INFO"):
         settings = DocRETrainingArguments(str(tmp_path), use_cpu=True)
-        train.training_examples(tiny_spert(), tiny_tokenizer(), [crossing], settings)
+        run.training_examples(tiny_spert(), tiny_tokenizer(), [crossing], settings)
     assert "entities: 4 of 4 can be reached" in caplog.text, "each mention is one"
     assert "relations: 1 of 1 can be reached" in caplog.text
     assert "1 relations hold across sentences, which SpertModel does not see" in caplog.text
@@ -139,9 +138,9 @@ def test_the_threshold_is_searched_by_what_is_scored(tmp_path: Path, given: str 
 
 
 def test_the_last_epoch_is_the_result_and_the_best_one_on_request(tmp_path: Path):
-    defaults = train.parse_arguments(["--system", "spert"])[2]
+    defaults = run.parse_arguments(["--system", "spert"])[2]
     assert not defaults.load_best_model_at_end and defaults.eval_strategy == "epoch"
-    chosen = train.parse_arguments(["--system", "spert", "--load_best_model_at_end", "true"])[2]
+    chosen = run.parse_arguments(["--system", "spert", "--load_best_model_at_end", "true"])[2]
     assert chosen.load_best_model_at_end and chosen.metric_for_best_model == "eval_relation_f1"
 
 
@@ -178,7 +177,7 @@ def files(folder: Path) -> list[str]:
 
 
 def test_the_scores_of_a_convention_are_shown_and_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    caplog.set_level("INFO", logger="train")
+    caplog.set_level("INFO", logger="modeling_docre.training")
     options = [
         "--convention",
         "conll04",
@@ -190,9 +189,7 @@ def test_the_scores_of_a_convention_are_shown_and_saved(tmp_path: Path, caplog: 
         "born",
     ]
     output = tmp_path / "out"
-    train.main(
-        [*files(tmp_path), *options, "--eval_strategy", "steps", "--eval_steps", "1", "--output_dir", str(output)]
-    )
+    run.main([*files(tmp_path), *options, "--eval_strategy", "steps", "--eval_steps", "1", "--output_dir", str(output)])
     scores = json.loads((output / "validation" / "scores.json").read_text())
     assert list(scores["reported"]) == ["entity", "macro_entity", "relation", "macro_relation"]
     assert list(scores["by_word_count"]) == ["<20", "20-34", "35-50", ">50"]
@@ -204,7 +201,7 @@ def test_a_convention_needs_entities_that_are_found(tmp_path: Path):
     given = [text.replace("spert", "atlop") if text == "spert" else text for text in files(tmp_path)]
     for option in (["--convention", "ade"], ["--no_overlap", "true"]):
         with pytest.raises(ValueError, match=rf"{option[0]} scores entities that are found"):
-            train.main([*given, *option, "--entity_markers", "none", "--output_dir", str(tmp_path / "out")])
+            run.main([*given, *option, "--entity_markers", "none", "--output_dir", str(tmp_path / "out")])
 
 
 def test_a_corpus_names_its_symmetric_relations(shared_data: Any):
@@ -218,51 +215,4 @@ def test_a_corpus_names_its_symmetric_relations(shared_data: Any):
 
 def test_single_stages_are_those_that_the_system_has(tmp_path: Path):
     running = trainer(tiny_spert(), tmp_path, [ANNA, OTTO])
-    assert list(train.single_stage_scores(running, [ANNA, OTTO])) == ["relation_f1"]
-
-
-# --- cross-validation ---------------------------------------------------------------------------------------------
-
-
-def test_folds_are_those_of_the_corpus():
-    assert cross_validate.folds_of("ade") == [f"fold_{number}" for number in range(10)]
-    with pytest.raises(ValueError, match="--corpus conll04 has no folds; corpora with folds: ade"):
-        cross_validate.folds_of("conll04")
-
-
-def test_mean_and_sample_standard_deviation():
-    names = [f"{level}_{part}" for level in cross_validate.LEVELS for part in cross_validate.PARTS]
-    summary = cross_validate.summarise({"a": dict.fromkeys(names, 0.5), "b": dict.fromkeys(names, 0.7)})
-    assert summary["macro_relation_f1"]["mean"] == pytest.approx(0.6)
-    assert summary["macro_relation_f1"]["standard_deviation"] == pytest.approx(0.02**0.5)
-    assert "60.00 ± 14.14" in cross_validate.table(summary)
-    assert cross_validate.summarise({"a": dict.fromkeys(names, 0.5)})["entity_f1"]["standard_deviation"] == 0.0
-
-
-def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    names = [f"{level}_{part}" for level in cross_validate.LEVELS for part in cross_validate.PARTS]
-    commands: list[list[str]] = []
-
-    def finish(command: list[str], check: bool) -> None:
-        commands.append(command)
-        folder = Path(command[command.index("--output_dir", command.index("--corpus_config")) + 1]) / "test"
-        folder.mkdir(parents=True)
-        (folder / "scores.json").write_text(json.dumps(dict.fromkeys(names, len(commands) / 10)))
-
-    monkeypatch.setattr(cross_validate.subprocess, "run", finish)
-    arguments = ["recipes/spert_ade.yaml", "--data_dir", "x", "--output_dir", str(tmp_path)]
-    cross_validate.main(arguments)
-    assert [command[command.index("--corpus_config") + 1] for command in commands] == cross_validate.folds_of("ade")
-    assert all(command[2:7] == arguments for command in commands)
-    assert json.loads((tmp_path / "folds.json").read_text())["summary"]["relation_f1"]["mean"] == pytest.approx(0.55)
-    assert "10 folds" in capsys.readouterr().out
-    cross_validate.main(arguments)
-    assert len(commands) == 10, "what is finished is not done again"
-    with pytest.raises(ValueError, match=r"fold_0 holds a fold made with .*another --output_dir"):
-        cross_validate.main([*arguments, "--no_overlap", "true"])
-
-
-def test_a_fold_without_test_scores_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cross_validate.subprocess, "run", lambda command, check: None)
-    with pytest.raises(FileNotFoundError, match="--test_split"):
-        cross_validate.run_fold("fold_0", [], tmp_path)
+    assert list(run.single_stage_scores(running, [ANNA, OTTO])) == ["relation_f1"]

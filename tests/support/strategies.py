@@ -7,7 +7,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from modeling_docre.documents import Candidate, Document, Entity, Mention, MentionPair, Relation
+from modeling_docre.documents import (
+    Candidate,
+    Completeness,
+    Document,
+    Entity,
+    Mention,
+    MentionPair,
+    Relation,
+    SoftRelation,
+)
 
 PLAIN_WORDS = st.sampled_from(["Anna", "Berlin", "'s", "of", ".", ",", "55.5", "%", "(", "the"])
 ODD_WORDS = st.sampled_from(["Ångström", "日本語", "e\u0301", "🇨🇭", "\u200b", "a b", "ﬁ", "שלום", "*", "[UNK]", "‑"])
@@ -71,7 +80,9 @@ def documents(
     relation = _relation(document, entities, relation_types, source_fields, all_fields)
     few = st.lists(relation, max_size=max_relations) if len(entities) > 1 else st.just([])
     candidates = st.none() if not all_fields or len(entities) < 2 else st.none() | _candidates(len(entities))
-    return Document(document.id, sentences, tuple(entities), tuple(draw(few)), text, offsets, draw(candidates))
+    relations = tuple(draw(few))
+    training = draw(_training_fields(len(entities), relation_types)) if all_fields else {}
+    return Document(document.id, sentences, tuple(entities), relations, text, offsets, draw(candidates), **training)
 
 
 def _span(mention: Mention) -> tuple[int, int, int]:
@@ -153,8 +164,20 @@ def _relation(
         fields["score"] = draw(st.none() | SCORES)
         fields["evidence_scores"] = draw(st.none() | st.lists(SCORES, max_size=3).map(tuple))
         fields["mention_pairs"] = draw(st.none() | st.lists(pair, max_size=3).map(tuple))
+        fields["origin"] = draw(st.sampled_from([None, "human", "model"]))
+        sentences = len(document.sentences)
+        weights = st.lists(st.floats(0, 1, width=16), min_size=sentences, max_size=sentences)
+        fields["sentence_weights"] = draw(st.none() | weights.map(tuple))
     relation_type = draw(st.sampled_from(list(types)))
     return Relation(head, tail, relation_type, evidence=None if evidence is None else tuple(evidence), **fields)
+
+
+@st.composite
+def _training_fields(draw: st.DrawFn, entities: int, types: Sequence[str]) -> dict[str, Any]:
+    complete = st.none() | st.builds(Completeness, st.booleans(), st.booleans())
+    soft = st.builds(lambda pair, *rest: SoftRelation(*pair, *rest), _pair(entities), st.sampled_from(types), SCORES)
+    scored = st.none() | (st.lists(soft, max_size=4).map(tuple) if entities > 1 else st.just(()))
+    return {"complete": draw(complete), "soft_relations": draw(scored)}
 
 
 def _candidates(entities: int) -> st.SearchStrategy[tuple[Candidate, ...]]:

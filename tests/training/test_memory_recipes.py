@@ -13,8 +13,8 @@ import pytest
 from samples import ANNA, OTTO
 from tiny import tiny_encoder, tiny_tokenizer
 
-import train
 from modeling_docre import MemoryJerexConfig, MemoryJerexModel, write_docred
+from modeling_docre.training import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = {  # encoder, corpus, its config, training split, epochs, warm-up; size table, its width, positions
@@ -40,7 +40,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_hold_what_the_release_sets_per_corpus(name: str) -> None:
-    model, data, training, options = train.parse_arguments([_recipe(name), "--use_cpu"])
+    model, data, training, options = run.parse_arguments([_recipe(name), "--use_cpu"])
     config = MemoryJerexConfig(entity_types=["a"], relation_types=["b"], **options)
     said = (model.encoder, data.corpus, data.corpus_config, data.train_split)
     said = (*said, training.num_train_epochs, training.memory_warmup_ratio)
@@ -57,12 +57,12 @@ def test_fine_tuning_follows_pre_training(tmp_path: Path, encoder: str) -> None:
     small = ["--corpus", "sample", "--train_split", "train", "--validation_split", "none", "--eval_strategy", "no"]
     small += ["--load_best_model_at_end", "false", "--max_train_documents", "4", "--save_strategy", "no", "--use_cpu"]
     first, second = tmp_path / "first", tmp_path / "second"
-    train.main([_recipe("docred_distant"), *small, "--encoder", encoder, "--output_dir", str(first)])
+    run.main([_recipe("docred_distant"), *small, "--encoder", encoder, "--output_dir", str(first)])
     config = MemoryJerexModel.from_pretrained(first).config
     widths = {"meta_size": 45, "size_rows": 35, "extended_positions": 750, "long_input": "extend"}
     assert {name: getattr(config, name) for name in widths} == widths and not config.memory_reading
     joint = [_recipe("docred_joint"), *small, "--test_split", "validation[:2]", "--num_train_epochs", "2"]
-    train.main([*joint, "--init_from", str(first), "--output_dir", str(second)])
+    run.main([*joint, "--init_from", str(first), "--output_dir", str(second)])
     config = MemoryJerexModel.from_pretrained(second).config
     assert {name: getattr(config, name) for name in widths} == widths and config.memory_reading
 

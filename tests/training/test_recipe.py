@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import pytest
 import torch
 
-import train
 from modeling_docre import SYSTEMS
-from modeling_docre.training import recipe
+from modeling_docre.training import recipe, run
 from modeling_docre.training.arguments import DocRETrainingArguments
 
 
@@ -19,6 +19,9 @@ class Which:
 
     system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})
     folder: str = "here"
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def parse(*arguments: str) -> tuple:
@@ -45,6 +48,26 @@ def test_flags_win_over_the_recipe_and_only_given_options_return(tmp_path):
     assert parse() == (Which(), {})
 
 
+def test_a_recipe_is_found_by_path_or_bundled_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert recipe.find_recipe("jerex_sample").samefile(REPOSITORY / "recipes" / "jerex_sample.yaml")
+    assert run.parse_arguments(["kmgre_sample", "--use_cpu"])[0].system == "kmgre"
+    (tmp_path / "kmgre_sample").write_text("system: atlop\n")
+    assert recipe.find_recipe("kmgre_sample") == Path("kmgre_sample"), "a file of the name comes first"
+    with pytest.raises(FileNotFoundError, match=r"no recipe 'recipes/jerex_sampel.yaml'.*did you mean 'jerex_sample'"):
+        parse("recipes/jerex_sampel.yaml")
+    with pytest.raises(FileNotFoundError, match=r"no recipe 'xyz'.*bundled recipes: atlop_cdr, "):
+        parse("xyz")
+
+
+def test_each_bundled_recipe_says_in_one_line_what_it_is_for():
+    recipes = recipe.bundled_recipes()
+    assert recipes.keys() == {file.stem for file in (REPOSITORY / "recipes").glob("*.yaml")}
+    for name, line in recipes.items():
+        assert 20 < len(line) <= 110 and line.endswith(".") and line[0].isupper(), name
+    assert len(set(recipes.values())) == len(recipes)
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -65,7 +88,7 @@ def test_what_is_unknown_is_named(arguments, parts, capsys):
 def test_a_recipe_that_is_none_is_named(content, parts, tmp_path, capsys):
     file = tmp_path / "r.yaml"
     file.write_text(content)
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises((SystemExit, ValueError)) as caught:
         parse(str(file))
     message = f"{caught.value}{capsys.readouterr().err}"
     assert all(part in message for part in parts)
@@ -87,5 +110,5 @@ def test_precision_follows_the_device(cuda, bfloat16, wanted, monkeypatch) -> No
 def test_mixed_precision_is_the_default_of_systems_whose_paper_has_it(flags, asked, monkeypatch) -> None:
     # Another option stands for the precision, which the arguments would refuse on a machine without a GPU.
     monkeypatch.setattr(recipe, "precision_of_the_device", lambda: {"logging_steps": 7})
-    assert (train.parse_arguments(flags)[2].logging_steps == 7) == asked
-    assert train.parse_arguments([*flags, "--logging_steps", "9"])[2].logging_steps == 9
+    assert (run.parse_arguments(flags)[2].logging_steps == 7) == asked
+    assert run.parse_arguments([*flags, "--logging_steps", "9"])[2].logging_steps == 9

@@ -12,8 +12,8 @@ import pytest
 from samples import ANNA, OTTO
 from tiny import tiny_encoder, tiny_tokenizer
 
-import train
 from modeling_docre import AtlopConfig, AtlopModel, Candidate, Document, Predictor, to_result_records, write_docred
+from modeling_docre.training import run
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.thresholds import fit_relation_thresholds, relation_grid
 
@@ -51,7 +51,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(data: Path, output: Path, *flags: str, splits: tuple[str, ...] = ("train", "validation")) -> dict[str, Any]:
+def trained(data: Path, output: Path, *flags: str, splits: tuple[str, ...] = ("train", "validation")) -> dict[str, Any]:
     """Train a tiny ATLOP and return its configuration."""
     files = [text for split in splits for text in (f"--{split}_file", str(data / f"{split}.json"))]
     tiny = [
@@ -65,7 +65,7 @@ def run(data: Path, output: Path, *flags: str, splits: tuple[str, ...] = ("train
         "--disable_tqdm",
         "true",
     ]
-    train.main(["--system", "atlop", *tiny, *files, "--output_dir", str(output), "--learning_rate", "5e-3", *flags])
+    run.main(["--system", "atlop", *tiny, *files, "--output_dir", str(output), "--learning_rate", "5e-3", *flags])
     return json.loads((output / "config.json").read_text())
 
 
@@ -77,7 +77,7 @@ def read(file: Path) -> Any:
 
 
 def settings(*arguments: str) -> tuple[DocRETrainingArguments, dict[str, Any]]:
-    *_, training, options = train.parse_arguments([*arguments, "--use_cpu"])
+    *_, training, options = run.parse_arguments([*arguments, "--use_cpu"])
     return training, options
 
 
@@ -101,7 +101,7 @@ def test_the_papers_settings_are_the_defaults_of_the_system(capsys: pytest.Captu
     capsys.readouterr()
     for system, shown in (("atlop", {**PAPER, "top_k": 4}), ("jerex", {"num_train_epochs": 20.0})):
         with pytest.raises(SystemExit):
-            train.main(["--system", system, "--help"])
+            run.main(["--system", system, "--help"])
         blocks = [block.split() for block in capsys.readouterr().out.split("\n  --")]
         told = {block[0].rstrip(","): " ".join(block).partition("(default: ")[2].partition(")")[0] for block in blocks}
         assert {name: float(told[name]) for name in shown} == shown
@@ -127,7 +127,7 @@ CHANGED = {  # what Table 5 takes away
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_hold_what_the_release_sets_per_corpus(name: str) -> None:
-    model, data, training, options = train.parse_arguments([str(REPOSITORY / "recipes" / f"{name}.yaml"), "--use_cpu"])
+    model, data, training, options = run.parse_arguments([str(REPOSITORY / "recipes" / f"{name}.yaml"), "--use_cpu"])
     config = AtlopConfig(relation_types=["a"], **options)
     updates = training.per_device_train_batch_size * training.gradient_accumulation_steps
     said = (model.encoder, data.corpus, training.learning_rate, updates, training.num_train_epochs)
@@ -143,7 +143,7 @@ def test_every_recipe_of_atlop_makes_a_configuration() -> None:
     recipes = sorted((REPOSITORY / "recipes").glob("atlop_*.yaml"))
     assert {recipe.stem for recipe in recipes} >= RECIPES.keys()
     for recipe in recipes:
-        model, data, _, options = train.parse_arguments([str(recipe), "--use_cpu"])
+        model, data, _, options = run.parse_arguments([str(recipe), "--use_cpu"])
         assert model.system == "atlop" and (REPOSITORY / "dataset_scripts" / f"{data.corpus}.py").exists()
         AtlopConfig(relation_types=["a"], **options)
 
@@ -152,7 +152,7 @@ def test_every_recipe_of_atlop_makes_a_configuration() -> None:
 
 
 def test_a_run_on_docred_files_ends_with_model_predictions_scores_and_card(data: Path, tmp_path: Path) -> None:
-    config = run(data, tmp_path, "--num_train_epochs", "2", splits=("train", "validation", "test"))
+    config = trained(data, tmp_path, "--num_train_epochs", "2", splits=("train", "validation", "test"))
     assert (config["model_type"], config["threshold"], config["relation_threshold"]) == ("docre-atlop", "adaptive", 0.5)
     assert (config["entity_types"], config["relation_types"]) == (["LOC", "ORG", "PER"], ["born", "seat", "works"])
     assert {"README.md", "model.safetensors", "modeling_atlop.py", "pipeline_docre.py", "tokenizer.json"} <= {
@@ -183,7 +183,7 @@ def test_a_run_on_docred_files_ends_with_model_predictions_scores_and_card(data:
 def test_thresholds_are_fitted_to_the_best_checkpoint(threshold: str, data: Path, tmp_path: Path) -> None:
     # The best is the first here, so that it is not the one that was evaluated last.
     worst = ["--greater_is_better", "false", "--save_total_limit", "9"]
-    config = run(data, tmp_path, "--loss", "bce", "--threshold", threshold, "--num_train_epochs", "6", *worst)
+    config = trained(data, tmp_path, "--loss", "bce", "--threshold", threshold, "--num_train_epochs", "6", *worst)
     state = read(tmp_path / "checkpoint-6" / "trainer_state.json")
     best = Path(state["best_model_checkpoint"])
     assert best.name != "checkpoint-6"
@@ -204,21 +204,21 @@ def test_fixed_thresholds_need_validation_documents_before_training_starts(data:
     quiet = ["--eval_strategy", "no", "--load_best_model_at_end", "false"]
     for flags in (fixed, ["--tune"]):
         with pytest.raises(ValueError, match=r"scores are fitted to the validation documents, and there are none"):
-            run(data, tmp_path, *quiet, *flags, splits=("train",))
+            trained(data, tmp_path, *quiet, *flags, splits=("train",))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(Exception, match='threshold is "global", and the adaptive-threshold loss'):
-        run(data, tmp_path, "--threshold", "global")
+        trained(data, tmp_path, "--threshold", "global")
 
 
 def test_tune_moves_an_adaptive_threshold_to_the_best_score(data: Path, tmp_path: Path) -> None:
-    config = run(data, tmp_path / "a", "--num_train_epochs", "3", "--tune")
+    config = trained(data, tmp_path / "a", "--num_train_epochs", "3", "--tune")
     model = AtlopModel.from_pretrained(tmp_path / "a")
     predictor = Predictor(model, tiny_tokenizer())
     scored = predictor.predict(FIVE[:3], relation_threshold=0.1)
     fit_relation_thresholds(model.config, scored, FIVE[:3])
     assert config["relation_threshold"] == model.config.relation_threshold
     tuned = ["--init_from", str(tmp_path / "a"), "--no_do_train"]
-    untuned = run(data, tmp_path / "b", *tuned, "--relation_threshold", "0.9")
+    untuned = trained(data, tmp_path / "b", *tuned, "--relation_threshold", "0.9")
     assert untuned["relation_threshold"] == 0.9  # an evaluation alone fits nothing
     f1 = {name: read(tmp_path / name / "validation" / "scores.json")["relation_f1"] for name in ("a", "b")}
     assert f1["a"] >= f1["b"]
@@ -230,7 +230,7 @@ def test_a_corpus_with_candidates_is_trained_and_scored_on_them(data: Path, tmp_
     file = tmp_path / "documents.jsonl"
     file.write_text("".join(json.dumps(document.to_dict()) + "\n" for document in documents))
     flags = ["--train_file", str(file), "--validation_file", str(file), "--num_train_epochs", "1", "--top_k", "0"]
-    run(data, tmp_path / "o", *flags, "--relation_threshold", "0", splits=())
+    trained(data, tmp_path / "o", *flags, "--relation_threshold", "0", splits=())
     predictions = read(tmp_path / "o" / "validation" / "predictions.json")
     pairs = {(relation["head"], relation["tail"]) for item in predictions for relation in item["relations"]}
     assert pairs == {(0, 1), (0, 2), (3, 2)}

@@ -1,4 +1,4 @@
-"""The relation types and entity types of DocRED and the corpora that relabel its documents (Wikidata properties)."""
+"""Labels of DocRED and of the corpora that relabel its documents: entity types, and Wikidata properties."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Train and score a system on every fold of a corpus: `python cross_validate.py recipes/spert_ade.yaml [--option ...]`.
+"""Cross-validation: `docre train RECIPE --folds [--option ...]` trains and scores a system on every fold of a corpus.
 
-The arguments are those of `train.py`, which does the work of each fold in a process of its own; the folds are the
-configurations `fold_...` of the corpus. Each fold has a folder in `--output_dir`, which also gets `folds.json`: the
-test scores of each fold, their mean and their sample standard deviation. A fold whose test scores are there is not
-done again, and an interrupted one goes on from its last checkpoint; other arguments need another folder.
+Each fold is a training in a process of its own; the folds are the configurations `fold_...` of the corpus. Each has a
+folder in `--output_dir`, which also gets `folds.json`: the test scores of each fold, their mean and their sample
+standard deviation. A fold whose test scores are there is not done again, and an interrupted one goes on from its last
+checkpoint; other arguments need another folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from dataset_scripts.building.loading import builders
-from train import last_checkpoint, parse_arguments
+
+from .saving import last_checkpoint
 
 PREFIX = "fold_"
 LEVELS = ("mention", "entity", "macro_entity", "relation", "macro_relation", "relation_untyped")
@@ -53,8 +54,8 @@ def run_fold(fold: str, arguments: Sequence[str], folder: Path) -> dict[str, Any
     scores = folder / "test" / "scores.json"
     _claim(folder, arguments)
     if not scores.exists():
-        command = [sys.executable, str(Path(__file__).with_name("train.py")), *arguments]
-        command += ["--corpus_config", fold, "--output_dir", str(folder)]
+        command = [sys.executable, "-m", "modeling_docre.training.run", *arguments]
+        command += ["--folds", "false", "--corpus_config", fold, "--output_dir", str(folder)]
         if last_checkpoint(str(folder)):
             command += ["--resume_from_checkpoint", "last"]
         subprocess.run(command, check=True)
@@ -96,16 +97,20 @@ def table(summary: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Do each fold, write `folds.json` and print the table."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    _, data, training, _ = parse_arguments(given)
-    folder = Path(str(training.output_dir))
-    folds = {fold: run_fold(fold, given, folder / fold) for fold in folds_of(data.corpus)}
+def cross_validate(arguments: Sequence[str], corpus: str | None, folder: Path) -> None:
+    """Do each fold of a corpus, write `folds.json` and print the table.
+
+    Args:
+        arguments: the recipe and flags of all folds.
+        corpus: the corpus that they name.
+        folder: the output folder that they name.
+
+    Raises:
+        ValueError: the corpus has no folds, or the folder holds folds of other arguments.
+        CalledProcessError: a training failed.
+        FileNotFoundError: a fold left no test scores.
+    """
+    folds = {fold: run_fold(fold, arguments, folder / fold) for fold in folds_of(corpus)}
     summary = summarise(folds)
     (folder / "folds.json").write_text(json.dumps({"summary": summary, "folds": folds}, indent=1) + "\n")
     print(f"{len(folds)} folds, mean ± standard deviation, in percent:\n{table(summary)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,81 @@
+"""More documents of DocRED for training: labelled in part, by entities alone, or by alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import datasets
+
+from dataset_scripts.building.builder import DocumentBuilder
+from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
+from dataset_scripts.building.export import main
+from dataset_scripts.building.sources import Source
+from modeling_docre.documents import Completeness, Document
+
+
+@dataclass
+class DocredMoreConfig(datasets.BuilderConfig):
+    """Config of one of the files; `mentions` states whether all mentions of its documents are labelled."""
+
+    mentions: bool = True
+
+
+def _source(file: str) -> dict[str, Source]:
+    return {"train": Source(f"{file}.json.gz", (f"{file}.json",))}
+
+
+class DocredMore(DocumentBuilder):
+    """Documents of DocRED's train and test splits beyond those of Re-DocRED's test data, each labelled in part.
+
+    Config `gold` has entities and relations labelled by people, the relations being DocRED's first labels: what is not
+    labelled is unknown. `entities_only` has the entities of people and no relation. `silver` has relations of people
+    between names that were aligned to the text; entities without a relation are not there. No document's relations are
+    complete, and in `silver` neither are the mentions. The files are put together by hand; nothing is downloaded.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = DocredMoreConfig
+    BUILDER_CONFIGS: ClassVar = [
+        DocredMoreConfig("gold", VERSION, description="entities complete, relations labelled in part"),
+        DocredMoreConfig("entities_only", VERSION, description="entities complete, no relations"),
+        DocredMoreConfig("silver", VERSION, description="entities and relations by alignment", mentions=False),
+    ]
+    DEFAULT_CONFIG_NAME = "gold"
+
+    NAME = "docred_more"
+    SOURCES: ClassVar = {
+        "gold": _source("train_gold"),
+        "entities_only": _source("entities_only"),
+        "silver": _source("train_silver"),
+    }
+    ENTITY_TYPES = ENTITY_TYPES
+    RELATION_TYPES = RELATION_TYPES
+    RELATION_LABELS = RELATION_LABELS
+    LICENSE = "mit"
+    HOMEPAGE = "https://github.com/thunlp/DocRED"
+    CITATION = (
+        "Yao, Ye, Li, Han, Lin, Liu, Liu, Huang, Zhou, Sun: DocRED: A Large-Scale Document-Level Relation Extraction "
+        "Dataset. ACL 2019."
+    )
+
+    def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
+        """The path of each split; there is nowhere to download it from.
+
+        Raises:
+            FileNotFoundError: `data_dir` is not given, or lacks the file.
+        """
+        if self.config.data_dir is None:
+            [source] = self.SOURCES[self.config.name].values()
+            raise FileNotFoundError(f"{self.NAME} is not downloaded; give the folder of {source.url} as data_dir")
+        return super().files(manager)
+
+    def read(self, paths: Iterable[str]) -> Iterator[Document]:
+        """The documents of files in DocRED's JSON, which state what is complete."""
+        complete = Completeness(self.config.mentions, relations=False)
+        return (replace(document, complete=complete) for document in super().read(paths))
+
+
+if __name__ == "__main__":
+    main(DocredMore)

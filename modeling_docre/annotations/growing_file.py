@@ -1,0 +1,111 @@
+"""A file of documents that grows one by one, goes on where it was interrupted, and is replaced as a whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modeling_docre.documents import Document
+
+from .records import iter_records
+
+ENDINGS = (".jsonl", ".jsonl.gz")
+
+
+class GrowingFile:
+    """Documents on their way into a file, one per line.
+
+    What is finished stands in `<file>.partial` until the last document is there; then the file appears as a whole. Beside
+    it `<file>.settings.json` says how the documents are made, so that no file is made of two halves.
+
+    Args:
+        path: the file, `.jsonl` or `.jsonl.gz`.
+
+    Raises:
+        ValueError: the path has another ending, or the file is there and nothing says how it was made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        if not self.path.name.endswith(ENDINGS):
+            raise ValueError(f"{path} shall hold one document per line; end its name in {' or '.join(ENDINGS)}")
+        self.partial = self.path.with_name(f"{self.path.name}.partial")
+        self.settings_path = self.path.with_name(f"{self.path.name}.settings.json")
+        self.settings: dict[str, Any] | None = None
+        if self.settings_path.is_file():
+            self.settings = json.loads(self.settings_path.read_text(encoding="utf-8"))
+        elif self.path.exists() or self.partial.exists():
+            raise ValueError(
+                f"{path} is there, and no {self.settings_path.name} says how it was made; name another file"
+            )
+
+    def begin(self, settings: Mapping[str, Any]) -> set[str]:
+        """Say how the documents are made, and get the ids of those that are finished.
+
+        Raises:
+            ValueError: the file was begun in another way.
+        """
+        if self.settings is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.settings = dict(settings)
+            _write_whole(self.settings_path, json.dumps(self.settings, ensure_ascii=False, indent=1).encode() + b"\n")
+        for name in {**self.settings, **settings}:
+            before, now = self.settings.get(name), settings.get(name)
+            if before != now:
+                raise ValueError(
+                    f"{self.path} was begun with {name} {before!r}, and now it is {now!r}; name another file, or delete "
+                    f"it, {self.partial.name} and {self.settings_path.name}"
+                )
+        if self.path.exists():
+            return {record["id"] for record in iter_records(self.path)}
+        return self._finished()
+
+    def _finished(self) -> set[str]:
+        """The ids in the partial file; a last line that a killed process left incomplete is taken off."""
+        if not self.partial.exists():
+            return set()
+        content = self.partial.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self.partial, whole)
+        return {json.loads(line)["id"] for line in content[:whole].splitlines()}
+
+    def append(self, documents: Iterable[Document]) -> None:
+        """Write documents behind the finished ones; when this returns, they are on the disk."""
+        lines = (json.dumps(document.to_dict(), ensure_ascii=False) for document in documents)
+        with self.partial.open("ab") as handle:
+            handle.write("".join(f"{line}\n" for line in lines).encode())
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def finish(self) -> None:
+        """Put the file where it belongs, if it is not there already."""
+        if self.path.exists():
+            return
+        self.partial.touch()
+        if self.path.suffix != ".gz":
+            os.replace(self.partial, self.path)
+            return
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            # A fixed time stamp makes equal documents give equal files.
+            with (
+                self.partial.open("rb") as source,
+                gzip.GzipFile("", "wb", fileobj=draft.open("wb"), mtime=0) as target,
+            ):
+                shutil.copyfileobj(source, target)
+            os.replace(draft, self.path)
+        finally:
+            draft.unlink(missing_ok=True)
+        self.partial.unlink()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    os.replace(draft, path)

@@ -1,0 +1,112 @@
+"""`docre evaluate`: the scores of a trained model; a training run without its training."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from .files import write_whole
+from .process import UsageError
+from .sources import files_of
+
+SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Options that are not its own go to the run."""
+
+
+def evaluate(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub name of a trained model.")],
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Annotated documents, in DocRED's JSON or the package's own; a folder or a pattern, too. May be "
+            "repeated.",
+        ),
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="A corpus of the package instead of files, e.g. re_docred.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus' files; else they are downloaded.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the corpus.")] = "validation",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all scores as JSON, too.")
+    ] = None,
+) -> None:
+    """Score a trained model.
+
+    Options of docre train that concern scoring may follow, for example --convention docred or --by_word_count.
+
+    \b
+    Example:
+      docre evaluate outputs/jerex_sample --file test.json --json scores.json
+    """
+    if bool(file) == bool(corpus):
+        raise UsageError("name the documents, either by --file or by --corpus")
+    if data_dir and not corpus:
+        raise UsageError("--data-dir belongs to a --corpus")
+    with TemporaryDirectory() as folder:
+        if corpus:
+            data = ["--corpus", corpus, "--validation_split", split]
+            data += ["--data_dir", str(data_dir)] if data_dir else []
+        else:
+            data = ["--test_file", _one_file(files_of(file or []), Path(folder))]
+        scores = _scores(model, [*data, *context.args], Path(folder))
+    _report(scores, json_file)
+
+
+def _one_file(files: Sequence[str], folder: Path) -> str:
+    """The file, or one with the records of several."""
+    from modeling_docre.annotations.records import iter_records
+
+    if len(files) == 1:
+        return files[0]
+    joined = folder / "documents.jsonl"
+    with joined.open("w", encoding="utf-8") as handle:
+        for file in files:
+            handle.writelines(f"{json.dumps(record, ensure_ascii=False)}\n" for record in iter_records(file))
+    return str(joined)
+
+
+def _scores(model: str, arguments: Sequence[str], folder: Path) -> dict[str, Any]:
+    """What a run that does not train writes down for the split it scores."""
+    from modeling_docre.training.run import main
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # the run's own report would be a second table
+    fixed = ["--system", _system(model), "--init_from", model, "--no_do_train", "--eval_strategy", "no"]
+    main([*fixed, "--load_best_model_at_end", "false", "--output_dir", str(folder / "run"), *arguments])
+    return json.loads(next((folder / "run").glob("*/scores.json")).read_text(encoding="utf-8"))
+
+
+def _system(model: str) -> str:
+    """The name of a trained model's system."""
+    from transformers import AutoConfig
+
+    from modeling_docre import SYSTEMS
+
+    try:
+        kind = type(AutoConfig.from_pretrained(model))
+    except OSError as error:
+        raise OSError(f"the model {model} cannot be loaded: {error}") from error
+    for name, system in SYSTEMS.items():
+        if system.config_class is kind:
+            return name
+    raise ValueError(f"{model} is a {kind.model_type} model; give one of {', '.join(SYSTEMS)}")
+
+
+def _report(scores: dict[str, Any], file: Path | None) -> None:
+    from modeling_docre.hub.score_table import score_table
+
+    if "relation_f1" not in scores:
+        raise ValueError("no document states a relation, so that there is nothing to score")
+    print(f"in percent:\n{score_table(scores)}")
+    if file:
+        write_whole(file, json.dumps(scores, ensure_ascii=False, indent=1))

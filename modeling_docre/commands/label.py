@@ -1,0 +1,129 @@
+"""`docre label`: a corpus with the labels of a teacher, a trained model or several."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .process import UsageError
+
+
+def label(
+    corpus: Annotated[
+        str, typer.Argument(metavar="CORPUS", help="A file of documents, or a corpus of the package, e.g. docred_more.")
+    ],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "--models",
+            metavar="MODEL",
+            help="Folder or Hub name of a trained model; repeat it for the mean.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File of the labelled documents, .jsonl or .jsonl.gz.")],
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus' files; else they are downloaded.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Configuration of the corpus.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the corpus.")] = "train",
+    validation: Annotated[
+        str | None,
+        typer.Option(metavar="CORPUS", help="Completely labelled documents for the thresholds: a file or a corpus."),
+    ] = None,
+    validation_data_dir: Annotated[Path | None, typer.Option(help="Folder of that corpus' files.")] = None,
+    validation_split: Annotated[str, typer.Option(help="Split of that corpus.")] = "validation",
+    positive: Annotated[
+        float | None,
+        typer.Option(help="Least score of a relation, instead of the one with a precision of 0.8 on the validation."),
+    ] = None,
+    masked: Annotated[
+        float | None,
+        typer.Option(
+            help="Score from which a type is no negative in training, instead of the one that 95 % of the validation's "
+            "relations reach. It is noted, no label depends on it."
+        ),
+    ] = None,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Take relations for incomplete in documents that do not say so.")
+    ] = False,
+) -> None:
+    """Label a corpus by a trained model, or by the mean of the scores of several.
+
+    The models relate the entities that the documents have. Relations of people stay. Where relations are incomplete,
+    those that score high enough are added, with origin "model". All scores from 0.05 on are stored beside them. A run
+    that was interrupted goes on when it is called again.
+
+    \b
+    Example:
+      docre label unlabelled.jsonl --model outputs/a --model outputs/b --validation dev.json --out labelled.jsonl
+    """
+    from modeling_docre.annotations.growing_file import GrowingFile
+    from modeling_docre.annotations.report import ReadReport
+    from modeling_docre.training.labelling import Teacher, label_corpus
+
+    for name, value in (("positive", positive), ("masked", masked)):
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"--{name} is {value}; give a number from 0 to 1")
+    file = GrowingFile(out)
+    documents = _documents(corpus, config, data_dir, split)
+    if incomplete:
+        documents = [_incomplete(document) for document in documents]
+    settings = {"models": model, "documents": _digest(documents), "validation": _place(validation, validation_split)}
+    teacher = Teacher.load(model)
+    for name, value in zip(("positive", "masked"), (positive, masked), strict=True):
+        settings[name] = value if value is not None else (file.settings or {}).get(name)
+    if settings["positive"] is None or (settings["masked"] is None and validation):
+        fitted = _fit(teacher, validation, validation_data_dir, validation_split)
+        settings |= {name: value for name, value in fitted.items() if settings[name] is None}
+    finished = file.begin(settings)
+    print(f"positive from {settings['positive']}, masked from {settings['masked']}")
+    label_corpus(teacher, documents, file, finished, settings["positive"])
+    print(ReadReport.of(_documents(str(out), None, None, split)))
+
+
+def _place(name: str | None, split: str) -> str | None:
+    return name if name is None or Path(name).is_file() else f"{name}/{split}"
+
+
+def _documents(name: str, config: str | None, data_dir: Path | None, split: str) -> list[Any]:
+    """The documents of a file or of a split of a corpus."""
+    from dataset_scripts.building.loading import CorpusArguments, builders, load_corpus
+
+    if name in dict(builders()):
+        folder = None if data_dir is None else str(data_dir)
+        arguments = CorpusArguments(name, config, folder, train_split=split, validation_split="none")
+    elif data_dir or config:
+        raise UsageError(f"--data-dir and --config belong to a corpus of the package, and {name} is none")
+    else:
+        arguments = CorpusArguments(train_file=name)
+    return load_corpus(arguments).splits["train"]
+
+
+def _incomplete(document: Any) -> Any:
+    from modeling_docre.documents import Completeness
+
+    return document if document.complete else replace(document, complete=Completeness(relations=False))
+
+
+def _digest(documents: Sequence[Any]) -> str:
+    """What tells these documents from others."""
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(json.dumps(document.to_dict(), sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def _fit(teacher: Any, name: str | None, data_dir: Path | None, split: str) -> dict[str, float]:
+    from modeling_docre.training.labelling import fit_thresholds
+
+    if name is None:
+        raise UsageError("without --validation there is nothing to find the threshold on; name it by --positive")
+    documents = _documents(name, None, data_dir, split)
+    return fit_thresholds(teacher.judge(documents), documents, teacher.relation_types)._asdict()

@@ -1,0 +1,93 @@
+"""How the process of a command ends: with an exit code, and with one line where something went wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from typer.exceptions import Exit, TyperException
+
+SUCCESS, FAILURE, USAGE = 0, 1, 2
+INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
+
+# Errors whose message says all; others get their name and the way to see where they arose.
+_SPEAKING = (OSError, ValueError, ImportError)
+# What terminals obey: control characters, and characters that turn the direction of a text.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class UsageError(TyperException):
+    """A command was called in a wrong way."""
+
+    exit_code = USAGE
+
+
+def run(command: Any, arguments: Sequence[str]) -> int:
+    """Run a command and return the exit code of the process.
+
+    Args:
+        command: the command line as `typer.main.get_command` gives it, with the option `debug`.
+        arguments: the words behind the program's name.
+
+    Raises:
+        Exception: what went wrong, with `--debug` only.
+        SystemExit: the command ends the process itself, after a message of its own.
+    """
+    debug = False
+    for stream in (sys.stdout, sys.stderr):
+        _use_utf8(stream)
+    try:
+        with command.make_context("docre", list(arguments)) as context:
+            debug = context.params["debug"]
+            command.invoke(context)
+        sys.stdout.flush()
+        return SUCCESS
+    except Exit as ending:
+        return ending.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # What is still in the buffer would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except TyperException as error:
+        _complain(f"{error.format_message()}{_where_to_look(error)}")
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        _complain(describe(error))
+        return FAILURE
+
+
+def describe(error: Exception) -> str:
+    """What went wrong, for one line."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, _SPEAKING) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error} (docre --debug COMMAND shows where)"
+
+
+def printable(text: str) -> str:
+    """The text with replacement characters for what would control a terminal; tabs and line breaks stay."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def _complain(message: str) -> None:
+    print(f"docre: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+def _where_to_look(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f" See {context.command_path} --help." if context else ""
+
+
+def _use_utf8(stream: Any) -> None:
+    """Let files and pipes be UTF-8; a terminal keeps its encoding and shows what it lacks as escapes."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(**({"errors": "backslashreplace"} if stream.isatty() else {"encoding": "utf-8"}))

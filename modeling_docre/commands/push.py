@@ -1,0 +1,38 @@
+"""`docre push`: a saved model goes to the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def push(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of a saved model, such as the output of a training.")
+    ],
+    repository: Annotated[
+        str, typer.Argument(metavar="REPOSITORY", help="organisation/name; made if it is not there.")
+    ],
+    revision: Annotated[str | None, typer.Option(help="Branch to push to, instead of the main one.")] = None,
+    message: Annotated[str | None, typer.Option(help="What the commit says.")] = None,
+    private: Annotated[bool | None, typer.Option("--private", help="Make a new repository private.")] = None,
+) -> None:
+    """Push a saved model to the Hub.
+
+    Its card goes along. The commit gets a tag that others can pin. The token is the one that hf auth login stored, or
+    HF_TOKEN.
+
+    \b
+    Example:
+      docre push outputs/jerex_sample organisation/name --private
+    """
+    import modeling_docre.hub.registration  # noqa: F401 (a missing card names the system)
+    from modeling_docre.hub.push import UPLOAD_ERRORS, failure_message, push_folder
+
+    try:
+        commit, tag = push_folder(folder, repository, revision=revision, message=message, private=private)
+    except UPLOAD_ERRORS as error:
+        raise OSError(failure_message(folder, repository, error, revision)) from error
+    print(f'{commit.repo_url}, revision="{tag}" (commit {commit.oid})')

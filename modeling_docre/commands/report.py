@@ -1,0 +1,27 @@
+"""`docre report`: what a file of documents contains, and what is unusual about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def report(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="Documents in DocRED's JSON, the package's own, or texts with entities."),
+    ],
+) -> None:
+    """Count what a file contains.
+
+    Documents, entities, mentions, relations by who labelled them, what is labelled in part, and oddities.
+
+    \b
+    Example:
+      docre report train.json
+    """
+    from dataset_scripts.building.loading import CorpusArguments, load_corpus
+    from modeling_docre.annotations.report import ReadReport
+
+    print(ReadReport.of(load_corpus(CorpusArguments(train_file=file)).splits["train"]))

@@ -1,0 +1,170 @@
+"""A run from end to end: `docre train RECIPE [--option value ...]`, or `python train.py` in a source checkout."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
+
+from dataset_scripts.building.loading import Corpus, load_corpus
+from modeling_docre import SYSTEMS
+from modeling_docre.hub.encoders import HUB_NAMES, encoder_folder
+from modeling_docre.predictor import Predictor
+
+from .arguments import DataArguments, DocRETrainingArguments, ModelArguments, parse_arguments
+from .calibration import Calibrator
+from .cross_validation import cross_validate
+from .evaluation import evaluate_split
+from .hardware import emulates_bfloat16, machine_facts
+from .sampling import training_examples
+from .saving import card_facts, command_line, last_checkpoint, push, save
+from .thresholds import tune_thresholds
+from .trainer import DocRETrainer
+from .warm_start import check_known_types, warm_start
+
+logger = logging.getLogger(__name__)
+
+
+def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict[str, Any]) -> tuple[Any, Any]:
+    """The model to train and its tokenizer.
+
+    Args:
+        arguments: a fresh model on an encoder, or a trained one.
+        options: options of the configuration that were given.
+        labels: label lists of a fresh model; a trained one keeps its own.
+
+    Raises:
+        ValueError: the trained models do not fit the system, the options, or each other.
+    """
+    model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
+    if arguments.init_from is None:
+        encoder = encoder_folder(arguments.encoder)
+        model = model_class.from_encoder(encoder, **trust, **labels, **options)
+        if arguments.encoder in HUB_NAMES:
+            model.config.encoder_config._name_or_path = HUB_NAMES[arguments.encoder]
+        return model, AutoTokenizer.from_pretrained(encoder, **trust)
+    model = warm_start(model_class, arguments.init_from, options, **trust)
+    return model, AutoTokenizer.from_pretrained(arguments.init_from[0], **trust)
+
+
+def build_trainer(
+    model: Any,
+    tokenizer: Any,
+    corpus: Corpus,
+    data: DataArguments,
+    training: DocRETrainingArguments,
+    command: str,
+) -> DocRETrainer:
+    """A trainer over the corpus; `command` is what the cards name.
+
+    Raises:
+        ValueError: a split that the settings need is not there, or a score needs entities that are not given.
+    """
+    score_options = {"convention": data.convention, "no_overlap": data.no_overlap}
+    if model.config.traits.entities_given and any(score_options.values()):
+        option = "--convention" if data.convention else "--no_overlap"
+        raise ValueError(f"{option} scores entities that are found, and {type(model).__name__} is given them")
+    documents = corpus.splits.get("train", [])[: data.max_train_documents]
+    if training.do_train and not documents:
+        raise ValueError("there are no training documents; give some, or only evaluate with --no_do_train")
+    if training.do_train and training.eval_strategy != "no" and not corpus.splits.get("validation"):
+        raise ValueError(
+            "there are no validation documents; give some, or train without evaluation by --eval_strategy no "
+            "--load_best_model_at_end false"
+        )
+    facts = _read_facts(data.train_facts) if data.train_facts else documents or None
+    return DocRETrainer(
+        model,
+        training,
+        train_dataset=training_examples(model, tokenizer, documents, training) if training.do_train else None,
+        eval_dataset=corpus.splits.get("validation"),
+        train_facts=facts,
+        score_options=score_options,
+        processing_class=tokenizer,
+        card_facts=card_facts(data, command),
+        callbacks=[EarlyStoppingCallback(data.early_stopping_patience)] if data.early_stopping_patience else [],
+    )
+
+
+def _read_facts(file: str) -> Any:
+    """The facts of a JSON file, plain or `.gz`."""
+    content = Path(file).read_bytes()
+    return json.loads(gzip.decompress(content) if file.endswith(".gz") else content)
+
+
+def warn_of_slow_precision(training: DocRETrainingArguments) -> None:
+    """Say so where `--bf16` makes training slower."""
+    if training.bf16 and training.device.type == "cpu" and emulates_bfloat16():
+        logger.warning(
+            "this processor emulates bfloat16, which takes several times as long as float32; leave out --bf16"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, tune thresholds if asked, evaluate on each held-out split, and save model, predictions and scores.
+
+    Args:
+        arguments: recipe and flags, as for `parse_arguments`; None means those of the process.
+
+    Raises:
+        SystemExit: `--help`, or an option is unknown or has a wrong value.
+        ValueError: the options or documents do not fit together.
+        OSError: a file is not there or cannot be written; a push failed.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    model_args, data, training, options = parse_arguments(arguments)
+    if data.folds:
+        cross_validate(arguments, data.corpus, Path(str(training.output_dir)))
+        return
+    logging.basicConfig(level=logging.INFO if training.process_index == 0 else logging.WARNING, format="%(message)s")
+    if not training.do_train and model_args.init_from is None:
+        raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
+    warn_of_slow_precision(training)
+    set_seed(training.seed)
+    corpus = load_corpus(data, options.get("language", "en"))
+    model, tokenizer = build_model(model_args, options, corpus.labels)
+    if model_args.init_from:
+        held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
+        check_known_types(model.config, held_out)
+    if training.do_train and (own := model.config.traits.set_by_training & options.keys()):
+        raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
+    tunes = data.tune or (training.do_train and model.config.traits.fits_thresholds)
+    if data.least_precision is not None and not data.calibrate:
+        raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
+    if (tunes or data.calibrate) and not corpus.splits.get("validation"):
+        raise ValueError("thresholds and scores are fitted to the validation documents, and there are none")
+    trainer = build_trainer(model, tokenizer, corpus, data, training, command_line(arguments))
+    calibrator = Calibrator(trainer, data.least_precision) if data.calibrate else None
+    if training.do_train:
+        resume = training.resume_from_checkpoint
+        if resume == "last":
+            resume = last_checkpoint(str(training.output_dir))
+            logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
+        trainer.save_metrics("train", {**trainer.train(resume).metrics, **machine_facts("train")})
+    if model.config.weights_dtype == "float16":
+        model.half().float()  # what is scored is what will be loaded
+    if tunes:
+        predictor = Predictor(trainer.model, tokenizer)
+        chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
+        logger.info("thresholds: %s", chosen)
+    if calibrator is not None:
+        calibrator.fit(corpus.splits["validation"])
+    split, scores = "", None
+    for name in ("validation", "test"):
+        if name in corpus.splits:
+            scored = evaluate_split(trainer, name, corpus.splits[name], data, calibrator)
+            split, scores = (split, scores) if scored is None else (name, scored)
+    save(trainer, scores, split=split, **card_facts(data, command_line(arguments), split or "validation"))
+    if training.push_to_hub:
+        push(trainer)
+
+
+if __name__ == "__main__":
+    main()
