@@ -18,8 +18,9 @@ class DocRECollator:
     themselves] and the group `spans` (see `Spans`), and, where the examples have them, `special_lengths` [2],
     `subword_sentences` [subwords], `span_labels` [spans],
     `span_texts`, and the groups `coreference` (`pairs`, `distances`, `labels`), `entities` (see `Entities`),
-    `entity_types` [entities] and `relations` (`pairs`, and in training `labels`). All examples of a batch must ask for
-    the same.
+    `entity_types` [entities] and `relations` (`pairs`, and in training `labels`; where labels are incomplete also
+    `masked`, `complete`, `soft`, `taught`; for evidence `evidence_pairs`, `evidence_sentences`, `evidence_shares`; for
+    pairs of other entities `members`, `sizes`, `document`, `types`). All examples of a batch must ask for the same.
     """
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
@@ -72,10 +73,24 @@ class DocRECollator:
             batch["entity_types"] = _concat(column("entity_types"))
         if first.relations is not None:
             pairs, labels = zip(*column("relations"), strict=True)
-            entity_offsets = _offsets([len(sizes) for sizes in column("sizes")])
-            batch["relations"] = {"pairs": shifted(pairs, entity_offsets)}
+            related = [example.related_entities for example in examples]
+            sizes = column("sizes") if related[0] is None else [entities.sizes for entities in related]
+            relations = {"pairs": shifted(pairs, _offsets([len(counts) for counts in sizes]))}
             if labels[0] is not None:
-                batch["relations"]["labels"] = _concat(labels)
+                relations["labels"] = _concat(labels)
+            if first.incomplete is not None:
+                columns = zip(*column("incomplete"), strict=True)
+                relations |= zip(first.incomplete._fields, map(_concat, columns), strict=True)
+            if first.evidence is not None:
+                rows, places, shares = zip(*column("evidence"), strict=True)
+                relations["evidence_pairs"] = shifted(rows, _offsets([len(listed) for listed in pairs]))
+                relations |= {"evidence_sentences": _concat(places), "evidence_shares": _concat(shares)}
+            if related[0] is not None:
+                members, _, types = zip(*related, strict=True)
+                counts = torch.tensor([len(listed) for listed in sizes])
+                relations |= {"members": shifted(members, span_offsets), "sizes": _concat(sizes)}
+                relations |= {"document": number.repeat_interleave(counts), "types": _concat(types)}
+            batch["relations"] = relations
         return batch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,39 @@ from .documents import Document
 from .features import Features, Featurizer, entity_type_ids, mention_table, relation_pairs
 
 
+class IncompleteLabels(NamedTuple):
+    """What is unknown of entity pairs, and what a teacher says of them.
+
+    `masked` [pairs, types] bool are types that may or may not hold; `complete` [pairs] bool tells whether a type
+    without a label does not hold; `soft` [pairs, types] float32 are a teacher's scores where the pair was `taught`
+    [pairs] bool.
+    """
+
+    masked: np.ndarray
+    complete: np.ndarray
+    soft: np.ndarray
+    taught: np.ndarray
+
+
+class EvidenceLabels(NamedTuple):
+    """Where relations are stated: positions in the list of pairs, ascending, sentences and their shares, [items] each.
+
+    The shares of a pair sum to 1.
+    """
+
+    pairs: np.ndarray
+    sentences: np.ndarray
+    shares: np.ndarray
+
+
+class EntityList(NamedTuple):
+    """Entities by the positions of their mentions in the list of spans: `members` [mentions], `sizes`, `types`."""
+
+    members: np.ndarray
+    sizes: np.ndarray
+    types: np.ndarray
+
+
 @dataclass(frozen=True)
 class Example:
     """A document and what is asked about it, as arrays with indices local to the document.
@@ -19,7 +53,8 @@ class Example:
     `word_ranges` [spans, 2] and `sentences` [spans] list the spans. The rest is absent (None) where a model has to
     find it itself: `span_labels` [spans]; `coreference` = (pairs [pairs, 2], edit distances [pairs], labels [pairs]);
     `members` [mentions], `sizes` [entities], `entity_types` [entities]; `relations` = (pairs [pairs, 2], labels
-    [pairs, types]). `span_texts` are the strings that coreference compares at inference.
+    [pairs, types]). `span_texts` are the strings that coreference compares at inference. `incomplete` and `evidence`
+    say more of training pairs; `related_entities` are what the pairs are made of where that is not the entities.
     """
 
     features: Features
@@ -33,6 +68,9 @@ class Example:
     entity_types: np.ndarray | None = None
     relations: tuple[np.ndarray, np.ndarray | None] | None = None
     subword_sentences: np.ndarray | None = None
+    incomplete: IncompleteLabels | None = None
+    evidence: EvidenceLabels | None = None
+    related_entities: EntityList | None = None
 
 
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
@@ -40,7 +78,9 @@ def candidate_example(features: Features, config: DocREConfig, featurizer: Featu
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
     resolves = "coreference" in config.traits.stages
     texts = _compared_texts(features, word_ranges, config, featurizer) if resolves else None
-    return Example(features, word_ranges, sentences, span_texts=texts)
+    return Example(
+        features, word_ranges, sentences, span_texts=texts, subword_sentences=subword_sentences(features, config)
+    )
 
 
 def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
@@ -66,7 +106,14 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         word_ranges, sentences = word_ranges[order], sentences[order]
         labels = np.ones(len(word_ranges), dtype=np.float32)
         texts = _compared_texts(features, word_ranges, config, featurizer)
-        return Example(features, word_ranges, sentences, span_texts=texts, span_labels=labels)
+        return Example(
+            features,
+            word_ranges,
+            sentences,
+            span_texts=texts,
+            span_labels=labels,
+            subword_sentences=subword_sentences(features, config),
+        )
     whole = given == "entities"
     return Example(
         features,
@@ -76,8 +123,13 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         sizes=entity_sizes(features),
         entity_types=entity_classes(features.document, config) if whole else None,
         relations=(relation_pairs(features.document), None) if whole and "relation" in config.traits.stages else None,
-        subword_sentences=features.subword_sentences if config.traits.mention_attention else None,
+        subword_sentences=subword_sentences(features, config),
     )
+
+
+def subword_sentences(features: Features, config: DocREConfig) -> np.ndarray | None:
+    """The sentence of each subword, for a model that finds evidence by attention."""
+    return features.subword_sentences if config.traits.mention_attention else None
 
 
 def entity_classes(document: Document, config: DocREConfig) -> np.ndarray | None:
@@ -103,4 +155,5 @@ def _compared_texts(
 
 
 def entity_sizes(features: Features) -> np.ndarray:
+    """Mentions per entity of a document, [entities] int64."""
     return np.array([len(entity.mentions) for entity in features.document.entities], dtype=np.int64)

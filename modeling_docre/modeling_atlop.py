@@ -15,7 +15,7 @@ from .layers import ConcatLinear, GroupedBilinear, adaptive_threshold_loss, bina
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32
 from .stage_entities import pool_entities
-from .stage_localized_context import AttendedText
+from .stage_localized_context import EVIDENCE_WEIGHT, AttendedText
 from .stage_marked_mentions import MarkedText, read
 from .stage_pairs import PairClassifier
 

@@ -30,6 +30,8 @@ _CONVENTIONS = sorted(run_path(str(metric_folder() / "conventions.py"))["CONVENT
 class SamplingArguments:
     """How many negatives each stage is trained on, per document (JEREX section 4) or, in SpERT, per sentence.
 
+    In documents that lack labels a span or a type without one need not be a negative, and a teacher's scores say more.
+
     Args:
         negatives_mention: spans that are no mention.
         negatives_coreference: ordered pairs of mentions of different entities.
@@ -37,6 +39,11 @@ class SamplingArguments:
         negatives_inside_ratio: largest share of the negative spans that lie inside a gold mention.
         exclude_reverse_symmetric_negatives: whether the reverse of a symmetric relation's pair is no negative (SpERT's
             release until April 2021).
+        teacher_positive: score from which a teacher's word makes a relation, in place of the model's labels that the
+            documents hold; None leaves those as they are.
+        teacher_mask: score from which a type without a label is neither a positive nor a negative; None masks nothing.
+        entity_noise: share of the entities with several mentions that the relation stage sees damaged: without one of
+            their mentions, or in two parts (the sixth system).
     """
 
     negatives_mention: int = 200
@@ -44,6 +51,9 @@ class SamplingArguments:
     negatives_relation: int = 200
     negatives_inside_ratio: float = 0.5
     exclude_reverse_symmetric_negatives: bool = False
+    teacher_positive: float | None = None
+    teacher_mask: float | None = None
+    entity_noise: float = 0.0
 
 
 @dataclass
