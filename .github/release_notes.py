@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE_FILE = REPOSITORY / "modeling_docre" / "configuration_limits.py"
 
 
 def release_notes(version: str, changelog: str, package: str) -> str:
@@ -32,7 +33,7 @@ def release_notes(version: str, changelog: str, package: str) -> str:
 
 
 if __name__ == "__main__":
-    files = [REPOSITORY / name for name in ("CHANGELOG.md", "modeling_docre/__init__.py")]
+    files = [REPOSITORY / "CHANGELOG.md", PACKAGE_FILE]
     try:
         print(release_notes(sys.argv[1], *(file.read_text(encoding="utf-8") for file in files)))
     except ValueError as error:

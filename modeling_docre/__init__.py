@@ -14,9 +14,8 @@ from typing import Any
 from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
 from modeling_docre.hub.metric import install_metric, metric_folder
 
+from .configuration_limits import __version__
 from .documents import Candidate, Document, DocumentError, Entity, Mention, MentionPair, Relation
-
-__version__ = "0.1.0"
 
 
 def _is_command_line() -> bool:
@@ -92,6 +91,7 @@ __all__ = [
     "Relation",
     "SpertConfig",
     "SpertModel",
+    "__version__",
     "install_metric",
     "metric_folder",
     "read_docred",

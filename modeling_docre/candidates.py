@@ -1,4 +1,4 @@
-"""The one place that lists what a model decides on: spans, mention pairs, entity pairs, contexts and distances.
+"""The one place that lists what a model decides: spans, mention pairs, entity pairs, contexts and distances.
 
 Training and inference call the same functions, so what is trained is what is asked later.
 """

@@ -47,10 +47,10 @@ class AtlopConfig(GivenEntitiesConfig):
         super().__post_init__(**kwargs)
 
     def validate_thresholds(self) -> None:
-        """Refuse thresholds that are no probabilities, and a number of them that does not fit the relation types."""
+        """Refuse thresholds outside [0, 1], and a number of them that does not fit the relation types."""
         for value in self.relation_thresholds:
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"relation thresholds have {value}; give numbers from 0 to 1")
+                raise ValueError(f"relation_thresholds has {value}; give numbers from 0 to 1")
         if self.relation_thresholds and len(self.relation_thresholds) != len(self.relation_types):
             raise ValueError(
                 f"relation_thresholds has {len(self.relation_thresholds)} values for {len(self.relation_types)} "
@@ -78,4 +78,5 @@ class AtlopConfig(GivenEntitiesConfig):
             relation_cut=RelationCut(threshold, strict=True, top_k=self.top_k if adaptive else 0),
             fits_thresholds=not adaptive,
             mention_attention=self.localized_context,
+            adaptive_threshold=self.loss == "at",
         )

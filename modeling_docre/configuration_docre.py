@@ -15,10 +15,18 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from .configuration_limits import check_code, check_encoder, check_labels, check_language, check_sizes
+from .configuration_limits import (
+    __version__,
+    check_code,
+    check_encoder,
+    check_labels,
+    check_language,
+    check_sizes,
+    check_version,
+)
 from .encoder_code import is_remote, is_trusted, reading_from, remote_configuration, without_repository
 
-# Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typing error.
+# Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typo.
 _BASE_KEYS = frozenset(
     [
         "num_labels",
@@ -71,8 +79,8 @@ class RelationCut(NamedTuple):
 class Traits(NamedTuple):
     """What a system tells the files that all systems share.
 
-    `stages` are the stages that the model has, in their order, and `given` is what a document must bring along: None
-    (its words alone), `"mentions"`, `"clusters"` or `"entities"` (clusters with their types). `relation_cut` is the
+    `stages` are the stages that the model has, in their order, and `given` is what a document must contain: None (only
+    its words), `"mentions"`, `"clusters"` or `"entities"` (clusters with their types). `relation_cut` is the
     decision on relation logits, and `fits_thresholds` tells whether its thresholds are fitted to the validation
     documents at each evaluation.
 
@@ -136,7 +144,7 @@ class DocREConfig(PreTrainedConfig):
             they are float32 unless asked for otherwise.
 
     Raises:
-        ValueError: a key is unknown, a label stands twice, or a label list does not fit the others.
+        ValueError: a key is unknown, a label is given twice, or a label list does not fit the others.
     """
 
     sub_configs_defaults = {"encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert")}  # noqa: RUF012
@@ -157,27 +165,37 @@ class DocREConfig(PreTrainedConfig):
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self, **kwargs: Any) -> None:
+        check_version(kwargs.pop("docre_version", None))
         for name in _TRAINER_KEYS:
             kwargs.pop(name, None)
         if unknown := sorted(set(kwargs) - _BASE_KEYS):
-            known = sorted(set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__))
-            raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {', '.join(known)}")
+            known = ", ".join(sorted(self._own_options()))
+            raise ValueError(f"{type(self).__name__} has no option {unknown[0]!r}; its options are {known}")
         if not is_remote(self):
             # The file names the repository's pipeline code; where this package is installed, its own code answers.
             kwargs.pop("custom_pipelines", None)
         if kwargs.get("auto_map"):
             check_code(kwargs["auto_map"])
-        if not isinstance(self.encoder_config, dict | PreTrainedConfig | None):
-            raise ValueError(
-                f"encoder_config is a {type(self.encoder_config).__name__}; give a configuration or a dict"
-            )
         if isinstance(self.encoder_config, dict):
-            # Before a configuration is made of it, which may make a list as long as a number in it.
-            check_encoder(self.encoder_config, trusted=is_trusted())
-            self.encoder_config.pop("trust_remote_code", None)  # that is for the user to say
-            if self.encoder_config.get("auto_map"):
-                self.encoder_config = remote_configuration(self.encoder_config)
+            self._read_encoder(self.encoder_config)
+        elif not isinstance(self.encoder_config, PreTrainedConfig | None):
+            kind = type(self.encoder_config).__name__
+            raise ValueError(f"encoder_config is a {kind}; give a configuration or a dict")
         super().__post_init__(**kwargs)
+
+    def _read_encoder(self, options: dict[str, Any]) -> None:
+        """Check the encoder's options, and make a configuration of them where that takes code of its own."""
+        # Before a configuration is made of them, which may make a list as long as a number in them.
+        check_encoder(options, trusted=is_trusted())
+        options.pop("trust_remote_code", None)  # that is for the user to say
+        if options.get("auto_map"):
+            check_code(options["auto_map"])
+            self.encoder_config = remote_configuration(options)
+
+    @classmethod
+    def _own_options(cls) -> set[str]:
+        """The names of the options that other configurations of transformers do not have."""
+        return set(cls.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__)
 
     @classmethod
     def from_pretrained(
@@ -199,19 +217,23 @@ class DocREConfig(PreTrainedConfig):
 
         An `encoder_config` among them only replaces what it names, as in other nested configurations.
         """
-        found = config_dict.get("model_type") or cls.model_type
-        if cls.model_type and found != cls.model_type:
+        kind = config_dict.get("model_type") or cls.model_type
+        if cls.model_type and kind != cls.model_type:
             raise ValueError(
-                f"this is a checkpoint of {found!r}, and {cls.__name__} is that of {cls.model_type!r}; load it with "
+                f"this is a checkpoint of {kind!r}, and {cls.__name__} reads those of {cls.model_type!r}; load it with "
                 "AutoModel"
             )
-        own = set(cls.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__) - {"encoder_config"}
+        check_version(config_dict.get("docre_version"))  # before any value, which may be new as well
+        own = cls._own_options() - {"encoder_config"}
         given = {name: kwargs.pop(name) for name in own & set(kwargs)}
         return super().from_dict({**config_dict, **given}, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as they are saved: the name of the encoder stays only where others can follow it."""
-        output = super().to_dict()
+        """The options as they are saved: the name of the encoder stays only where others can follow it.
+
+        `docre_version` says which version of this package wrote them; an older one refuses to read them.
+        """
+        output = super().to_dict() | {"docre_version": __version__}
         encoder = output.get("encoder_config")
         if encoder and os.path.exists(encoder.get("_name_or_path") or ""):
             del encoder["_name_or_path"]
@@ -220,18 +242,17 @@ class DocREConfig(PreTrainedConfig):
         return output
 
     def validate_encoder(self) -> None:
-        """Refuse an encoder beyond reason, or one whose configuration asks for code from somewhere else."""
+        """Refuse an encoder of unreasonable size, or one whose configuration asks for code from somewhere else."""
         if self.encoder_config is not None:
             check_encoder(self.encoder_config.to_dict(), trusted=is_remote(self.encoder_config))
 
     def validate_own_sizes(self) -> None:
-        """Refuse options beyond reason, and a language that is no code of one."""
-        own = set(self.__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__)
-        check_sizes({name: getattr(self, name) for name in own})
+        """Refuse unreasonably large sizes, and anything but a code for a language."""
+        check_sizes({name: getattr(self, name) for name in self._own_options()})
         check_language(self.language)
 
     def validate_labels(self) -> None:
-        """Refuse labels that are no names, and label lists that contradict themselves or each other."""
+        """Refuse invalid labels, and label lists that contradict themselves or each other."""
         for name in ("entity_types", "relation_types", "symmetric_relations"):
             check_labels(name, getattr(self, name))
         for name in ("symmetric_relations", "relation_labels"):
@@ -239,7 +260,7 @@ class DocREConfig(PreTrainedConfig):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
 
     def validate_scaling(self) -> None:
-        """Refuse a temperature by which logits cannot be divided, or that would turn their order around."""
+        """Refuse a temperature that is not positive and finite, and a shift that is not finite."""
         if not 0.0 < self.relation_temperature < math.inf:
             raise ValueError(f"relation_temperature is {self.relation_temperature}; give a number greater than 0")
         if not math.isfinite(self.relation_shift):
@@ -281,7 +302,7 @@ class DocREConfig(PreTrainedConfig):
         return rows
 
     def count_updates(self, phase: str, updates: int) -> None:
-        """Take note that training has done so many updates of a phase since the warm-up."""
+        """Record how many updates training has done in a phase since the warm-up."""
 
 
 DocREConfig.register_for_auto_class()

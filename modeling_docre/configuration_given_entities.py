@@ -1,4 +1,4 @@
-"""What the configurations of systems share that relate given entities with marked mentions."""
+"""What the configurations of systems for given entities share: marked mentions, attention, a cut."""
 
 # No `from __future__ import annotations` here: `@strict` checks the types of options, which must not be strings.
 from typing import Literal
@@ -6,6 +6,7 @@ from typing import Literal
 from huggingface_hub.dataclasses import strict
 
 from .configuration_docre import DocREConfig, RelationCut, Traits
+from .configuration_limits import check_probabilities
 
 
 @strict
@@ -19,18 +20,21 @@ class GivenEntitiesConfig(DocREConfig):
         relation_threshold: the score that a relation must exceed. With the adaptive threshold a score is
             sigmoid(logit of the type - logit of the threshold class), and 0.5 is its decision.
         top_k: most relation types that a pair may have; 0 for no limit.
+        unlabelled_weight: how far a type without a label counts as false in documents whose relations are incomplete.
+        distillation_weight: weight of a teacher's scores in the loss, where documents hold them.
     """
 
     entity_markers: Literal["star_per_token", "star_per_mention", "none"] = "star_per_token"
     relation_threshold: float | int = 0.5
     top_k: int = 0
+    unlabelled_weight: float | int = 0.5
+    distillation_weight: float | int = 0.0
     # Two windows then suffice for twice the encoder's positions, as in ATLOP's release.
     window_overlap: int = 0
 
     def validate_relation_cut(self) -> None:
-        """Refuse a threshold that is no probability, and a negative limit."""
-        if not 0.0 <= self.relation_threshold <= 1.0:
-            raise ValueError(f"relation_threshold is {self.relation_threshold}; give a number from 0 to 1")
+        """Refuse a threshold outside [0, 1], and a negative limit."""
+        check_probabilities(self, "relation_threshold")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; give a whole number from 1 on, or 0 for no limit")
 
@@ -44,5 +48,6 @@ class GivenEntitiesConfig(DocREConfig):
             special_tokens=True,  # attention is paid to them, too
             entity_markers=self.entity_markers,
             mention_attention=True,
+            adaptive_threshold=True,
             reads_entity_types=False,
         )

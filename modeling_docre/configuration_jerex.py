@@ -6,6 +6,7 @@ from typing import Any, Literal
 from huggingface_hub.dataclasses import strict
 
 from .configuration_docre import DocREConfig, RelationCut, Traits
+from .configuration_limits import check_counts, check_probabilities
 
 
 @strict
@@ -65,19 +66,14 @@ class JerexConfig(DocREConfig):
         super().__post_init__(**kwargs)
 
     def validate_thresholds(self) -> None:
-        """Refuse thresholds that are no probabilities."""
-        for name in ("mention_threshold", "coreference_threshold", "relation_threshold"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        """Refuse thresholds outside [0, 1]."""
+        check_probabilities(self, "mention_threshold", "coreference_threshold", "relation_threshold")
 
     def validate_sizes(self) -> None:
-        """Refuse sizes that leave nothing to decide on, and a dropout that is no probability."""
+        """Refuse sizes that leave nothing to decide on, and a dropout outside [0, 1]."""
         rows = ("size_rows", "edit_distance_rows", "word_distance_rows", "sentence_distance_rows")
-        for name in ("max_span_size", "meta_size", *rows):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number from 1 on")
-        if not 0.0 <= self.dropout <= 1.0:
-            raise ValueError(f"dropout is {self.dropout}; give a number from 0 to 1")
+        check_counts(self, "max_span_size", "meta_size", *rows)
+        check_probabilities(self, "dropout")
 
     @property
     def traits(self) -> Traits:

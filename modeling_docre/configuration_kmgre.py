@@ -6,6 +6,7 @@ from typing import Literal
 from huggingface_hub.dataclasses import strict
 
 from .configuration_given_entities import GivenEntitiesConfig
+from .configuration_limits import check_probabilities
 
 EXPECTATION, MAXIMIZATION = "expectation", "maximization"
 """The phases of its training."""
@@ -53,15 +54,13 @@ class KmgreConfig(GivenEntitiesConfig):
     estep_pairs: Literal["all", "related"] = "all"
 
     def validate_key_pairs(self) -> None:
-        """Refuse values outside of their range, and a shared encoder without anyone to share it with."""
-        for name in ("xi", "tau_max", "tau_base", "alpha"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        """Refuse values out of range, and a shared encoder without a classifier that shares it."""
+        check_probabilities(self, "xi", "tau_max", "tau_base", "alpha")
         for name in ("gamma", "expectation_updates"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 on")
         if self.shared_encoder and not self.key_classifier:
-            raise ValueError("shared_encoder is True and key_classifier is False; there is nobody to share it with")
+            raise ValueError("shared_encoder is True and key_classifier is False; there is no classifier to share it")
 
     @property
     def tau(self) -> float:

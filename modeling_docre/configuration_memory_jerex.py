@@ -16,7 +16,7 @@ class MemoryJerexConfig(JerexConfig):
     The defaults are the values of the paper and its release.
 
     Args:
-        memory_read: whether the stages read the memories; without, they are but similarity classifiers (Table 2).
+        memory_read: whether the stages read the memories; without, they are similarity classifiers only (Table 2).
         read_levels: which representations are extended by what is read.
         mention_read: over which spans of a document the mention level reads: all `"candidates"` (in training the
             sampled spans), as the release; the mentions alone that are kept (`"kept_only"`), after they are scored; or
@@ -53,7 +53,7 @@ class MemoryJerexConfig(JerexConfig):
         super().__post_init__(**kwargs)
 
     def validate_memory(self) -> None:
-        """Refuse slots without a width, a scale that turns the order around, and a model without all stages."""
+        """Refuse slots without a width, a scale that is not positive, and a model without all stages."""
         if self.slot_size is not None and self.slot_size < 1:
             raise ValueError(f"slot_size is {self.slot_size}; give a whole number from 1 on, or None")
         if not 0 < self.cosine_scale < float("inf"):

@@ -6,6 +6,7 @@ from typing import Literal
 from huggingface_hub.dataclasses import strict
 
 from .configuration_docre import DocREConfig, RelationCut, Traits
+from .configuration_limits import check_counts, check_probabilities
 
 
 @strict
@@ -45,13 +46,9 @@ class SpertConfig(DocREConfig):
     pretraining: Literal["full", "layers_random", "all_random"] = "full"
 
     def validate_spans(self) -> None:
-        """Refuse sizes that leave nothing to decide on, and numbers that are no probabilities."""
-        for name in ("max_span_size", "meta_size", "size_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number from 1 on")
-        for name in ("relation_threshold", "dropout"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        """Refuse sizes that leave nothing to decide on, and a threshold or dropout outside [0, 1]."""
+        check_counts(self, "max_span_size", "meta_size", "size_rows")
+        check_probabilities(self, "relation_threshold", "dropout")
 
     @property
     def traits(self) -> Traits:

@@ -24,7 +24,7 @@ def decode(
     """Turn a model's output for a batch into documents.
 
     A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
-    with the empty type; so does a span that is no entity and yet related. An entity's score is the probability of its
+    with the empty type; so does a related span that is not an entity. An entity's score is the probability of its
     type, a relation's score that of its type. In a system that reads sentences a symmetric relation stands once, its
     head being what comes first.
 
@@ -51,7 +51,7 @@ def decode(
 
 
 def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
-    """Which relation types hold for which pairs; a logit that is no number keeps nothing.
+    """Which relation types hold for which pairs; a NaN logit keeps nothing.
 
     Args:
         logits: [pairs, types] float32; with an adaptive threshold what they exceed it by. Minus infinity keeps nothing.
@@ -167,13 +167,13 @@ class _Decoder:
         """Relations among the entities `first` to `end`, best score first."""
         heads = self.output["pairs"][self.kept_pairs, 0]
         inside = ((heads >= first) & (heads < end)).nonzero()[0]
-        found: dict[tuple[int, int, str], Relation] = {}
+        relations: dict[tuple[int, int, str], Relation] = {}
         for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]:
             item = self._relation(row, first, members)
             if item.type in self.undirected and self._place(members[item.tail]) < self._place(members[item.head]):
                 item = _reversed(item)
-            found.setdefault((item.head, item.tail, item.type), item)
-        return list(found.values())
+            relations.setdefault((item.head, item.tail, item.type), item)
+        return list(relations.values())
 
     def _place(self, spans: np.ndarray) -> tuple[int, int]:
         """Where in the document the first of the spans lies."""

@@ -27,7 +27,7 @@ READ_POSITIONS = 8192
 
 
 class Encoded(NamedTuple):
-    """What the encoder says of a batch.
+    """What the encoder returns for a batch.
 
     `hidden` [subwords, hidden], in the order of the input. `attention` gives the last layer's attention at positions
     that are named after the encoder ran: of [queries] int64 positions in the input, [queries, heads, longest document],
@@ -232,7 +232,7 @@ def _merge_attention(
 ) -> Tensor:
     """Attention [places, heads, longest] over windows as [queries, heads, longest document] over documents.
 
-    What several windows say is added, and each such row divided by its sum (ATLOP's release).
+    Rows of several windows are added and normalised to a sum of 1 (ATLOP's release).
     """
     if layout.coverage is None:
         return rows.new_empty(rows.shape).index_copy(0, places.query, rows)

@@ -2,8 +2,8 @@
 
 Without such trust a configuration that asks for code is refused. Trust is given by `trust_remote_code` in
 `from_encoder`, and in `from_pretrained` of a model or configuration class; where the model's own code runs from a
-repository, it was given to that. The auto classes keep the flag to themselves where this package is imported: they load
-no such model there.
+repository, it was given to that. Where this package is imported, the auto classes do not pass the flag on, and so
+refuse such a model.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from typing import Any
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import custom_object_save, get_class_from_dynamic_module
 
-from .configuration_limits import check_code
-
 _REMOTE = "transformers_modules."
 _HUB_OPTIONS = ("cache_dir", "force_download", "token", "revision", "local_files_only")
 
-# Whether a model class was told to trust what it loads, and the place that is trusted while a configuration is read.
+# Whether a model class trusts what it loads, and the place that is trusted while a configuration is read.
 _trust: ContextVar[bool] = ContextVar("trust", default=False)
 _place: ContextVar[tuple[str, dict[str, Any]] | None] = ContextVar("place", default=None)
 
@@ -63,13 +61,12 @@ def remote_configuration(options: Mapping[str, Any]) -> PreTrainedConfig:
     """The encoder configuration of a model that is being read, by the class that lies beside the model.
 
     Args:
-        options: the configuration's dict form, with its `auto_map`.
+        options: the configuration's dict form; its `auto_map` names no code of another repository.
 
     Raises:
-        ValueError: the `auto_map` names code of another repository, or no configuration class.
+        ValueError: the `auto_map` names no configuration class.
     """
     auto_map = options["auto_map"]
-    check_code(auto_map)
     if not isinstance(auto_map, Mapping) or "AutoConfig" not in auto_map:
         raise ValueError("the auto_map of encoder_config names no AutoConfig; name the encoder's configuration class")
     place, hub_options = _place.get() or ("", {})

@@ -23,15 +23,7 @@ def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarr
     Raises:
         DocumentError: a type is not among `entity_types`.
     """
-    index = {name: number for number, name in enumerate(entity_types)}
-    for number, entity in enumerate(document.entities):
-        if entity.type not in index:
-            fix = (
-                f"it is not among the {len(index)} entity types of the config; add it to `entity_types` of a new "
-                "model, or drop it"
-            )
-            raise DocumentError(document.id, f"entities[{number}].type", entity.type, fix)
-    return np.array([index[entity.type] for entity in document.entities], dtype=np.int64)
+    return _type_ids(document, "entities", "entity_types", entity_types)
 
 
 def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.ndarray:
@@ -40,15 +32,20 @@ def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.n
     Raises:
         DocumentError: a type is not among `relation_types`.
     """
-    index = {name: number for number, name in enumerate(relation_types)}
-    for number, relation in enumerate(document.relations):
-        if relation.type not in index:
+    return _type_ids(document, "relations", "relation_types", relation_types)
+
+
+def _type_ids(document: Document, field: str, option: str, types: Sequence[str]) -> np.ndarray:
+    index = {name: number for number, name in enumerate(types)}
+    items = getattr(document, field)
+    for number, item in enumerate(items):
+        if item.type not in index:
             fix = (
-                f"it is not among the {len(index)} relation types of the config; add it to `relation_types` of a new "
-                "model, or drop it"
+                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config; add it to `{option}` of a "
+                "new model, or drop it"
             )
-            raise DocumentError(document.id, f"relations[{number}].type", relation.type, fix)
-    return np.array([index[relation.type] for relation in document.relations], dtype=np.int64)
+            raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
+    return np.array([index[item.type] for item in items], dtype=np.int64)
 
 
 def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:

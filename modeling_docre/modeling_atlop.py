@@ -9,18 +9,19 @@ import torch
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from .candidates import Entities, Spans
+from .candidates import Entities
 from .configuration_atlop import AtlopConfig
-from .layers import ConcatLinear, GroupedBilinear, adaptive_threshold_loss, binary_loss
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .grouped_bilinear import GroupedBilinear
+from .layers import ConcatLinear, binary_loss
+from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32
 from .stage_entities import pool_entities
 from .stage_localized_context import EVIDENCE_WEIGHT, AttendedText
 from .stage_marked_mentions import MarkedText, read
-from .stage_pairs import PairClassifier
+from .stage_pairs import PairClassifier, threshold_losses
 
 
-class AtlopModel(DocREPreTrainedModel):
+class AtlopModel(GivenEntitiesModel):
     """Relations between given entities of a document (Zhou et al., AAAI 2021).
 
     Mentions stand between markers; a mention is the hidden state of its first marker, an entity the logsumexp of its
@@ -54,6 +55,7 @@ class AtlopModel(DocREPreTrainedModel):
   year = {2021},
   url = {https://arxiv.org/abs/2010.11304}
 }"""
+    mixed_precision = True
     training_defaults: ClassVar[dict[str, Any]] = {
         "head_learning_rate": 1e-4,
         "weight_decay": 0.0,
@@ -64,14 +66,11 @@ class AtlopModel(DocREPreTrainedModel):
         "negatives_relation": -1,
     }
 
-    mixed_precision = True
     evidence_share: float = EVIDENCE_WEIGHT
     """The share of a pair's context that its evidence exceeds; with 1 each sentence has its weight."""
 
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
-        if not config.relation_types:
-            raise ValueError("the configuration's relation_types is empty; give the list of labels to predict")
         parts = [config.encoder_config.hidden_size] * (1 + config.localized_context)
         self.encoder = self.new_encoder()
         self.head_extractor = ConcatLinear(parts, config.pair_size)
@@ -87,53 +86,28 @@ class AtlopModel(DocREPreTrainedModel):
             init.uniform_(module.weight, -bound, bound)
             init.uniform_(module.bias, -bound, bound)
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        document_lengths: Tensor,
-        spans: dict[str, Tensor],
-        entities: dict[str, Tensor],
-        relations: dict[str, Tensor],
-        special_lengths: Tensor | None = None,
-        subword_sentences: Tensor | None = None,
-    ) -> DocREOutput:
-        """Score the entity pairs of a batch; all lists are flat over the batch.
-
-        Args:
-            input_ids: [subwords] int64, the documents end to end.
-            document_lengths: [documents] int64, subwords per document.
-            spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
-            entities: the fields of `Entities`.
-            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types].
-            special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
-            subword_sentences: [subwords] int64, the sentence of each subword, -1 outside of sentences; where given,
-                each pair's evidence is told.
-
-        Returns:
-            `relation_logits` [pairs, relation types]; with labels the loss, with sentences the evidence.
-        """
-        known, pairs = Entities(**entities), relations["pairs"]
-        marked = MarkedText(input_ids, document_lengths, special_lengths, Spans(**spans))
-        hidden, mentions, attention = read(self.encoder, marked, self.config.localized_context)
-        entity_vectors = pool_entities(at_least_float32(mentions), known, self.config.mention_pool).to(hidden.dtype)
+    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
+        """The logits of entity pairs; with labels the losses, with sentences the evidence of each pair."""
+        config, pairs = self.config, relations["pairs"]
+        hidden, mentions, attention = read(self.encoder, text, config.localized_context)
+        entity_vectors = pool_entities(at_least_float32(mentions), entities, config.mention_pool).to(hidden.dtype)
         classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
         if attention is None:
             scores = classifier.score(entity_vectors, pairs)
         else:
-            entity_attention = pool_entities(attention, known, "mean")  # [entities, heads, longest document]
-            text = AttendedText(hidden, entity_attention, document_lengths, known.document, subword_sentences)
-            scores = classifier.score_in_context(entity_vectors, pairs, text)
-        logits, evidence = scores.logits, scores.evidence(self.evidence_share)
+            entity_attention = pool_entities(attention, entities, "mean")  # [entities, heads, longest document]
+            attended = AttendedText(hidden, entity_attention, text.document_lengths, entities.document, text.sentences)
+            scores = classifier.score_in_context(entity_vectors, pairs, attended)
 
-        result: dict[str, Any] = {"pairs": pairs, "relation_logits": logits[:, 1:]}
-        if self.config.threshold == "adaptive":
-            result["relation_logits"] = logits[:, 1:] - logits[:, :1]
-        result |= {"entity_members": known.members, "entity_sizes": known.sizes, "entity_documents": known.document}
+        logits, evidence = scores.logits, scores.evidence(self.evidence_share)
+        adaptive = config.threshold == "adaptive"
+        result: dict[str, Any] = {"relation_logits": logits[:, 1:] - logits[:, :1] if adaptive else logits[:, 1:]}
         if evidence is not None:
             result |= {f"evidence_{name}": values for name, values in evidence._asdict().items()}
         if "labels" in relations:
-            labels = relations["labels"]
-            at = self.config.loss == "at"
-            loss = adaptive_threshold_loss(logits, labels) if at else binary_loss(logits[:, 1:], labels)
-            result |= {"loss": loss, "losses": {"relation": loss}}
-        return DocREOutput(**result)
+            if config.loss == "at":
+                losses = threshold_losses(logits, relations, config.unlabelled_weight)
+            else:
+                losses = {"relation": binary_loss(logits[:, 1:], relations["labels"])}
+            result |= self.weigh(losses)
+        return result

@@ -114,6 +114,19 @@ class DocREPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
+    def require_labels(self, *names: str) -> None:
+        """Refuse a configuration with an empty list of labels among those of `names`."""
+        for name in names:
+            if not getattr(self.config, name):
+                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+
+    def weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
+        """The losses, and their sum weighted as the configuration says: with 1 where it has no such weight."""
+        if not losses:
+            return {}
+        loss = sum(getattr(self.config, f"{name}_weight", 1.0) * value for name, value in losses.items())
+        return {"loss": loss, "losses": losses}
+
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights.
 

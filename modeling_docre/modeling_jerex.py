@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
 from .configuration_jerex import JerexConfig
-from .layers import binary_loss, class_loss
+from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
 from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
-from .stage_entities import EntityClassifier, pool_entities
+from .stage_entities import pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
@@ -53,9 +53,7 @@ class JerexModel(DocREPreTrainedModel):
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)
-        for name in ("entity_types", "relation_types"):
-            if not getattr(config, name):
-                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+        self.require_labels("entity_types", "relation_types")
         width = config.encoder_config.hidden_size
         stages = config.traits.stages
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
@@ -76,9 +74,9 @@ class JerexModel(DocREPreTrainedModel):
         self.post_init()
 
     def new_entity_classifier(self) -> nn.Module:
-        """A classifier of entity vectors, with random weights."""
-        config = self.config
-        return EntityClassifier(config.encoder_config.hidden_size, len(config.entity_types), config.dropout)
+        """A classifier of entity vectors, with random weights (section 3.3); there is no class for "none"."""
+        width = self.config.encoder_config.hidden_size
+        return TwoLayer([width], width, len(self.config.entity_types), self.config.dropout)
 
     def pair_sizes(self) -> PairSizes:
         """The sizes of the classifier of entity pairs."""
@@ -145,18 +143,19 @@ class JerexModel(DocREPreTrainedModel):
             result["coreference_logits"] = logits
             losses["coreference"] = binary_loss(logits, coreference["labels"])
         if entities is not None:
-            found = Entities(**entities)
+            clusters = Entities(**entities)
         else:  # (b) coreference, all pairs of the mentions found
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
-                return DocREOutput(**self._weigh(losses), **result)
-            result["coreference_logits"], found = self._resolve(
+                return DocREOutput(**self.weigh(losses), **result)
+            result["coreference_logits"], clusters = self._resolve(
                 vectors["coreference"], listed, span_texts or [], result["mentions"]
             )
-        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
+        result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
+        result["entity_documents"] = clusters.document
 
         if self.entity_classifier is not None:  # (c) entity classification
-            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], found))  # [entities, hidden]
+            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], clusters))  # [entities, hidden]
             result["entity_type_logits"] = self.entity_classifier(entity_vectors)
             if entity_types is not None:
                 losses["entity"] = class_loss(result["entity_type_logits"], entity_types)
@@ -165,13 +164,15 @@ class JerexModel(DocREPreTrainedModel):
 
         if self.relation_classifier is not None:  # (d) relation classification
             if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
-                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], found))
-            pairs = entity_pairs(found.document) if relations is None else relations["pairs"]
-            scene = Scene(hidden["relation"], listed, vectors["relation"], found, entity_vectors, entity_types, pairs)
+                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], clusters))
+            pairs = entity_pairs(clusters.document) if relations is None else relations["pairs"]
+            scene = Scene(
+                hidden["relation"], listed, vectors["relation"], clusters, entity_vectors, entity_types, pairs
+            )
             result |= self._relate(scene)
             if relations is not None and "labels" in relations:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
-        return DocREOutput(**self._weigh(losses), entity_types=entity_types, **result)
+        return DocREOutput(**self.weigh(losses), entity_types=entity_types, **result)
 
     def _encode(
         self, input_ids: Tensor, document_lengths: Tensor, spans: Spans, mentions: Tensor | None
@@ -224,10 +225,3 @@ class JerexModel(DocREPreTrainedModel):
             "mention_pair_tail": weights.pairs.tail_mention,
             "mention_pair_weight": weights.weight,
         }
-
-    def _weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
-        """The stages' losses, and their weighted sum."""
-        if not losses:
-            return {}
-        loss = sum(getattr(self.config, f"{stage}_weight") * value for stage, value in losses.items())
-        return {"loss": loss, "losses": losses}

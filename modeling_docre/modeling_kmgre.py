@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, MentionPairs, Spans, mention_pairs
+from .candidates import Entities, MentionPairs, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
-from .layers import adaptive_threshold_loss, focal_loss
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .layers import focal_loss
+from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, segment_logsumexp, segment_max
 from .stage_key_pairs import assign_labels, select_key_pairs
 from .stage_localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
 from .stage_marked_mentions import MarkedText, Reading, read
+from .stage_pairs import LABEL_FIELDS, threshold_losses
 
 
 class MentionPairNetwork(nn.Module):
@@ -65,7 +66,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-class KmgreModel(DocREPreTrainedModel):
+class KmgreModel(GivenEntitiesModel):
     """Relations between given entities by key mention pairs (Jiang et al., KMGRE).
 
     The relation extractor scores the relation types and a threshold class of each mention pair, the key instance
@@ -82,7 +83,7 @@ class KmgreModel(DocREPreTrainedModel):
     - Pseudo labels come from the extractor in evaluation mode, and entity pairs without a relation are negatives
       (`estep_pairs`). The weight of the focal loss multiplies both classes (`focal_alpha`); its mean runs over the
       mention pairs of the batch.
-    - The key mention pairs of an entity pair are never none: its threshold is at most the highest probability.
+    - Every entity pair has a key mention pair: its threshold is at most the highest probability.
     - The cap of the threshold grows with the updates of the E-step after the warm-up. In the warm-up the cap is 0, all
       mention pairs are key, and each update trains both networks.
     - A relation is decided as it is trained: fused over the key mention pairs, above the threshold class, with no
@@ -101,6 +102,7 @@ class KmgreModel(DocREPreTrainedModel):
   title = {Key Mention Pairs Guided Document-Level Relation Extraction},
   author = {Jiang, Feng and Niu, Jianwei and Mo, Shasha and Fan, Shengda}
 }"""
+    mixed_precision = True
     training_defaults: ClassVar[dict[str, Any]] = {
         "weight_decay": 1e-5,
         "warmup_steps": 0.06,
@@ -110,15 +112,12 @@ class KmgreModel(DocREPreTrainedModel):
         "negatives_relation": -1,
         "ddp_find_unused_parameters": True,
     }
-    mixed_precision = True
     phase_of_module: ClassVar[dict[str, str]] = {"key_classifier": EXPECTATION, "relation_extractor": MAXIMIZATION}
     phases = (MAXIMIZATION,)
     phase = MAXIMIZATION
 
     def __init__(self, config: KmgreConfig):
         super().__init__(config)
-        if not config.relation_types:
-            raise ValueError("the configuration's relation_types is empty; give the list of labels to predict")
         width, classes = config.encoder_config.hidden_size, 1 + len(config.relation_types)
         self.relation_extractor = MentionPairNetwork(self.new_encoder(), width, classes, config.head_norm)
         absent: Any = None
@@ -128,52 +127,30 @@ class KmgreModel(DocREPreTrainedModel):
             self.key_classifier = MentionPairNetwork(encoder, width, 1, config.head_norm)
         self.post_init()
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        document_lengths: Tensor,
-        spans: dict[str, Tensor],
-        entities: dict[str, Tensor],
-        relations: dict[str, Tensor],
-        special_lengths: Tensor | None = None,
-        subword_sentences: Tensor | None = None,
-    ) -> DocREOutput:
-        """Score the entity pairs of a batch, or learn from it in the present phase; all lists are flat over the batch.
+    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
+        """The logits of entity pairs with the mention pairs that carried them; with labels the loss of the phase.
 
-        Args:
-            input_ids: [subwords] int64, the documents end to end.
-            document_lengths: [documents] int64, subwords per document.
-            spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
-            entities: the fields of `Entities`.
-            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types].
-            special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
-            subword_sentences: not read; the evidence are mention pairs.
-
-        Returns:
-            With labels the loss of the phase. Except in the E-step `relation_logits` [pairs, relation types]; without
-            labels also the mention pairs with what each contributed.
+        The E-step has its loss alone.
         """
-        text = MarkedText(input_ids, document_lengths, special_lengths, Spans(**spans))
-        known, pairs, labels = Entities(**entities), relations["pairs"], relations.get("labels")
-        candidates = mention_pairs(known, pairs)
+        pairs, labels = relations["pairs"], relations.get("labels")
+        candidates = mention_pairs(entities, pairs)
         if labels is not None and self.phase == EXPECTATION:
             loss, labelled = self._expectation_loss(text, candidates, labels)
-            return DocREOutput(loss=loss, losses={"key": loss}, statistics={"labelled_key": labelled}, pairs=pairs)
+            return {"loss": loss, "losses": {"key": loss}, "statistics": {"labelled_key": labelled}}
 
         reading = self.relation_extractor.read(text)
         logits = self.relation_extractor(reading, text, candidates)  # [mention pairs, 1 + types], equations 4 to 6
-        key_logits = self._judge(text, candidates, reading, asked=labels is None)
+        key_logits = self._judge(text, candidates, reading, explain=labels is None)
         keys = self._select(key_logits, candidates, len(pairs))  # [mention pairs] bool, equations 12 to 14
-        found = self._decide(logits, keys, candidates, len(pairs))  # [pairs, 1 + types]
+        fused = self._decide(logits, keys, candidates, len(pairs))  # [pairs, 1 + types]
 
-        result: dict[str, Any] = {"pairs": pairs, "relation_logits": found[:, 1:] - found[:, :1]}
-        result |= {"entity_members": known.members, "entity_sizes": known.sizes, "entity_documents": known.document}
+        result: dict[str, Any] = {"relation_logits": fused[:, 1:] - fused[:, :1]}
         if labels is None:
-            result |= self._explain(logits, key_logits, keys, found, candidates)
+            result |= self._explain(logits, key_logits, keys, fused, candidates)
         else:
-            loss = self._maximization_loss(found, logits, text, candidates, labels)
-            result |= {"loss": loss, "losses": {"relation": loss}, "statistics": {"kept_key": _fraction(keys)}}
-        return DocREOutput(**result)
+            losses = self._maximization_losses(fused, logits, text, candidates, relations)
+            result |= {**self.weigh(losses), "statistics": {"kept_key": _fraction(keys)}}
+        return result
 
     def _expectation_loss(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The E-step: the key instance classifier learns which mention pairs state the gold relations most clearly.
@@ -199,9 +176,9 @@ class KmgreModel(DocREPreTrainedModel):
             reading = classifier.read(text)
         return classifier(reading, text, candidates).squeeze(1)
 
-    def _judge(self, text: MarkedText, candidates: MentionPairs, reading: Reading, asked: bool) -> Tensor | None:
-        """The key logits [mention pairs]; None where there is no classifier, or nobody asks and all of them are key."""
-        if self.key_classifier is None or (self.config.tau == 0 and not asked):
+    def _judge(self, text: MarkedText, candidates: MentionPairs, reading: Reading, explain: bool) -> Tensor | None:
+        """The key logits [mention pairs]; None without a classifier, or where all are key and none is explained."""
+        if self.key_classifier is None or (self.config.tau == 0 and not explain):
             return None
         with frozen(self.key_classifier):
             return self._key_logits(text, candidates, reading)
@@ -220,15 +197,17 @@ class KmgreModel(DocREPreTrainedModel):
             return segment_logsumexp(logits, owners, count)  # equation 16
         return segment_max(logits - logits[:, :1], owners, count)  # equation 1
 
-    def _maximization_loss(
-        self, found: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, labels: Tensor
-    ) -> Tensor:
+    def _maximization_losses(
+        self, fused: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, relations: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """The M-step: entity pairs, or without fusion mention pairs, learn the gold relations."""
+        weight = self.config.unlabelled_weight
         if self.config.fusion == "logsumexp":
-            return adaptive_threshold_loss(found, labels)  # equations 17 to 19
-        if self.config.tau == 0:
-            return adaptive_threshold_loss(logits, labels[candidates.owner])
-        return adaptive_threshold_loss(logits, self._assign(text, candidates, labels)[1])
+            return threshold_losses(fused, relations, weight)  # equations 17 to 19
+        of_mention_pairs = {name: relations[name][candidates.owner] for name in LABEL_FIELDS & relations.keys()}
+        if self.config.tau:
+            of_mention_pairs["labels"] = self._assign(text, candidates, relations["labels"])[1]
+        return threshold_losses(logits, of_mention_pairs, weight)
 
     def _assign(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Reading, Tensor]:
         """What the frozen extractor reads, and the gold types [mention pairs, types] that it finds in mention pairs."""
@@ -238,10 +217,10 @@ class KmgreModel(DocREPreTrainedModel):
         return reading, assign_labels(scores, labels, candidates.owner)
 
     def _explain(
-        self, logits: Tensor, key_logits: Tensor | None, keys: Tensor, found: Tensor, candidates: MentionPairs
+        self, logits: Tensor, key_logits: Tensor | None, keys: Tensor, fused: Tensor, candidates: MentionPairs
     ) -> dict[str, Tensor | None]:
         """The mention pairs, and what each of them contributed to the decision on its entity pair."""
-        excess, of_pair = logits[:, 1:] - logits[:, :1], found[candidates.owner, 1:]  # [mention pairs, types]
+        excess, of_pair = logits[:, 1:] - logits[:, :1], fused[candidates.owner, 1:]  # [mention pairs, types]
         if self.config.fusion == "logsumexp":
             weight = (logits[:, 1:] - of_pair).masked_fill(~keys[:, None], float("-inf")).exp()
         else:

@@ -43,7 +43,7 @@ class SpertModel(DocREPreTrainedModel):
     """Typed spans of a sentence and typed relations between them (Eberts and Ulges, ECAI 2020).
 
     Each span of a sentence is classified as an entity type or as none from its subwords, its size and the start token
-    (section 3.1); those that are not none are the entities (section 3.2), and each ordered pair of them is related from
+    (section 3.1); those with a type are the entities (section 3.2), and each ordered pair of them is related from
     both spans and what lies between (section 3.3). Spans may overlap. Each mention is an entity of its own.
 
     Deviations from the paper's release, all of them options or exact rewrites:
@@ -82,9 +82,7 @@ class SpertModel(DocREPreTrainedModel):
 
     def __init__(self, config: SpertConfig):
         super().__init__(config)
-        for name in ("entity_types", "relation_types"):
-            if not getattr(config, name):
-                raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+        self.require_labels("entity_types", "relation_types")
         width, meta = config.encoder_config.hidden_size, config.meta_size
         self.encoder = self.new_encoder()
         self.size_embedding = ClampedEmbedding(config.size_rows, meta)
@@ -143,17 +141,18 @@ class SpertModel(DocREPreTrainedModel):
                 losses["span"] = class_loss(result["span_logits"], span_labels)
 
         if entities is not None:
-            found = Entities(**entities)
+            clusters = Entities(**entities)
         else:  # (b) span filtering
-            found, types = self._filter(result["span_logits"], listed)
+            clusters, types = self._filter(result["span_logits"], listed)
             result |= types
-        result |= {"entity_members": found.members, "entity_sizes": found.sizes, "entity_documents": found.document}
+        result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
+        result["entity_documents"] = clusters.document
 
         # (c) relation classification
         if relations is None:
             # Entities of one mention each meet in their sentence only; others may have mentions in several.
-            relations = {"pairs": entity_pairs(sentence[found.members] if entities is None else found.document)}
-        result |= self._relate(sentences, listed, sentence, found, relations["pairs"])
+            relations = {"pairs": entity_pairs(sentence[clusters.members] if entities is None else clusters.document)}
+        result |= self._relate(sentences, listed, sentence, clusters, relations["pairs"])
         if "labels" in relations:
             types_of_a_pair = len(self.config.relation_types)
             losses["relation"] = binary_loss(result["relation_logits"], relations["labels"]) / types_of_a_pair
@@ -223,7 +222,7 @@ class SpertModel(DocREPreTrainedModel):
         sizes = mentions.sizes
         head, tail = pairs.unbind(1)
         runs = list(chunk_bounds(entities.sizes[head] * entities.sizes[tail], PAIR_CHUNK))
-        found = []
+        chunks = []
         for first, stop in runs or [(0, 0)]:  # without pairs the parameters still get a gradient, of zero
             listed = mention_pairs(entities, pairs[first:stop])
             listed = listed.take((sentence[listed.head] == sentence[listed.tail]).nonzero().squeeze(1))
@@ -234,8 +233,8 @@ class SpertModel(DocREPreTrainedModel):
                 self.size_embedding.part(sizes[listed.head]),
                 self.size_embedding.part(sizes[listed.tail]),
             )  # [mention pairs, relation types]
-            found.append((listed._replace(owner=listed.owner + first), logits))
-        kept, scored = zip(*found, strict=True)
+            chunks.append((listed._replace(owner=listed.owner + first), logits))
+        kept, scored = zip(*chunks, strict=True)
         listed, logits = MentionPairs(*map(torch.cat, zip(*kept, strict=True))), torch.cat(scored)
         none = logits.new_full((len(pairs), logits.shape[1]), float("-inf"))
         highest = none.scatter_reduce(0, listed.owner[:, None].expand_as(logits), logits, "amax")

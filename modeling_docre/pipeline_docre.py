@@ -58,8 +58,8 @@ class DocRelationExtractionPipeline(Pipeline):
     - `relations`: the relation types to keep.
     - `entities`: what is known about the entities, so that only the relations are extracted. A list of
       `{"type": str, "mentions": [{"char_start": int, "char_end": int}, ...]}` (or `sentence`, `start`, `end` in
-      words) for one input, a list of such lists for several; or True, for the entities that a `Document` brings
-      along. Models that find no entities of their own need it, but take those of a `Document` without being told.
+      words) for one input, a list of such lists for several; or True, for the entities of the `Document`
+      itself. Models that find no entities need it; given a `Document`, they use its entities by default.
     - `batch_size`: documents per pass of the model, 1 if not given. Larger batches are formed of neighbours in length
       out of a buffer of 32 batches; results keep the order of the input.
     - `progress`: whether a progress bar is shown; by default for lists of more than 20 inputs in a terminal.
@@ -157,8 +157,8 @@ class DocRelationExtractionPipeline(Pipeline):
             ]
             documents: dict[int, Document] = {}
             for batch in _batches(prepared, batch_size):
-                found = self.forward([prepared[position] for position in batch], **forward)
-                documents |= zip(batch, found, strict=True)
+                output = self.forward([prepared[position] for position in batch], **forward)
+                documents |= zip(batch, output, strict=True)
             yield from (self.postprocess(documents[position], **postprocess) for position in range(len(prepared)))
 
     def save_pretrained(self, save_directory: str | os.PathLike, **options: Any) -> None:
@@ -331,7 +331,7 @@ def _shorten(value: Any) -> str:
 
 
 def register(default_model: str | None = None) -> None:
-    """Make the task known to `pipeline`; of several copies of this file in a process the last one answers.
+    """Make the task known to `pipeline`; of several copies of this file in a process the last one wins.
 
     Args:
         default_model: folder of the model that is used where none is named; None leaves the one that is known.

@@ -32,7 +32,7 @@ class Predictor:
     Args:
         model: any system.
         tokenizer: its encoder's tokenizer.
-        given: what the documents bring along: None (nothing is read but the words), `"mentions"`, `"clusters"` or
+        given: what is known about the documents: None (only their words), `"mentions"`, `"clusters"` or
             `"entities"` (clusters with their types); by default what the model needs.
     """
 
@@ -77,6 +77,6 @@ class Predictor:
         features = self.featurizer(documents)
         predictions: dict[int, Document] = {}
         for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
-            found = self.predict_batch([features[position] for position in batch], **options)
-            predictions.update(zip(batch, found, strict=True))
+            output = self.predict_batch([features[position] for position in batch], **options)
+            predictions.update(zip(batch, output, strict=True))
         return [predictions[position] for position in range(len(features))]

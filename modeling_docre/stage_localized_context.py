@@ -34,8 +34,8 @@ class AttendedText(NamedTuple):
     """The text of a batch, and what its entities (for KMGRE its mentions) attend to.
 
     `hidden` [subwords, hidden]; `attention` [entities, heads, longest document]; `document_lengths` [documents] int64;
-    `documents` [entities] int64, ascending; `sentences` [subwords] int64, -1 outside of sentences, or None where
-    nobody asks for evidence.
+    `documents` [entities] int64, ascending; `sentences` [subwords] int64, -1 outside of sentences, or None without
+    evidence.
     """
 
     hidden: Tensor
@@ -97,7 +97,7 @@ def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_no
     lengths = text.document_lengths.tolist()
     counts = torch.bincount(text.documents, minlength=len(lengths)).tolist()
     ends = torch.bincount(pairs[:, 0], minlength=sum(counts)).cumsum(0).tolist()  # pairs up to each first entity
-    found, subword, entity = [], 0, 0
+    listed, subword, entity = [], 0, 0
     for length, count in zip(lengths, counts, strict=True):
         last = entity + count
         step = max(1, BLOCK_WEIGHTS // max(length * count * depth, 1))
@@ -105,9 +105,9 @@ def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_no
             stop = min(first + step, last)
             rows = slice(ends[first - 1] if first else 0, ends[stop - 1])
             if rows.start < rows.stop:
-                found.append(Block(slice(subword, subword + length), slice(first, stop), slice(first, last), rows))
+                listed.append(Block(slice(subword, subword + length), slice(first, stop), slice(first, last), rows))
         subword, entity = subword + length, last
-    return found
+    return listed
 
 
 def pool_block(
@@ -136,16 +136,16 @@ def pool_block(
 def pool_pairs(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> Tensor:
     """The contexts [unordered, hidden] of all pairs, block by block.
 
-    A training step with several blocks computes each of them again in its backward pass, so that the memory of their
-    weights is that of one. Arguments as for `pool_block`.
+    A training step with several blocks recomputes each of them in its backward pass, so that one block's weights exist
+    at a time. Arguments as for `pool_block`.
     """
-    found = blocks(text, pairs, head_norm)
-    again = torch.is_grad_enabled() and len(found) > 1
+    listed = blocks(text, pairs, head_norm)
+    recompute = torch.is_grad_enabled() and len(listed) > 1
 
     def pool(block: Block) -> Tensor:
         return pool_block(text, pairs, block, head_norm)[0]
 
-    contexts = [checkpoint(pool, block, use_reentrant=False) if again else pool(block) for block in found]
+    contexts = [checkpoint(pool, block, use_reentrant=False) if recompute else pool(block) for block in listed]
     return torch.cat(contexts) if contexts else text.attention.new_zeros(0, text.hidden.shape[1])
 
 
@@ -192,10 +192,10 @@ def find_evidence(sentence_weights: Tensor, least_share: float = EVIDENCE_WEIGHT
     return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 
-def runs(found: Sequence[Block], limit: int) -> Iterator[list[Block]]:
+def runs(listed: Sequence[Block], limit: int) -> Iterator[list[Block]]:
     """Consecutive blocks that hold at most `limit` pairs together (a larger single block stays whole)."""
     run: list[Block] = []
-    for block in found:
+    for block in listed:
         if run and block.rows.stop - run[0].rows.start > limit:
             yield run
             run = []

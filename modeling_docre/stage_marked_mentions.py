@@ -16,13 +16,15 @@ class MarkedText(NamedTuple):
 
     `input_ids` [subwords] int64, the documents end to end; `document_lengths` [documents] int64; `special_lengths` [2]
     int64, start and end tokens of each document, or None; `spans` are the mentions, whose subword ranges are their
-    opening markers, or all their subwords where nothing is marked.
+    opening markers, or all their subwords where nothing is marked. `sentences` [subwords] int64 is the sentence of each
+    subword, -1 outside of sentences, or None without evidence.
     """
 
     input_ids: Tensor
     document_lengths: Tensor
     special_lengths: Tensor | None
     spans: Spans
+    sentences: Tensor | None = None
 
 
 class Reading(NamedTuple):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .layers import ConcatLinear, GroupedBilinear
+from .grouped_bilinear import GroupedBilinear
+from .layers import ConcatLinear, adaptive_threshold_loss, binary_loss
 from .segments import in_chunks, positions_in_segments, segment_starts
 from .stage_localized_context import (
     EVIDENCE_WEIGHT,
@@ -26,6 +27,9 @@ from .stage_localized_context import (
 
 # Pairs classified at once; with more, a training step recomputes each run of them in its backward pass.
 PAIR_CHUNK = 16_384
+
+LABEL_FIELDS = frozenset(["labels", "masked", "complete", "soft", "taught"])
+"""What training knows of each entity pair: its labels, and the fields of `IncompleteLabels`."""
 
 
 class PairScores(NamedTuple):
@@ -116,3 +120,27 @@ class PairClassifier(NamedTuple):
         head_vectors = torch.tanh(self.head_extractor((entity_vectors, head), *context))  # [pairs, pair size]
         tail_vectors = torch.tanh(self.tail_extractor((entity_vectors, tail), *context))
         return self.bilinear(head_vectors, tail_vectors)
+
+
+def threshold_losses(logits: Tensor, relations: Mapping[str, Tensor], unlabelled_weight: float) -> dict[str, Tensor]:
+    """What pairs learn against a threshold class: their labels, and a teacher's scores where there are any.
+
+    Args:
+        logits: [pairs, 1 + types], float, the threshold class first.
+        relations: `labels` [pairs, types] and, where labels are incomplete, the fields of `IncompleteLabels`.
+        unlabelled_weight: how far a type without a label counts as false where labels are incomplete.
+
+    Returns:
+        The adaptive-threshold loss as `relation`, and as `distillation` the binary cross-entropy between the scores of
+        student and teacher, summed over the types, mean over the pairs that a teacher labelled.
+    """
+    labels = relations["labels"]
+    if "complete" not in relations:
+        return {"relation": adaptive_threshold_loss(logits, labels)}
+    weights = torch.where(relations["complete"], 1.0, unlabelled_weight)
+    taught = relations["taught"].nonzero().squeeze(1)
+    margins = logits[taught, 1:] - logits[taught, :1]
+    return {
+        "relation": adaptive_threshold_loss(logits, labels, relations["masked"], weights),
+        "distillation": binary_loss(margins, relations["soft"][taught]),
+    }

@@ -132,7 +132,7 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     starts = [pieces[start] for start in document.sentence_starts]
     starts = _merge_sentences(starts, list(ranges.values()))
     sections = list(pairwise(starts))
-    places: dict[str, dict[str, int]] = {}
+    places: dict[str, dict[str, Any]] = {}
     for where, (start, end) in ranges.items():
         sentence = bisect_right(starts, start) - 1
         places[where] = {"sentence": sentence, "start": start - starts[sentence], "end": end - starts[sentence]}
@@ -155,7 +155,7 @@ def _field(record: Any, name: str) -> Any:
     return record.get(name) if isinstance(record, Mapping) else getattr(record, name)
 
 
-def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, int]]) -> Entity:
+def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, Any]]) -> Entity:
     """An entity, or one by its dict form, with the place of each mention."""
     where = f"entities[{number}]"
     own = [places[f"{where}.mentions[{position}]"] for position in range(len(_field(entity, "mentions")))]
@@ -168,7 +168,7 @@ def _placed(document: Document, number: int, entity: Any, places: Mapping[str, d
 
 
 def _check_entities(document: Document, entities: Any) -> None:
-    """Refuse what is no list of entities with the fields that are needed."""
+    """Refuse anything but a list of entities with the required fields."""
     if not isinstance(entities, list | tuple):
         fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
         raise DocumentError(document.id, "entities", entities, fix)
@@ -205,9 +205,9 @@ def _char_range(document: Document, where: str, mention: Any) -> tuple[int, int]
     if not (_is_position(start) and _is_position(end) and start < end <= length):
         fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
         raise DocumentError(document.id, where, span, fix)
-    name, found = _field(mention, "name"), document.text[start:end]
-    if isinstance(name, str) and name.split() != found.split():
-        fix = f"this is {found!r}, and the mention's name is {name!r}; count characters, or leave out the name"
+    name, text = _field(mention, "name"), document.text[start:end]
+    if isinstance(name, str) and name.split() != text.split():
+        fix = f"this is {text!r}, and the mention's name is {name!r}; count characters, or leave out the name"
         raise DocumentError(document.id, where, span, fix)
     return start, end
 

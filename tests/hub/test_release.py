@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import modeling_docre
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 
@@ -75,6 +77,14 @@ def test_the_matrix_covers_what_is_supported():
     named = {line.split(" :: ")[-1] for line in project["classifiers"] if ":: Python :: 3." in line}
     assert {row["python"] for row in rows} == named == {"3.11", "3.12", "3.13"}
     assert {row["dependencies"] for row in rows} == {"locked", "newest", "oldest"}
+
+
+def test_the_package_has_one_version():
+    path = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["version"]["path"]
+    stated = release.PACKAGE_FILE.read_text(encoding="utf-8")
+    assert REPOSITORY / path == release.PACKAGE_FILE
+    assert f'\n__version__ = "{modeling_docre.__version__}"\n' in stated
+    assert release.release_notes(modeling_docre.__version__, f"## [{modeling_docre.__version__}]\n\nthis\n", stated)
 
 
 def test_release_notes_are_the_section_of_the_version():

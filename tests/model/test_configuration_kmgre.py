@@ -116,7 +116,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"top_k": -1}, "top_k is -1; give a whole number from 1 on, or 0"),
     ({"shared_encoder": True, "key_classifier": False}, "shared_encoder is True and key_classifier is False"),
     ({"window_overlap": 512}, "window_overlap is 512"),
-    ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+    ({"relation_types": ["a", "b", "a"]}, "relation_types has the duplicate label 'a'"),
     ({"tau": 0.5}, "KmgreConfig has no option 'tau'.*tau_max"),
     ({"pair_size": 768}, "KmgreConfig has no option 'pair_size'"),
     ({"warmup_epochs": 3}, "KmgreConfig has no option 'warmup_epochs'"),

@@ -15,7 +15,7 @@ from tiny import save_tiny
 from transformers import AutoModel
 
 from modeling_docre import JerexConfig, JerexModel
-from modeling_docre.configuration_limits import LABEL_LENGTH, LABELS, LAYERS, OWN_SIZE, SIZE
+from modeling_docre.configuration_limits import LABEL_LENGTH, SIZE, __version__
 
 PLAIN = {"AutoConfig": "configuration_jerex.JerexConfig", "AutoModel": "modeling_jerex.JerexModel"}
 
@@ -38,19 +38,27 @@ def changed(checkpoint: Path, folder: Path, **options: Any) -> Path:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"encoder_config": {"num_hidden_layers": 10**9}}, ("num_hidden_layers = 1000000000", f"1 to {LAYERS}")),
-        ({"encoder_config": {"vocab_size": 10**12}}, ("vocab_size = 1000000000000", f"1 to {SIZE}")),
-        ({"encoder_config": {"max_position_embeddings": 10**10}}, ("max_position_embeddings = 10000000000",)),
-        ({"encoder_config": {"hidden_size": -5}}, ("hidden_size = -5", "from 1")),
-        ({"encoder_config": {"num_attention_heads": 0}}, ("num_attention_heads = 0", "from 1")),
+        (
+            {"encoder_config": {"num_hidden_layers": 10**9}},
+            ("encoder_config.num_hidden_layers is 1000000000", f"at most {SIZE}"),
+        ),
+        ({"encoder_config": {"vocab_size": 10**12}}, ("encoder_config.vocab_size is 1000000000000", str(SIZE))),
+        (
+            {"encoder_config": {"max_position_embeddings": 10**10}},
+            ("max_position_embeddings is 10000000000",),
+        ),
+        ({"encoder_config": {"hidden_size": -(10**9)}}, ("encoder_config.hidden_size is -1000000000", str(SIZE))),
         ({"encoder_config": {"hidden_size": "32"}}, ("hidden_size", "int", "'32'")),
-        ({"encoder_config": {"deep": {"deeper": {"hidden_size": 10**9}}}}, ("hidden_size = 1000000000",)),
+        (
+            {"encoder_config": {"deep": {"deeper": {"hidden_size": 10**9}}}},
+            ("config.deep.deeper.hidden_size is 1000000000",),
+        ),
         ({"encoder_config": {"auto_map": {"AutoModel": "evil/repo--model.Evil"}}}, ("encoder_config", "auto_map")),
         ({"encoder_config": {"text": {"auto_map": {"AutoModel": "model.Evil"}}}}, ("encoder_config", "auto_map")),
         ({"encoder_config": {"model_type": "evil"}}, ("evil",)),
         ({"encoder_config": [1]}, ("encoder_config is a list",)),
-        ({"meta_size": 10**19}, ("meta_size is 10000000000000000000", str(OWN_SIZE))),
-        ({"max_span_size": 10**9}, ("max_span_size is 1000000000", str(OWN_SIZE))),
+        ({"meta_size": 10**19}, ("meta_size is 10000000000000000000", str(SIZE))),
+        ({"max_span_size": 10**9}, ("max_span_size is 1000000000", str(SIZE))),
         ({"negatives_mention": 10}, ("no option 'negatives_mention'",)),
         ({"__class__": "os.system"}, ("no option '__class__'",)),
         ({"relation_types": ["../../x", "b", "c"], "relation_labels": {}}, ("relation_types", "'../../x'", "path")),
@@ -59,7 +67,6 @@ def changed(checkpoint: Path, folder: Path, **options: Any) -> Path:
         ({"entity_types": ["a\n---\n", "b", "c"]}, ("entity_types", "printable")),
         ({"entity_types": [" ", "b", "c"]}, ("entity_types", "' '")),
         ({"entity_types": ["a" * 10**6, "b", "c"]}, ("entity_types", str(LABEL_LENGTH))),
-        ({"entity_types": [f"t{number}" for number in range(LABELS + 1)]}, ("entity_types has 100001 labels",)),
         ({"entity_types": [1, 2, 3]}, ("entity_types",)),
         ({"entity_types": [["a"], "b", "c"]}, ("entity_types",)),
         ({"entity_types": {"a": 1}}, ("entity_types", "list")),
@@ -71,6 +78,9 @@ def changed(checkpoint: Path, folder: Path, **options: Any) -> Path:
         ({"auto_map": {**PLAIN, "AutoTokenizer": [None, "/tmp/x--m.Evil"]}}, ("AutoTokenizer", "config.json")),
         ({"auto_map": "x"}, ("auto_map", "config.json")),
         ({"model_type": "docre-atlop"}, ("docre-atlop",)),
+        ({"docre_version": "99.0.1", "dropout": "new"}, ("modeling-docre 99.0.1", __version__, "install 99.0.1 or")),
+        ({"docre_version": "latest"}, ("docre_version is 'latest'", "give a version")),
+        ({"docre_version": [1, 0]}, ("docre_version is [1, 0]",)),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -90,6 +100,19 @@ def test_a_hostile_configuration_is_one_clear_error(
     assert isinstance(caught.value, ValueError | TypeError | StrictDataclassError), type(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_configuration_says_which_version_wrote_it(checkpoint: Path, tmp_path: Path) -> None:
+    assert json.loads((checkpoint / "config.json").read_text())["docre_version"] == __version__
+    major, minor = map(int, __version__.split(".")[:2])
+    for number, version in enumerate((None, f"{major}.{minor}.99", f"{major}.{minor}.0.dev1", "0.0.1")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        config = AutoModel.from_pretrained(changed(checkpoint, folder, docre_version=version)).config
+        assert not hasattr(config, "docre_version") and config.to_dict()["docre_version"] == __version__
+    for newer in (f"{major + 1}.0.0", f"{major}.{minor + 1}.0"):
+        with pytest.raises(ValueError, match=f"modeling-docre {newer} wrote"):
+            JerexConfig(docre_version=newer)
 
 
 def test_what_corpora_call_their_labels_is_allowed() -> None:

@@ -136,7 +136,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"relation_threshold": float("nan")}, "relation_threshold is nan; give a number from 0 to 1"),
     ({"dropout": 2}, "dropout is 2; give a number from 0 to 1"),
     ({"window_overlap": 512}, "window_overlap is 512"),
-    ({"relation_types": ["a", "b", "a"]}, "relation_types names 'a' twice"),
+    ({"relation_types": ["a", "b", "a"]}, "relation_types has the duplicate label 'a'"),
     ({"memory_warmup_ratio": 0.4}, "MemoryJerexConfig has no option 'memory_warmup_ratio'.*memory_read"),
     ({"use_entity_memory": True}, "MemoryJerexConfig has no option 'use_entity_memory'.*entity_memory"),
 ]

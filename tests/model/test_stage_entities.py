@@ -1,4 +1,4 @@
-"""Entity vectors and types against the formula."""
+"""Entity vectors against the formula."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modeling_docre.candidates import Entities
-from modeling_docre.stage_entities import EntityClassifier, pool_entities
+from modeling_docre.stage_entities import pool_entities
 
 
 def test_an_entity_is_the_maximum_over_its_mentions():
@@ -19,13 +19,6 @@ def test_an_entity_is_the_maximum_over_its_mentions():
 def test_no_entities_have_no_vectors():
     none = torch.zeros(0, dtype=torch.int64)
     assert pool_entities(torch.randn(3, 4), Entities(none, none, none)).shape == (0, 4)
-
-
-def test_types_are_a_network_on_the_vector():
-    classifier = EntityClassifier(4, 3, 0.1).double().eval()
-    vectors = torch.randn(5, 4, dtype=torch.float64)
-    hidden = (vectors @ classifier.hidden.weight.T + classifier.hidden.bias).clamp(min=0)
-    assert torch.allclose(classifier(vectors), hidden @ classifier.output.weight.T + classifier.output.bias)
 
 
 MEMBERS = Entities(torch.tensor([5, 0, 3, 3, 1]), torch.tensor([2, 1, 2]), torch.tensor([0, 0, 1]))
