@@ -140,6 +140,8 @@ class DocREConfig(PreTrainedConfig):
         relation_temperature, relation_shift: what relation logits are divided by, and what is added to them, before
             they become scores; fitted ones bring the scores close to the share of relations that are right (`Scaling`).
             Thresholds are of these scores.
+        signatures: triples [relation type, type of the head, type of the tail] that may hold; a relation of another
+            triple is not returned. None allows all.
         weights_dtype: number format of the saved weights: `"float16"` halves their file, and rounds them. In memory
             they are float32 unless asked for otherwise.
 
@@ -162,6 +164,7 @@ class DocREConfig(PreTrainedConfig):
     language: str = "en"
     relation_temperature: float | int = 1.0
     relation_shift: float | int = 0.0
+    signatures: list[list[str]] | None = None
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -258,6 +261,18 @@ class DocREConfig(PreTrainedConfig):
         for name in ("symmetric_relations", "relation_labels"):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
+
+    def validate_signatures(self) -> None:
+        """Refuse signatures of types that the configuration does not have."""
+        for triple in self.signatures or ():
+            if len(triple) != 3:
+                raise ValueError(
+                    f"signatures has {triple}; give lists of a relation type and the types of head and tail"
+                )
+            if triple[0] not in self.relation_types:
+                raise ValueError(f"signatures names {triple[0]!r}, which is not among relation_types; add it there")
+            if unknown := [name for name in triple[1:] if self.entity_types and name not in self.entity_types]:
+                raise ValueError(f"signatures names {unknown[0]!r}, which is not among entity_types; add it there")
 
     def validate_scaling(self) -> None:
         """Refuse a temperature that is not positive and finite, and a shift that is not finite."""

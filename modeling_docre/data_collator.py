@@ -73,7 +73,7 @@ class DocRECollator:
             batch["entity_types"] = _concat(column("entity_types"))
         if first.relations is not None:
             pairs, labels = zip(*column("relations"), strict=True)
-            related = [example.related_entities for example in examples]
+            related = column("related_entities")
             sizes = column("sizes") if related[0] is None else [entities.sizes for entities in related]
             relations = {"pairs": shifted(pairs, _offsets([len(counts) for counts in sizes]))}
             if labels[0] is not None:

@@ -11,6 +11,7 @@ import torch
 
 from .configuration_docre import DocREConfig, RelationCut
 from .documents import Document, Entity, Mention, MentionPair, Relation
+from .signatures import Signatures
 
 
 def decode(
@@ -20,6 +21,7 @@ def decode(
     config: DocREConfig,
     given: str | None = None,
     relation_threshold: float | None = None,
+    signatures: Signatures | None = None,
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
@@ -35,6 +37,7 @@ def decode(
         config: labels, thresholds and scaling.
         given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
         relation_threshold: least score of a relation instead of the configuration's.
+        signatures: which types of head and tail each relation type may have; None for any.
 
     Returns:
         One document per input document, with the predicted entities and relations.
@@ -46,7 +49,10 @@ def decode(
     cut = config.traits.relation_cut
     if relation_threshold is not None:
         cut = cut._replace(threshold=relation_threshold)
-    decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, cut, given)
+    host_spans = {name: _to_host(value) for name, value in spans.items()}
+    decoder = _Decoder(host, host_spans, config, cut, given)
+    if signatures is not None:
+        decoder.forbid(signatures, documents)
     return [decoder.document(number, document) for number, document in enumerate(documents)]
 
 
@@ -114,6 +120,28 @@ class _Decoder:
             self.kept_pairs, self.kept_types = keep_relations(logits, self.cut).nonzero()
             self.kept_scores = _sigmoid(logits[self.kept_pairs, self.kept_types])
 
+    def forbid(self, signatures: Signatures, documents: Sequence[Document]) -> None:
+        """Leave out the relations that the types of their entities do not allow."""
+        if "relation_logits" not in self.output:
+            return
+        names = self._type_names(documents)
+        ends = self.output["pairs"][self.kept_pairs].tolist()
+        relation_types = [self.config.relation_types[kind] for kind in self.kept_types]
+        allowed = [
+            signatures.allow(relation, names[head], names[tail])
+            for relation, (head, tail) in zip(relation_types, ends, strict=True)
+        ]
+        kept = np.array(allowed, dtype=bool)
+        self.kept_pairs, self.kept_types = self.kept_pairs[kept], self.kept_types[kept]
+        self.kept_scores = self.kept_scores[kept]
+
+    def _type_names(self, documents: Sequence[Document]) -> list[str]:
+        """The type of each entity of the batch, empty where it has none."""
+        if self.given == "entities":
+            return [entity.type for document in documents for entity in document.entities]
+        names = [*self.config.entity_types, ""]
+        return [names[kind] for kind in self.output["entity_types"]]
+
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""
         first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1]).tolist()
@@ -128,8 +156,10 @@ class _Decoder:
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        kept = {"entities": entities, "relations": tuple(relations)}
-        return replace(document, **kept, candidates=None, complete=None, soft_relations=None)
+        relations = tuple(relations)
+        return replace(
+            document, entities=entities, relations=relations, candidates=None, complete=None, soft_relations=None
+        )
 
     def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:
         """The new position of each of the entities that stay: all but spans without type and relation."""
@@ -202,11 +232,12 @@ class _Decoder:
 
     def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
         """What carried a type of an entity pair: mention pairs, and sentences with the weight of each."""
+        stated: dict[str, Any] = {}
         if "evidence_pair" in self.output:
             rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
-            return self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
+            stated = self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
         if "mention_pair_owner" not in self.output:
-            return {}
+            return stated
         rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
         heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
         weights = self.output["mention_pair_weight"][rows]
@@ -235,6 +266,7 @@ class _Decoder:
             ),
             "evidence": tuple(evidence),
             "evidence_scores": tuple(carried[sentence] for sentence in evidence),
+            **stated,
         }
 
     def _scores_of(self, name: str, index: Any) -> np.ndarray | None:

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
+from .candidates import Entities, Spans, entity_pairs
 from .configuration_jerex import JerexConfig
 from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
-from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
+from .stage_coreference import CoreferenceScorer, resolve_mentions
 from .stage_entities import pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
@@ -148,8 +148,13 @@ class JerexModel(DocREPreTrainedModel):
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
                 return DocREOutput(**self.weigh(losses), **result)
-            result["coreference_logits"], clusters = self._resolve(
-                vectors["coreference"], listed, span_texts or [], result["mentions"]
+            result["coreference_logits"], clusters = resolve_mentions(
+                self.coreference_scorer,
+                vectors["coreference"],
+                listed,
+                span_texts or [],
+                result["mentions"],
+                self.config,
             )
         result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
         result["entity_documents"] = clusters.document
@@ -198,18 +203,6 @@ class JerexModel(DocREPreTrainedModel):
         if logits is None:
             raise ValueError(f'a model with task="{self.config.task}" finds no mentions; give it entities or mentions')
         return select_mentions(logits, self.config.mention_threshold)
-
-    def _resolve(self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor) -> tuple[Tensor, Entities]:
-        """Score all mention pairs of each document and cluster its mentions."""
-        if len(texts) != len(spans.document):
-            raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
-        mode = self.config.coref_symmetrise
-        documents = spans.document[mentions]
-        pairs = coreference_pairs(documents, both_orders=mode != "upper")
-        distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
-        logits = self.coreference_scorer(vectors[mentions], pairs, distances)
-        scores = symmetric_scores(torch.sigmoid(logits.float()), mode)
-        return logits, cluster_mentions(mentions, documents, scores, self.config.coreference_threshold)
 
     def _relate(self, scene: Scene) -> dict[str, Tensor]:
         """Logits of the scene's entity pairs, and the mention pairs that carried them."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor, nn
 
-from .candidates import Entities
+from .candidates import Entities, Spans, coreference_pairs, edit_distances
+from .configuration_end_to_end import EndToEndConfig
 from .layers import ClampedEmbedding, TwoLayer
 from .segments import in_chunks
 
@@ -114,3 +117,37 @@ def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, thresh
     order = torch.from_numpy(np.argsort(owner, kind="stable")).to(mentions.device)
     sizes = torch.from_numpy(np.bincount(owner, minlength=entity_start)).to(mentions.device)
     return Entities(mentions[order], sizes, torch.tensor(owner_documents, dtype=torch.int64, device=mentions.device))
+
+
+def resolve_mentions(
+    scorer: CoreferenceScorer,
+    vectors: Tensor,
+    spans: Spans,
+    texts: Sequence[str],
+    mentions: Tensor,
+    config: EndToEndConfig,
+) -> tuple[Tensor, Entities]:
+    """Score all mention pairs of each document and cluster its mentions.
+
+    Args:
+        scorer: scores mention pairs.
+        vectors: [spans, hidden].
+        spans: the batch's spans.
+        texts: the string of each span.
+        mentions: [mentions], int64 span indices in candidate order.
+        config: how the two orders of a pair become one score, and the threshold.
+
+    Returns:
+        Logits [pairs] of `coreference_pairs`, and the entities.
+
+    Raises:
+        ValueError: there is not one string per span.
+    """
+    if len(texts) != len(spans.document):
+        raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
+    documents = spans.document[mentions]
+    pairs = coreference_pairs(documents, both_orders=config.coref_symmetrise != "upper")
+    distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
+    logits = scorer(vectors[mentions], pairs, distances)
+    scores = symmetric_scores(torch.sigmoid(logits.float()), config.coref_symmetrise)
+    return logits, cluster_mentions(mentions, documents, scores, config.coreference_threshold)

@@ -36,22 +36,22 @@ class PairScores(NamedTuple):
     """What is said of entity pairs.
 
     `logits` [pairs, 1 + types], the threshold class first. `sentence_weights` [unordered pairs, sentences] is the
-    weight of each pair's context on each sentence, zero beyond a document's last one; `index` [pairs] int64 is the
+    weight of each pair's context on each sentence, zero beyond a document's last one; `unordered` [pairs] int64 is the
     unordered pair of each pair. Both are None where the sentences are not known, or nobody attends to anything.
     """
 
     logits: Tensor
     sentence_weights: Tensor | None = None
-    index: Tensor | None = None
+    unordered: Tensor | None = None
 
     def evidence(self, least_share: float = EVIDENCE_WEIGHT) -> Evidence | None:
         """The fewest sentences that hold more than a share of each pair's context; both orders of a pair share them."""
-        if self.sentence_weights is None or self.index is None:
+        if self.sentence_weights is None or self.unordered is None:
             return None
         pair, sentence, weight = find_evidence(self.sentence_weights, least_share)
         counts = torch.bincount(pair, minlength=len(self.sentence_weights))
-        owner, number = positions_in_segments(counts[self.index])
-        item = segment_starts(counts)[self.index[owner]] + number
+        owner, number = positions_in_segments(counts[self.unordered])
+        item = segment_starts(counts)[self.unordered[owner]] + number
         return Evidence(owner, sentence[item], weight[item])
 
 
