@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 # Each environment is rebuilt when what it installs changes.
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run train demo test lint types bench wheel clean
+.PHONY: help setup run train demo test test-slow lint types bench docs wheel clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP)-%: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,27 +19,35 @@ $(STAMP)-%: pyproject.toml constraints.txt
 setup: $(STAMP)-dev ## Make the virtual environment with everything for development
 
 run: $(STAMP)-offline ## Print, write and draw the graph of a text, found by the default model
-	$(BIN)/python -m modeling_docre.commands.extract --file recipes/unseen_text.txt --json outputs/graph.json --picture outputs/graph.svg
+	$(BIN)/docre extract --file recipes/unseen_text.txt --json outputs/graph.json --picture outputs/graph.svg
 
 train: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
-	$(BIN)/python train.py recipes/jerex_sample.yaml
-	$(BIN)/python -m modeling_docre.commands.extract --model outputs/jerex_sample --file recipes/unseen_text.txt
+	$(BIN)/docre train jerex_sample
+	$(BIN)/docre extract --model outputs/jerex_sample --file recipes/unseen_text.txt
 
 demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MODEL=outputs/jerex_sample
 	$(BIN)/python spaces/demo/app.py $(MODEL)
 
-test: $(STAMP)-test ## Run the tests
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+test: $(STAMP)-test ## Run the tests, except for the slow ones
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
 
-lint: $(STAMP)-dev ## Check style and format
+test-slow: $(STAMP)-test ## Run the tests that take longer
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m slow
+
+lint: $(STAMP)-dev ## Check style, format, the arrows between rooms, and the dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 types: $(STAMP)-dev ## Check types
 	$(BIN)/mypy
 
 bench: $(STAMP)-offline ## Measure speed and memory against the bare encoder
 	$(BIN)/python benchmarks/speed.py
+
+docs: $(STAMP)-docs ## Build the documentation into build/docs; warnings are errors
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 wheel: $(STAMP)-dev ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel

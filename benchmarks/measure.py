@@ -106,12 +106,12 @@ class PeakMemory:
         elif self.supported:
             # Freed memory that the allocator keeps would count as in use and hide what the next run needs.
             ctypes.CDLL(None).malloc_trim(0)
-            _CLEAR.write_text("5")
+            _CLEAR.write_text("5", encoding="utf-8")
 
     def _read(self, field: str) -> float:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / MIB
-        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+        line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{field}:"))
         return int(line.split()[1]) / 1024
 
 

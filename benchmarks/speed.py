@@ -282,9 +282,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = markdown(report)
     print(text)
     if options.out:
-        options.out.write_text(text)
+        options.out.write_text(text, encoding="utf-8")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,30 @@ import torch
 from .configuration_docre import DocREConfig, RelationCut
 from .documents import Document, Entity, Mention, MentionPair, Relation
 from .signatures import Signatures
+
+
+class Scaling(NamedTuple):
+    """What brings relation logits to those of scores: logit / temperature + shift. The order of the logits stays.
+
+    A temperature above 1 moves scores towards 0.5, the shift all of them up or down: of the relations between predicted
+    entities fewer are right than of those between the entities of the training data.
+    """
+
+    temperature: float = 1.0
+    shift: float = 0.0
+
+    @classmethod
+    def of(cls, config: DocREConfig) -> Scaling:
+        """The scaling of a model's relation scores."""
+        return cls(config.relation_temperature, config.relation_shift)
+
+    def scale(self, logits: np.ndarray) -> np.ndarray:
+        """The logits of the scores, in the shape and dtype given."""
+        return logits / self.temperature + self.shift
+
+    def undo(self, logits: np.ndarray) -> np.ndarray:
+        """The logits of the model, from those of the scores."""
+        return (logits - self.shift) * self.temperature
 
 
 def decode(
@@ -45,7 +69,7 @@ def decode(
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
     for name in ("relation_logits", "mention_pair_logits"):
         if name in host:
-            host[name] = host[name] / config.relation_temperature + config.relation_shift
+            host[name] = Scaling.of(config).scale(host[name])
     cut = config.traits.relation_cut
     if relation_threshold is not None:
         cut = cut._replace(threshold=relation_threshold)
@@ -156,9 +180,13 @@ class _Decoder:
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        relations = tuple(relations)
         return replace(
-            document, entities=entities, relations=relations, candidates=None, complete=None, soft_relations=None
+            document,
+            entities=entities,
+            relations=tuple(relations),
+            candidates=None,
+            complete=None,
+            soft_relations=None,
         )
 
     def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:

@@ -19,12 +19,19 @@ class DocumentError(ValueError):
 
     def __init__(self, document_id: Any, field: str, value: Any, fix: str):
         self.document_id, self.field, self.value, self.fix = document_id, field, value, fix
-        shown = repr(value)
+        shown = _shown(value)
         shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
         super().__init__(f"document {document_id!r}: {field} is {shown}; {fix}")
 
     def __reduce__(self):
         return type(self), (self.document_id, self.field, self.value, self.fix)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a whole number of thousands of digits
+        return f"a value of type {type(value).__name__} that is too large to show"
 
 
 def check_encoding(document_id: str, field: str, text: str) -> None:
@@ -46,6 +53,13 @@ _SCALARS: dict[Any, tuple[type, str]] = {
     int: (Integral, "a whole number"),
     float: (Real, "a number"),
 }
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False
 
 
 @cache
@@ -71,7 +85,7 @@ def parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
         accepted, wanted = _SCALARS[kind]
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise DocumentError(document_id, where, value, f"give {wanted}")
-        if kind is float and not math.isfinite(value):
+        if kind is float and not _is_finite(value):
             raise DocumentError(document_id, where, value, "give a finite number")
         return kind(value)
     if is_dataclass(kind):

@@ -195,11 +195,33 @@ class DocREPreTrainedModel(PreTrainedModel):
 
         Args:
             pretrained_model_name_or_path: the folder or repository.
-            *arguments, **options: as for other models.
+            *arguments: as for other models.
+            **options: as for other models.
             trust_remote_code: whether an encoder with code of its own, which lies there too, may run it.
+
+        Raises:
+            ValueError: a weight is not finite.
         """
         with trusting(trust_remote_code):
-            return super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
+            loaded = super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded  # with `output_loading_info` there are two
+        model.check_finite(str(pretrained_model_name_or_path))
+        return loaded
+
+    @torch.no_grad()
+    def check_finite(self, name: str) -> None:
+        """Refuse weights that are not finite, which training leaves when it diverges.
+
+        Args:
+            name: what the error calls the model.
+
+        Raises:
+            ValueError: a weight is not finite.
+        """
+        for key, value in self.named_parameters():
+            # A sum takes one pass and no memory; where it overflows, the values decide.
+            if not value.is_meta and not value.sum().isfinite() and not value.isfinite().all():
+                raise ValueError(f"{key} of {name} is not finite, so its training has diverged; train it anew")
 
     def save_pretrained(
         self, save_directory: str | os.PathLike, is_main_process: bool = True, push_to_hub: bool = False, **options: Any

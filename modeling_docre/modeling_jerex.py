@@ -53,9 +53,11 @@ class JerexModel(DocREPreTrainedModel):
 
     def __init__(self, config: JerexConfig):
         super().__init__(config)
-        self.require_labels("entity_types", "relation_types")
-        width = config.encoder_config.hidden_size
-        stages = config.traits.stages
+        width, stages = config.encoder_config.hidden_size, config.traits.stages
+        if {"entity", "relation"} & set(stages):
+            self.require_labels("entity_types")
+        if "relation" in stages:
+            self.require_labels("relation_types")
         self.encoders = nn.ModuleList(self.new_encoder() for _ in (stages if config.task == "pipeline" else stages[:1]))
         absent: Any = None
         self.mention_classifier = self.coreference_scorer = absent

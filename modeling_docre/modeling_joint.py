@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from .candidates import Entities, MentionPairs, Spans, entity_pairs, mention_pairs
 from .configuration_joint import JointConfig
 from .grouped_bilinear import GroupedBilinear
-from .layers import ConcatLinear, binary_loss, class_loss, evidence_loss
+from .layers import ConcatLinear, TwoLayer, binary_loss, class_loss, evidence_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32, positions_in_segments, range_max, segment_max, segment_mean
 from .stage_coreference import CoreferenceScorer, resolve_mentions
-from .stage_entities import EntityClassifier, pool_entities
+from .stage_entities import pool_entities
 from .stage_localized_context import AttendedText
 from .stage_mention_attention import attend_from_spans, pool_subwords, weigh_mention_pairs
 from .stage_mentions import MentionClassifier, select_mentions
@@ -24,17 +24,17 @@ from .stage_pairs import PairClassifier, PairScores, threshold_losses
 class JointModel(DocREPreTrainedModel):
     """Joint extraction of entities and relations with an adaptive threshold, trained evidence and incomplete labels.
 
-    One encoder pass serves five stages: (a) spans are scored as mentions, (b) mention pairs as coreferent, (c) entities
-    as types, as in JEREX; (d) entity pairs are scored by both entities, their types and the context that both attend to,
-    as in ATLOP but without markers; (e) where that context lies is trained to be the evidence. In training each stage
-    sees the gold result of the stage before, and stage (d) all ordered pairs; otherwise each stage sees the decisions
-    of the stages before. What a caller gives (`entities`, `entity_types`, spans that are all mentions) is not decided.
+    One encoder pass serves five stages. As in JEREX, (a) spans are scored as mentions, (b) mention pairs as coreferent,
+    (c) entities as types. As in ATLOP, but without markers, (d) entity pairs are scored by both entities and the
+    context that both attend to; they also see the types. (e) Where that context lies is trained to be the evidence.
+    In training each stage sees the gold result of the stage before, and stage (d) all ordered pairs; otherwise each
+    stage sees the decisions of those before. What a caller gives (`entities`, `entity_types`, spans that are all
+    mentions) is not decided.
 
-    The parts and where they come from: JEREX (Eberts and Ulges, EACL 2021) for (a) to (c); ATLOP (Zhou et al., AAAI
-    2021) for localized context, grouped bilinear layer and adaptive threshold; the evidence loss follows DREEAM (Ma, Wang
-    and Okazaki, EACL 2023). What differs from them: attention rows are those of a mention's subwords, averaged; a pair
-    sees the types of its entities; labels that may be missing are masked or count less, and a teacher's scores are
-    learned beside the labels.
+    Stages (a) to (c) are from Eberts and Ulges (EACL 2021); the localized context, the bilinear layer and the adaptive
+    threshold from Zhou et al. (AAAI 2021); the evidence loss from Ma, Wang and Okazaki (EACL 2023). What differs: a
+    mention's attention is the mean over its subwords; labels that may be missing are masked or count less; a teacher's
+    scores are learned beside the labels.
     """
 
     config_class = JointConfig
@@ -59,7 +59,7 @@ class JointModel(DocREPreTrainedModel):
         self.mention_classifier = MentionClassifier(width, config.meta_size, config.size_rows, config.dropout)
         self.coreference_scorer = CoreferenceScorer(width, config.meta_size, config.edit_distance_rows, config.dropout)
         self.entity_dropout = nn.Dropout(config.dropout)
-        self.entity_classifier = EntityClassifier(width, len(config.entity_types), config.dropout)
+        self.entity_classifier = TwoLayer([width], width, len(config.entity_types), config.dropout)
         self.type_embedding = (
             nn.Embedding(len(config.entity_types), config.meta_size) if config.type_embedding else None
         )
@@ -96,10 +96,10 @@ class JointModel(DocREPreTrainedModel):
             coreference: `pairs` [pairs, 2] span indices, `distances` [pairs], `labels` [pairs]: training samples.
             entities: the fields of `Entities`; absent, the model decides.
             entity_types: [entities] int64; absent, the model decides.
-            relations: `pairs` [pairs, 2] entity indices to score and, in training, `labels` [pairs, types] with what else
-                the collator knows of them; absent, all ordered pairs are scored.
-            related_types: [entity types, entity types] bool, which types of head and tail can be related at all; pairs
-                of others are not scored where the model lists the pairs. None for all.
+            relations: `pairs` [pairs, 2] entity indices to score and, in training, `labels` [pairs, types] with what
+                else the collator knows of them; absent, all ordered pairs are scored.
+            related_types: [entity types, entity types] bool, which types of head and tail can be related at all; where
+                the model lists the pairs, it does not score those of other types. None for all.
 
         Returns:
             Logits and decisions of the stages, with what carried the relations, and the losses of those with labels.

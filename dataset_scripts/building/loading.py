@@ -17,6 +17,7 @@ from modeling_docre.annotations.document_file import read_documents
 from modeling_docre.annotations.records import iter_records
 
 from .builder import DocumentBuilder
+from .relation_filter import RelationFilter
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class CorpusArguments:
             characters, as a JSON array or one per line, plain or gzip; read if no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
         symmetric_relations: relation types that hold in both directions, of files; a corpus names its own.
+        no_relation_types: relation types of files that mean that a pair is not related; such relations are left out.
+        drop_self_relations: leave out relations of files from an entity to itself.
     """
 
     corpus: str | None = None
@@ -55,6 +58,8 @@ class CorpusArguments:
     test_file: str | None = None
     relation_labels: str | None = None
     symmetric_relations: list[str] | None = None
+    no_relation_types: list[str] | None = None
+    drop_self_relations: bool = False
 
 
 @dataclass
@@ -82,13 +87,15 @@ def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
     """
     if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
         raise ValueError("--test_corpus_config and --test_data_dir belong to a --test_corpus; name that, too")
-    if arguments.corpus is not None and arguments.symmetric_relations:
-        raise ValueError("--symmetric_relations belongs to files of your own; a --corpus names its own")
+    for option in ("symmetric_relations", "no_relation_types", "drop_self_relations"):
+        if arguments.corpus is not None and getattr(arguments, option):
+            raise ValueError(f"--{option} belongs to files of your own; a --corpus names its own")
     if arguments.corpus is not None:
         return _from_builder(arguments)
     if arguments.test_corpus is not None:
         raise ValueError("--test_corpus is the test data of a --corpus; with files of your own, give a --test_file")
     labels = _read_labels(arguments.relation_labels) if arguments.relation_labels else {}
+    related = RelationFilter(arguments.no_relation_types or (), arguments.drop_self_relations)
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
@@ -96,11 +103,12 @@ def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
                 raise IsADirectoryError(f"--{split}_file names {file!r}, which is a folder; name a file in it")
             if not Path(file).is_file():
                 raise FileNotFoundError(f"--{split}_file names {file!r}, and there is no such file")
-            splits[split] = _read_file(file, labels, language)
+            splits[split] = _read_file(file, labels, related, language)
     if not splits:
         raise ValueError("there is no data; name a --corpus, or files with --train_file and --validation_file")
     documents = [document for documents in splits.values() for document in documents]
     relation_types = sorted({relation.type for document in documents for relation in document.relations})
+    related.report(relation_types)
     return Corpus(
         splits,
         {
@@ -189,10 +197,11 @@ def _read_labels(file: str) -> dict[str, str]:
     return labels
 
 
-def _read_file(file: str, labels: dict[str, str], language: str) -> list[Document]:
+def _read_file(file: str, labels: dict[str, str], related: RelationFilter, language: str) -> list[Document]:
     first: dict[str, Any] = next(iter_records(file), {})
+    records = map(related, iter_records(file))
     if not {"title", "sents", "vertexSet"} & first.keys():
-        return read_documents(file, language)
-    documents, report = read_docred(file, labels)
+        return read_documents(records, language, Path(file).name)
+    documents, report = read_docred(records, labels)
     logger.info("%s:\n%s", file, report)
     return documents

@@ -53,14 +53,14 @@ class Abstract:
 
 
 def read_pubtator(lines: Iterable[str], name: str) -> Iterator[Abstract]:
-    """The blocks of a PubTator file.
+    r"""The blocks of a PubTator file.
 
     A block is `id|t|title`, `id|a|abstract` (absent or empty where there is none), one row `id, start, end, text, type,
     concept` per mention (columns behind these are ignored) and one row `id, type, concept, concept` per relation, the
     columns separated by tabs. Empty lines separate blocks and are not needed.
 
     Args:
-        lines: the lines with their ends, `\\n` or `\\r\\n`.
+        lines: the lines with their ends, `\n` or `\r\n`.
         name: name of the file, for messages.
 
     Raises:

@@ -26,10 +26,10 @@ micro without them; ADE macro with them, and then the mean over ten folds."""
 
 
 def read_convention(name: str | None) -> Convention:
-    """The convention of that name; None is one that reports nothing.
+    """The convention of that name; with None one that reports nothing.
 
     Raises:
-        ValueError: there is no convention of that name.
+        ValueError: no convention has that name.
     """
     if name is None:
         return Convention(())

@@ -17,7 +17,7 @@ from .coreference_scores import coreference_counts
 from .counts import Counts
 from .document_reader import read_document
 from .overlaps import overlap
-from .pairing import pair_documents
+from .pairing import pair_documents, read_references
 from .ranking_scores import calibration_error, precision_threshold, theta_scores
 from .relation_counts import read_train_facts
 from .reports import REPORTS
@@ -37,6 +37,7 @@ __all__ = [
     "pair_documents",
     "pooled_scores",
     "read_document",
+    "read_references",
     "read_train_facts",
     "theta_scores",
 ]
@@ -63,8 +64,8 @@ Args:
     per_document (bool): add the counts of each document, for `pooled_scores`.
     by_entity_count (bool): add relation scores by the number of gold entities.
     by_word_count (bool): add relation scores, micro and macro, by the number of words (<20, 20-34, 35-50, >50).
-    ranking (bool): add the scores of all predicted relations and which of them are correct, for `theta_scores`,
-        `calibration_error` and `precision_threshold`.
+    ranking (bool): add the scores and types of all predicted relations and which of them are correct, for
+        `theta_scores`, `calibration_error` and `precision_threshold`.
     frequent_types: relation types of the subset `frequent`; by default the ten of the Re-DocRED script.
     symmetric_relations: relation types that hold in both directions, so that head and tail may be swapped; by default
         those of the convention, if any.
@@ -124,6 +125,8 @@ class DocreF1(evaluate.Metric):
     filelocks: Any
     file_paths: Any
 
+    compute_scores = staticmethod(compute_scores)
+    read_references = staticmethod(read_references)
     read_train_facts = staticmethod(read_train_facts)
     pooled_scores = staticmethod(pooled_scores)
     theta_scores = staticmethod(theta_scores)

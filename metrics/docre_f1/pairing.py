@@ -38,7 +38,7 @@ def pair_documents(predictions: Iterable[Any], references: Iterable[Any], entiti
         ValueError: a document breaks the format, an id stands twice on one side, a prediction's sentences, offsets or
             entities do not fit its reference, or there are predictions but no reference.
     """
-    gold = _by_id((read_document(item, predicted=False) for item in references), "references")
+    gold = _by_id(read_references(references), "references")
     predicted = _by_id((read_document(item, predicted=True) for item in predictions), "predictions")
     if predicted and not gold:
         raise ValueError(f"references are empty, but there are {len(predicted)} predictions; pass the gold documents")
@@ -51,6 +51,18 @@ def pair_documents(predictions: Iterable[Any], references: Iterable[Any], entiti
     for pair in pairs:
         _check(pair, entities_given)
     return pairs
+
+
+def read_references(documents: Iterable[Any]) -> list[ScoredDocument]:
+    """Gold documents, checked and read once for any number of evaluations.
+
+    Args:
+        documents: Document dicts, their JSON texts, or objects with `to_dict()`.
+
+    Raises:
+        ValueError: a document breaks the format.
+    """
+    return [read_document(item, predicted=False) for item in documents]
 
 
 def _by_id(documents: Iterable[ScoredDocument], side: str) -> dict[str, ScoredDocument]:

@@ -76,6 +76,14 @@ class Side(NamedTuple):
         return found
 
 
+class Judged(NamedTuple):
+    """A distinct predicted relation; `score` is None where it, or a repetition of it, has none."""
+
+    score: float | None
+    correct: bool
+    type: str
+
+
 class RelationCounts(NamedTuple):
     """Counts of all relations and of each subset by name, and of each relation type."""
 
@@ -148,10 +156,21 @@ def count_relations(
     return counts
 
 
-def judge(predicted: Side, gold: Side | None) -> list[tuple[float | None, bool]]:
-    """The score of each distinct predicted relation, and whether it is correct."""
+def judge(predicted: Side, gold: Side | None) -> list[Judged]:
+    """The distinct predicted relations, in the order given.
+
+    A relation that repeats has its highest score: that is the highest threshold at which it is still predicted.
+    """
     known = {} if gold is None else gold.triples()
-    return [(relation.score, triple in known) for triple, relation in predicted.triples().items()]
+    scores: dict[Triple, list[float | None]] = {}
+    for relation in predicted.relations:
+        scores.setdefault(predicted.triple(relation), []).append(relation.score)
+    return [Judged(_highest(values), triple in known, triple[2]) for triple, values in scores.items()]
+
+
+def _highest(scores: Sequence[float | None]) -> float | None:
+    known = [score for score in scores if score is not None]
+    return max(known) if len(known) == len(scores) else None
 
 
 def _groups(

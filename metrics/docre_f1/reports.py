@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .counts import Counts, pool, ratio
 from .document_reader import reject
 from .pairing import Pair
-from .relation_counts import DISTANCE_SUBSETS, FURTHER_SUBSETS
+from .relation_counts import DISTANCE_SUBSETS, FURTHER_SUBSETS, Judged
 from .scored_document import ScoredDocument
 
 CLUSTER_TASKS = ("mention", "cluster")
@@ -27,12 +27,12 @@ _PARTS = ("precision", "recall", "f1")
 class DocumentCounts(NamedTuple):
     """Counts of one document: by task and subset, and of the tasks that have types, by task and type.
 
-    `judged` are its distinct predicted relations: the score of each, and whether it is correct.
+    `judged` are its distinct predicted relations.
     """
 
     tasks: dict[str, Counts]
     types: dict[str, dict[str, Counts]]
-    judged: list[tuple[float | None, bool]]
+    judged: list[Judged]
 
 
 class CorpusCounts(NamedTuple):
@@ -127,18 +127,19 @@ def word_count_report(counted: CorpusCounts) -> dict[str, dict[str, float]]:
 
 
 def ranking_report(counted: CorpusCounts) -> dict[str, Any]:
-    """The arguments of `theta_scores` and of the measures beside it: the predicted relations as they stand.
+    """Scores, correctness and types of the distinct predicted relations, and the number of gold relations.
 
     Raises:
         ValueError: a predicted relation has no score.
     """
     for name, counts in counted.documents.items():
-        if any(score is None for score, _ in counts.judged):
+        if any(item.score is None for item in counts.judged):
             reject(name, "the score of a predicted relation", None, "a ranking needs the scores of all of them")
     judged = [item for counts in counted.documents.values() for item in counts.judged]
     return {
-        "scores": [score for score, _ in judged],
-        "correct": [hit for _, hit in judged],
+        "scores": [item.score for item in judged],
+        "correct": [item.correct for item in judged],
+        "types": [item.type for item in judged],
         "gold_count": sum(counts.tasks["relation"].gold for counts in counted.documents.values()),
     }
 

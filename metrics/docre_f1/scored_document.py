@@ -35,7 +35,7 @@ class ScoredRelation(NamedTuple):
 class ScoredCandidate(NamedTuple):
     """An entity pair that the corpus asks about.
 
-    `scored` is False for a pair that is left out of the scores. `cross` tells whether no sentence mentions both
+    `scored` is False for a pair that is left out of the scores. `cross` is True if no sentence mentions both
     entities, None where the corpus does not say.
     """
 
@@ -73,7 +73,10 @@ class ScoredDocument(NamedTuple):
             tuple(
                 ScoredEntity(kind, frozenset(map(tuple, spans)), frozenset(names)) for kind, spans, names in entities
             ),
-            tuple(ScoredRelation(head, tail, kind, tuple(told), score) for head, tail, kind, told, score in relations),
+            tuple(
+                ScoredRelation(head, tail, kind, tuple(sentences), score)
+                for head, tail, kind, sentences, score in relations
+            ),
             dropped,
             None if candidates is None else tuple(ScoredCandidate(*candidate) for candidate in candidates),
         )

@@ -43,7 +43,7 @@ from .scored_document import ScoredDocument
 class Rules(NamedTuple):
     """How to count.
 
-    `entities_predicted` tells whether there are entities to score, `facts` are those of the training split, and
+    `entities_predicted` says whether there are entities to score, `facts` are those of the training split, and
     `no_overlap` leaves out what overlaps.
     """
 
@@ -88,7 +88,8 @@ def compute_scores(
 
     Args:
         predictions: Document dicts, their JSON texts, or objects with `to_dict()`.
-        references: gold documents in the same forms; where entities are given, their `candidates` say what is scored.
+        references: gold documents in the same forms, or as `read_references` returns them; where entities are given,
+            their `candidates` say what is scored.
         train_facts: training documents or (head name, tail name, relation type) triples; adds the Ign scores.
         entities_given: whether predicted relations point to the reference's entities instead of predicted ones.
         subsets: add scores of six further subsets of pairs.
@@ -143,7 +144,7 @@ def pooled_scores(
 
     Args:
         rows: counts of each selected document, by task and subset.
-        ign: whether training facts were counted, so that the Ign scores can be told.
+        ign: whether training facts were counted; adds the Ign scores.
         ign_epsilon: as for `compute_scores`.
         denominator_epsilon: as for `compute_scores`.
     """

@@ -129,7 +129,7 @@ class DocredReader:
         check_label(title, f"{where}.r", relation_type)
         if head == tail:
             if not self.drop_self_relations:
-                fix = "head and tail must be two different entities; drop the row or read with drop_self_relations=True"
+                fix = "head and tail must be two different entities; drop the row, or read with drop_self_relations"
                 raise DocumentError(title, f"{where} (h, t)", (head, tail), fix)
             self._counts["self_relations"] += 1
             return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from modeling_docre.documents import Document, DocumentError
 from modeling_docre.text import document_from_record
@@ -13,22 +15,27 @@ from .labels import check_labels
 from .records import iter_records
 
 
-def read_documents(file: str | PathLike[str], language: str = "en") -> list[Document]:
+def read_documents(
+    source: str | PathLike[str] | Iterable[Mapping[str, Any]], language: str = "en", name: str = "the records"
+) -> list[Document]:
     """The documents of a file, as a JSON array or one per line, plain or gzip.
 
     Args:
-        file: its records are the dict form of `Document` or, as the pipeline takes and gives them, `{"id", "text",
-            "entities": [{"type", "mentions": [{"char_start", "char_end"}, ...]}, ...], "relations"}`; such a text is
-            cut into sentences and words.
+        source: the file, or its records. They are the dict form of `Document` or, as the pipeline takes and gives them,
+            `{"id", "text", "entities": [{"type", "mentions": [{"char_start", "char_end"}, ...]}, ...], "relations"}`;
+            such a text is cut into sentences and words.
         language: spaCy language code of such texts.
+        name: what messages call the records of no file.
 
     Raises:
         DocumentError: a document is not valid, two have the same id, a label is no name, or the file has the form of
             another tool, which the message names.
     """
+    if isinstance(source, str | PathLike):
+        name, source = Path(source).name, iter_records(source)
     documents: dict[str, Document] = {}
-    for number, record in enumerate(iter_records(file), 1):
-        where = f"number {number} of {Path(file).name}"
+    for number, record in enumerate(source, 1):
+        where = f"number {number} of {name}"
         refuse_known_form(record, where)
         if not record.get("id"):
             raise DocumentError(where, "id", record.get("id"), "give a non-empty string")

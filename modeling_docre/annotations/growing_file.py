@@ -20,8 +20,8 @@ ENDINGS = (".jsonl", ".jsonl.gz")
 class GrowingFile:
     """Documents on their way into a file, one per line.
 
-    What is finished stands in `<file>.partial` until the last document is there; then the file appears as a whole. Beside
-    it `<file>.settings.json` says how the documents are made, so that no file is made of two halves.
+    What is finished stands in `<file>.partial` until the last document is there; then the file appears as a whole.
+    Beside it `<file>.settings.json` says how the documents are made, so that no file is made of two halves.
 
     Args:
         path: the file, `.jsonl` or `.jsonl.gz`.
@@ -58,8 +58,8 @@ class GrowingFile:
             before, now = self.settings.get(name), settings.get(name)
             if before != now:
                 raise ValueError(
-                    f"{self.path} was begun with {name} {before!r}, and now it is {now!r}; name another file, or delete "
-                    f"it, {self.partial.name} and {self.settings_path.name}"
+                    f"{self.path} was begun with {name} {before!r}, and now it is {now!r}; name another file, or "
+                    f"delete it, {self.partial.name} and {self.settings_path.name}"
                 )
         if self.path.exists():
             return {record["id"] for record in iter_records(self.path)}
@@ -96,9 +96,10 @@ class GrowingFile:
             # A fixed time stamp makes equal documents give equal files.
             with (
                 self.partial.open("rb") as source,
-                gzip.GzipFile("", "wb", fileobj=draft.open("wb"), mtime=0) as target,
+                draft.open("wb") as target,
+                gzip.GzipFile("", "wb", fileobj=target, mtime=0) as compressed,
             ):
-                shutil.copyfileobj(source, target)
+                shutil.copyfileobj(source, compressed)
             os.replace(draft, self.path)
         finally:
             draft.unlink(missing_ok=True)

@@ -100,16 +100,17 @@ def _check_size(characters: int, text: str) -> None:
 
 def _decoded(decode: Callable[..., Any], text: str, *position: int) -> Any:
     """What a JSON decoder makes of a text; what it refuses for other reasons than syntax is named."""
+    start = position[0] if position else 0
     try:
         return decode(text, *position)
     except json.JSONDecodeError:
         raise
     except RecursionError as error:
         fix = "it is nested too deeply for a document; give Document dicts or DocRED's JSON"
-        raise _Unreadable("record", text[slice(*position, None)][:40], fix) from error
+        raise _Unreadable("record", text[start : start + 40], fix) from error
     except ValueError as error:
         fix = f"it holds a number that is no offset and no score ({error})"
-        raise _Unreadable("record", text[slice(*position, None)][:40], fix) from error
+        raise _Unreadable("record", text[start : start + 40], fix) from error
 
 
 def _check_bytes(record: str) -> None:
@@ -166,10 +167,11 @@ class _JsonText:
             first = False
 
     def _line(self) -> str:
-        end = self._buffer.find("\n", self._position)
-        while end < 0 and self._refill(_CHUNK):
+        end, size = self._buffer.find("\n", self._position), _CHUNK
+        while end < 0 and self._refill(size):
             _check_size(len(self._buffer), self._buffer)
             end = self._buffer.find("\n", self._position)
+            size *= 2  # so that a long line is not searched again for every chunk
         end = len(self._buffer) if end < 0 else end
         line, self._position = self._buffer[self._position : end], end
         return line

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .files import write_whole
-from .process import UsageError
+from .files import write_output
+from .process import UsageError, without_progress_bars
 from .sources import files_of
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -82,7 +82,8 @@ def _scores(model: str, arguments: Sequence[str], folder: Path) -> dict[str, Any
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")  # the run's own report would be a second table
     fixed = ["--system", _system(model), "--init_from", model, "--no_do_train", "--eval_strategy", "no"]
-    main([*fixed, "--load_best_model_at_end", "false", "--output_dir", str(folder / "run"), *arguments])
+    with without_progress_bars():
+        main([*fixed, "--load_best_model_at_end", "false", "--output_dir", str(folder / "run"), *arguments])
     return json.loads(next((folder / "run").glob("*/scores.json")).read_text(encoding="utf-8"))
 
 
@@ -109,4 +110,4 @@ def _report(scores: dict[str, Any], file: Path | None) -> None:
         raise ValueError("no document states a relation, so that there is nothing to score")
     print(f"in percent:\n{score_table(scores)}")
     if file:
-        write_whole(file, json.dumps(scores, ensure_ascii=False, indent=1))
+        write_output(file, json.dumps(scores, ensure_ascii=False, indent=1))

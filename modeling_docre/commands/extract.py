@@ -7,15 +7,17 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from modeling_docre.documents import DocumentError
+from modeling_docre.graphs.printable import printable
 
-from .files import read_text, write_whole
-from .process import UsageError, printable
+from .files import read_text, write_output
+from .process import UsageError, without_progress_bars
 from .sources import Source, files_of, is_one_text, read_sources
 
 Graph = dict[str, Any]
@@ -94,7 +96,7 @@ def extract(
     if format is Format.JSON:
         print(_as_json(graphs, single))
     if json_file:
-        write_whole(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
+        write_output(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
     if picture:
         _draw(picture, graphs[0])
 
@@ -115,8 +117,9 @@ def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source
 
 def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Iterator[Graph]:
     """The graph of each input, one after the other."""
+    first = list(islice(sources, 1))  # what is wrong with the only text shall not wait for the model
     run = _load(model)
-    for source in sources:
+    for source in chain(first, sources):
         try:
             graph = run(source.content, entities=source.entities, **options)
         except DocumentError as error:
@@ -127,7 +130,6 @@ def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Ite
 def _load(model: str | None) -> Any:
     """The pipeline of a model."""
     from transformers import pipeline
-    from transformers.utils.logging import disable_progress_bar
 
     import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
     from modeling_docre.hub.resources import default_model
@@ -136,9 +138,9 @@ def _load(model: str | None) -> Any:
     name = model or default_model()
     if name is None:
         raise UsageError("this checkout has no bundled model; name one by --model")
-    disable_progress_bar()
     try:
-        return pipeline(TASK, model=name)
+        with without_progress_bars():
+            return pipeline(TASK, model=name)
     except OSError as error:
         raise OSError(f"the model {name} cannot be loaded: {error}") from error
 
@@ -165,7 +167,7 @@ def _as_json(graphs: Sequence[Graph], single: bool) -> str:
 def _draw(file: Path, graph: Graph) -> None:
     from modeling_docre.graphs.picture import draw_graph
 
-    write_whole(file, draw_graph(graph))
+    write_output(file, draw_graph(graph))
 
 
 def _read_json(file: str) -> Any:

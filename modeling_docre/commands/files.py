@@ -1,11 +1,12 @@
-"""Reads text files and writes them whole or not at all."""
+"""Text files that commands read and write; "-" is standard input."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
+
+from modeling_docre.hub.files import write_whole
 
 
 def read_text(file: str | Path) -> str:
@@ -23,34 +24,21 @@ def read_text(file: str | Path) -> str:
         raise ValueError(f"{name} is not in UTF-8 ({error}); save it in that encoding") from error
 
 
-def write_whole(file: str | Path, content: str) -> None:
-    """Write a text file in UTF-8 and end it with a line break; after an error the former file is untouched.
+def write_output(file: str | Path, content: str) -> None:
+    """Write what a command gives: a text file in UTF-8 that ends with a line break, whole or not at all.
 
-    Folders on the way are made. What is neither a file nor absent (a device, a named pipe) is written to directly.
+    Folders on the way are made, and a link keeps pointing to its file. What is neither a file nor absent (a device, a
+    named pipe) is written to directly.
 
     Raises:
         OSError: it cannot be written; the error names the file.
     """
-    target = Path(os.path.realpath(file))  # a link keeps pointing to its file
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    target = Path(os.path.realpath(file))
     try:
         if target.exists() and not target.is_file():
             target.write_text(f"{content}\n", encoding="utf-8")
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(draft, f"{content}\n")
-        if target.exists():
-            shutil.copymode(target, draft)
-        os.replace(draft, target)
+        write_whole(target, f"{content}\n")
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _write_through(file: Path, content: str) -> None:
-    """Write a file and see that the disk has it, since a full one may only say so then."""
-    with file.open("w", encoding="utf-8") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())

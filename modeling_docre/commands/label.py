@@ -11,20 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from .process import UsageError
+from .process import UsageError, without_progress_bars
 
 
 def label(
-    corpus: Annotated[
-        str, typer.Argument(metavar="CORPUS", help="A file of documents, or a corpus of the package, e.g. docred_more.")
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="CORPUS", help="A file of documents, or a corpus of the package, e.g. docred_more."),
     ],
-    model: Annotated[
+    models: Annotated[
         list[str],
         typer.Option(
-            "--model",
-            "--models",
-            metavar="MODEL",
-            help="Folder or Hub name of a trained model; repeat it for the mean.",
+            metavar="MODEL...",
+            help="Folder or Hub name of a trained model. Further ones may follow, and the option may be repeated.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="File of the labelled documents, .jsonl or .jsonl.gz.")],
@@ -62,29 +61,30 @@ def label(
 
     \b
     Example:
-      docre label unlabelled.jsonl --model outputs/a --model outputs/b --validation dev.json --out labelled.jsonl
+      docre label unlabelled.jsonl --models outputs/a outputs/b --validation dev.json --out labelled.jsonl
     """
     from modeling_docre.annotations.growing_file import GrowingFile
     from modeling_docre.annotations.report import ReadReport
-    from modeling_docre.training.labelling import Teacher, label_corpus
+    from modeling_docre.training.labelling import Teacher, Thresholds, label_corpus
 
     for name, value in (("positive", positive), ("masked", masked)):
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"--{name} is {value}; give a number from 0 to 1")
-    file = GrowingFile(out)
-    documents = _documents(corpus, config, data_dir, split)
+    file, models = GrowingFile(out), [*models, *words[1:]]
+    documents = _documents(words[0], config, data_dir, split)
     if incomplete:
         documents = [_incomplete(document) for document in documents]
-    settings = {"models": model, "documents": _digest(documents), "validation": _place(validation, validation_split)}
-    teacher = Teacher.load(model)
-    for name, value in zip(("positive", "masked"), (positive, masked), strict=True):
-        settings[name] = value if value is not None else (file.settings or {}).get(name)
-    if settings["positive"] is None or (settings["masked"] is None and validation):
+    teacher = Teacher(models)
+    settings = {"models": models, "documents": _digest(documents), "validation": _place(validation, validation_split)}
+    known: dict[str, Any] = {name: (file.settings or {}).get(name) for name in Thresholds._fields}
+    known |= {name: value for name, value in (("positive", positive), ("masked", masked)) if value is not None}
+    if known["positive"] is None or (validation and known["masked"] is None):
         fitted = _fit(teacher, validation, validation_data_dir, validation_split)
-        settings |= {name: value for name, value in fitted.items() if settings[name] is None}
-    finished = file.begin(settings)
-    print(f"positive from {settings['positive']}, masked from {settings['masked']}")
-    label_corpus(teacher, documents, file, finished, settings["positive"])
+        known = {name: fitted[name] if value is None else value for name, value in known.items()}
+    finished = file.begin(settings | known)
+    print(f"positive from {known['positive']}, masked from {known['masked']}")
+    with without_progress_bars():
+        label_corpus(teacher, documents, file, finished, known["positive"])
     print(ReadReport.of(_documents(str(out), None, None, split)))
 
 
@@ -126,4 +126,6 @@ def _fit(teacher: Any, name: str | None, data_dir: Path | None, split: str) -> d
     if name is None:
         raise UsageError("without --validation there is nothing to find the threshold on; name it by --positive")
     documents = _documents(name, None, data_dir, split)
-    return fit_thresholds(teacher.judge(documents), documents, teacher.relation_types)._asdict()
+    with without_progress_bars():
+        judged = teacher.judge(documents)
+        return fit_thresholds(judged, documents, teacher.relation_types)._asdict()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from typer.exceptions import Exit, TyperException
+
+from modeling_docre.graphs.printable import printable
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
 
 # Errors whose message says all; others get their name and the way to see where they arose.
 _SPEAKING = (OSError, ValueError, ImportError)
-# What terminals obey: control characters, and characters that turn the direction of a text.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class UsageError(TyperException):
@@ -73,13 +73,22 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (docre --debug COMMAND shows where)"
 
 
-def printable(text: str) -> str:
-    """The text with replacement characters for what would control a terminal; tabs and line breaks stay."""
-    return _CONTROL.sub("\ufffd", text)
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keep the bars of transformers, which loading and saving draw even for an instant, off the screen."""
+    from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+    enabled = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            enable_progress_bar()
 
 
 def _complain(message: str) -> None:
-    print(f"docre: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"docre: {printable(message)}", file=sys.stderr)
 
 
 def _where_to_look(error: TyperException) -> str:

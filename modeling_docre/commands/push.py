@@ -29,10 +29,10 @@ def push(
       docre push outputs/jerex_sample organisation/name --private
     """
     import modeling_docre.hub.registration  # noqa: F401 (a missing card names the system)
-    from modeling_docre.hub.push import UPLOAD_ERRORS, failure_message, push_folder
+    from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
 
     try:
         commit, tag = push_folder(folder, repository, revision=revision, message=message, private=private)
-    except UPLOAD_ERRORS as error:
+    except PUSH_ERRORS as error:
         raise OSError(failure_message(folder, repository, error, revision)) from error
     print(f'{commit.repo_url}, revision="{tag}" (commit {commit.oid})')

@@ -10,7 +10,7 @@ import typer
 def report(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="Documents in DocRED's JSON, the package's own, or texts with entities."),
+        typer.Argument(metavar="FILE", help="Documents in DocRED's JSON or the package's own, or texts with entities."),
     ],
 ) -> None:
     """Count what a file contains.

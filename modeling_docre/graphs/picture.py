@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from html import escape as escape_markup
+from colorsys import hls_to_rgb
+from html import escape
 from typing import Any, NamedTuple
 
 import networkx as nx
 
-# What XML 1.0 admits nowhere, not even escaped.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from .printable import printable
 
 HEIGHT = 30  # of a box
-CHARACTER = 7.2  # width of a character
+CHARACTER = 7.2  # width of a character in a box
+LABEL = (6.2, 13.0)  # width of a character and height of a line at an arrow
 STEP = (230.0, 120.0)  # distance of neighbours
 MARGIN = 24.0
 WIDTH = 900.0  # components are put side by side up to this width
 
 
-def escape(text: str) -> str:
-    """A text as it can stand in the picture."""
-    return escape_markup(_NO_XML.sub("\ufffd", text))
+class Arrow(NamedTuple):
+    """A curve from head to tail, its control point between them, and the left, top, right and bottom of its labels."""
+
+    points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+    labels: Sequence[str]
+    area: tuple[float, float, float, float]
 
 
 class Box(NamedTuple):
@@ -32,6 +35,11 @@ class Box(NamedTuple):
     width: float
     text: str
 
+    @property
+    def area(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        return self.x - self.width / 2, self.y - HEIGHT / 2, self.x + self.width / 2, self.y + HEIGHT / 2
+
     def border(self, x: float, y: float) -> tuple[float, float]:
         """Where the line from the centre to a point leaves the box."""
         dx, dy = x - self.x, y - self.y
@@ -40,20 +48,21 @@ class Box(NamedTuple):
 
 
 def colour(entity: int) -> str:
-    """A light colour for an entity; neighbours in number are far apart in hue."""
-    return f"hsl({entity * 137.508 % 360:.0f} 75% {(82, 74)[entity % 2]}%)"
+    """A light colour for an entity, in the form `#rrggbb`; neighbours in number are far apart in hue."""
+    channels = hls_to_rgb(entity * 137.508 % 360 / 360, (0.82, 0.74)[entity % 2], 0.75)
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
 def names(graph: Mapping[str, Any]) -> list[str]:
     """Each entity by the text of its first mention, with its number, since two may share a text."""
     return [
-        f"{' '.join((entity['mentions'][0].get('name') or '').split())} [{number}]"
+        f"{printable(entity['mentions'][0].get('name') or '')} [{number}]"
         for number, entity in enumerate(graph["entities"])
     ]
 
 
 def draw_graph(graph: Mapping[str, Any]) -> str:
-    """The entities that have relations, and one arrow for all relations from a head to a tail.
+    """The entities, and one arrow for all relations from a head to a tail.
 
     Args:
         graph: a document as the pipeline returns it.
@@ -61,26 +70,29 @@ def draw_graph(graph: Mapping[str, Any]) -> str:
     Returns:
         An `<svg>` element; where there is nothing to draw, with a sentence that says so.
     """
-    if not graph["relations"]:
-        text = f'<text x="{MARGIN}" y="{2 * MARGIN}" font-size="13" fill="#111">There are no relations to draw.</text>'
-        return _picture(280, 80, text)
-    arrows: dict[tuple[int, int], list[str]] = {}
+    if not graph["entities"]:
+        text = f'<text x="{MARGIN}" y="{2 * MARGIN}" font-size="13" fill="#111">There are no entities to draw.</text>'
+        return _picture(0, 0, 280, 80, text)
+    labels: dict[tuple[int, int], list[str]] = {}
     for relation in graph["relations"]:
-        arrows.setdefault((relation["head"], relation["tail"]), []).append(relation.get("label") or relation["type"])
-    boxes = place(list(arrows), names(graph))
-    lines = [
-        _arrow(boxes[head], boxes[tail], labels, both_ways=(tail, head) in arrows)
-        for (head, tail), labels in arrows.items()
+        text = printable(relation.get("label") or relation["type"])
+        labels.setdefault((relation["head"], relation["tail"]), []).append(text)
+    boxes = place(list(labels), names(graph))
+    arrows = [
+        arrow(boxes[head], boxes[tail], listed, both_ways=(tail, head) in labels)
+        for (head, tail), listed in labels.items()
     ]
     shapes = [_box(box, colour(number)) for number, box in boxes.items()]
-    width = max(box.x + box.width / 2 for box in boxes.values()) + MARGIN
-    height = max(box.y for box in boxes.values()) + HEIGHT / 2 + MARGIN
-    return _picture(width, height, "".join([*lines, *shapes]))
+    areas = [box.area for box in boxes.values()] + [arrow.area for arrow in arrows]
+    left, top = (min(area[side] for area in areas) - MARGIN for side in (0, 1))
+    right, bottom = (max(area[side] for area in areas) + MARGIN for side in (2, 3))
+    return _picture(left, top, right - left, bottom - top, "".join([*map(_line, arrows), *shapes]))
 
 
-def _picture(width: float, height: float, content: str) -> str:
+def _picture(left: float, top: float, width: float, height: float, content: str) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="graph" viewBox="0 0 {width:.0f} {height:.0f}" '
+        '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="graph" '
+        f'viewBox="{left:.0f} {top:.0f} {width:.0f} {height:.0f}" '
         f'style="width:100%;max-width:{1.2 * width:.0f}px;background:#fff;border-radius:6px" font-family="sans-serif">'
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0,0 L10,5 L0,10 z" fill="#555"/></marker></defs>{content}</svg>'
@@ -88,8 +100,14 @@ def _picture(width: float, height: float, content: str) -> str:
 
 
 def place(pairs: Sequence[tuple[int, int]], texts: Sequence[str]) -> dict[int, Box]:
-    """A box for each entity of the pairs: connected entities near each other, components in rows, no negative place."""
+    """A box for each entity: connected entities near each other, components in rows, no negative place.
+
+    Args:
+        pairs: connected entities.
+        texts: what stands in the boxes, by entity.
+    """
     whole = nx.Graph(pairs)
+    whole.add_nodes_from(range(len(texts)))
     boxes: dict[int, Box] = {}
     left, top, row = MARGIN, MARGIN, 0.0
     for part in sorted(nx.connected_components(whole), key=lambda part: (-len(part), min(part))):
@@ -128,18 +146,43 @@ def _box(box: Box, fill: str) -> str:
     )
 
 
-def _arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool) -> str:
-    """A line from head to tail, bent where another one comes back, and the labels at its middle."""
+def arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool) -> Arrow:
+    """A line from head to tail, bent where another one comes back, and its labels beside its middle."""
     bend = 0.18 if both_ways else 0.0
     x = (head.x + tail.x) / 2 - bend * (tail.y - head.y)
     y = (head.y + tail.y) / 2 + bend * (tail.x - head.x)
-    (x1, y1), (x2, y2) = head.border(x, y), tail.border(x, y)
-    path = f"M{x1:.1f},{y1:.1f} Q{x:.1f},{y:.1f} {x2:.1f},{y2:.1f}"
-    middle = (x1 + 2 * x + x2) / 4, (y1 + 2 * y + y2) / 4
-    first = middle[1] - 6 * (len(labels) - 1) + 3
+    points = head.border(x, y), (x, y), tail.border(x, y)
+    size = LABEL[0] * max(map(len, labels)), LABEL[1] * len(labels)
+    return Arrow(points, labels, _beside(curve(points), size))
+
+
+def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[float, float]]:
+    """Places on a quadratic curve, evenly spread over its parameter."""
+    (x1, y1), (x, y), (x2, y2) = points
+    steps = [part / parts for part in range(parts + 1)]
+    return [
+        ((1 - t) ** 2 * x1 + 2 * t * (1 - t) * x + t**2 * x2, (1 - t) ** 2 * y1 + 2 * t * (1 - t) * y + t**2 * y2)
+        for t in steps
+    ]
+
+
+def _beside(line: Sequence[tuple[float, float]], size: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Where a text of that width and height is close to the middle of a line and covers least of it."""
+    (x, y), (width, height) = line[len(line) // 2], size
+    corners = [
+        (left, top) for left in (x - width / 2, x + 4, x - 4 - width) for top in (y - 4 - height, y + 4, y - height / 2)
+    ]
+    areas = [(left, top, left + width, top + height) for left, top in corners]
+    return min(areas, key=lambda area: sum(area[0] < px < area[2] and area[1] < py < area[3] for px, py in line))
+
+
+def _line(arrow: Arrow) -> str:
+    (x1, y1), (x, y), (x2, y2) = arrow.points
+    left, top, right, _ = arrow.area
     written = "".join(
-        f'<text x="{middle[0]:.1f}" y="{first + 13 * number:.1f}" text-anchor="middle" font-size="11" fill="#222" '
-        f'stroke="#fff" stroke-width="4" paint-order="stroke">{escape(label)}</text>'
-        for number, label in enumerate(labels)
+        f'<text x="{(left + right) / 2:.1f}" y="{top + LABEL[1] * number + 10:.1f}" text-anchor="middle" '
+        f'font-size="11" fill="#222" stroke="#fff" stroke-width="4" paint-order="stroke">{escape(label)}</text>'
+        for number, label in enumerate(arrow.labels)
     )
+    path = f"M{x1:.1f},{y1:.1f} Q{x:.1f},{y:.1f} {x2:.1f},{y2:.1f}"
     return f'<path d="{path}" fill="none" stroke="#777" stroke-width="1.4" marker-end="url(#tip)"/>{written}'

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+
 from modeling_docre.documents import Document
+
+from .printable import printable
 
 
 def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str:
     """Entities and relations as two tables, or a sentence where there are none.
 
     Entities are numbered as in the document, and so are the sentences. An entity is called by its first mention; its
-    number stands behind the name, since two entities may share one.
+    number stands behind the name, since two entities may share one. U+FFFD stands for control characters of texts and
+    labels, so that their escape sequences do nothing to a terminal.
 
     Args:
         document: a document or its dict form, such as a result of the pipeline.
@@ -44,11 +48,11 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
 
 def _entity_row(number: int, entity: Mapping[str, Any], texts: Sequence[str], width: int) -> list[str]:
     mentions = _shorten(" | ".join(dict.fromkeys(texts)), 3 * width)
-    return [str(number), _shorten(entity["type"], width), _score(entity.get("score")), mentions]
+    return [str(number), _shorten(printable(entity["type"]), width), _score(entity.get("score")), mentions]
 
 
 def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
-    label = _shorten(relation.get("label") or relation["type"], width)
+    label = _shorten(printable(relation.get("label") or relation["type"]), width)
     sentences = ", ".join(map(str, relation.get("evidence") or ()))
     head, tail = names[relation["head"]], names[relation["tail"]]
     return [head, "—", label, "→", tail, _score(relation.get("score")), sentences]
@@ -56,7 +60,7 @@ def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int)
 
 def _texts(graph: Mapping[str, Any], entity: Mapping[str, Any]) -> list[str]:
     """The mentions' texts on one line each, in order; a mention of blanks alone is shown as quotes."""
-    texts = (" ".join(_text(graph, mention).split()) for mention in entity["mentions"])
+    texts = (printable(_text(graph, mention)) for mention in entity["mentions"])
     return [text or '""' for text in texts]
 
 
@@ -76,32 +80,10 @@ def _score(score: float | None) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of left-aligned columns, two blanks apart."""
-    widths = [max(map(_columns, column)) for column in zip(header, *rows, strict=True)]
-    return [
-        "  ".join(cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (header, *rows)
-    ]
-
-
-def _columns(text: str) -> int:
-    """Columns that a terminal gives a text: East Asian wide characters take two, combining marks none."""
-    return sum(_character_columns(character) for character in text)
-
-
-def _character_columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in (header, *rows)]
 
 
 def _shorten(text: str, width: int) -> str:
     """The text, or as much of it as leaves a column for the sign of what is missing."""
-    if _columns(text) <= width:
-        return text
-    kept, used = "", 0
-    for character in text:
-        used += _character_columns(character)
-        if used > width - 1:
-            break
-        kept += character
-    return f"{kept.rstrip()}…"
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"

@@ -1,14 +1,9 @@
-"""Renders the model card that is saved beside a trained model.
-
-`python -m modeling_docre.hub.cards FOLDER` renders it anew from what the folder holds, without a connection.
-"""
+"""Renders the model card that is saved beside a trained model; no connection is needed."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,9 +16,11 @@ from huggingface_hub.utils import validate_repo_id
 from transformers import MODEL_MAPPING, AutoConfig
 
 from modeling_docre.configuration_docre import DocREConfig
+from modeling_docre.graphs.printable import printable
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
-from .precision_recall_svg import draw_curve
+from .escapes import Markup, code_span, escaped, python_string
+from .files import write_whole
 from .resources import resource
 from .score_table import scored_levels
 
@@ -31,8 +28,8 @@ LEVELS = ("mention", "cluster", "entity", "relation", "evidence")
 LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter", "evidence")
 RESULTS = Path(".eval_results") / "docre_f1.yaml"
 """Where the scores stand for the leaderboard of the dataset, in the folder of a model."""
-CURVE = "precision_recall.svg"
-"""The picture of precision and recall by threshold, in the folder of a model."""
+UNNAMED = "REPOSITORY"
+"""Stands in a card for the repository as long as that has no name."""
 
 _LICENSE = "apache-2.0"
 
@@ -40,6 +37,8 @@ _LICENSE = "apache-2.0"
 @dataclass(frozen=True)
 class CardFacts:
     """What a card says beside what the model's class and configuration tell; what is absent is left out.
+
+    Texts stand in the card on one line as plain text, whatever they hold; only `notes` are Markdown.
 
     Args:
         corpus: name of the corpus that the model was trained on or, where it was scored on another one, of that.
@@ -69,6 +68,10 @@ class CardFacts:
     license: str = _LICENSE
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, str) and item.name != "notes":
+                object.__setattr__(self, item.name, printable(value))
         if self.dataset is not None and not (_is_hub_name(self.dataset) and "/" in self.dataset):
             raise ValueError(f'dataset is {self.dataset!r}; give its repository on the Hub, "organisation/name"')
         if self.scores is not None and "documents" not in self.scores:
@@ -85,15 +88,50 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
     return _render(type(model), model.config, CardFacts(**facts))
 
 
-def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) -> None:
-    """Write `README.md` and its picture into a folder, `.eval_results` if the scores can name a dataset, the licence.
+def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) -> Path:
+    """Write `README.md` into a folder, `.eval_results` if the scores can name a dataset, and the licence.
+
+    Each file is written whole or not at all. Where a link has its name, the link is replaced.
 
     Args:
         folder: the folder.
         model: the model.
         **facts: see `CardFacts`; for those that are not given, what the folder holds counts (see `folder_facts`).
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: a fact is impossible, or `.eval_results` is a link.
     """
-    _write(Path(folder), type(model), model.config, facts)
+    return _write(Path(folder), type(model), model.config, facts)
+
+
+def write_folder_card(folder: str | Path, **facts: Any) -> Path:
+    """Write the card of a saved model anew, as `write_card` does; only its configuration is loaded.
+
+    Args:
+        folder: the folder of the model.
+        **facts: see `CardFacts`; for those that are not given, what the folder holds counts (see `folder_facts`).
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: the folder is a link or holds no model of ours, a fact is impossible, or `.eval_results` is a link.
+        OSError: the configuration cannot be read, or a file cannot be written.
+    """
+    folder = Path(folder)
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a link to {folder.resolve()}; name that folder itself")
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} holds no config.json; name the folder of a saved model")
+    config = AutoConfig.from_pretrained(folder)
+    if not isinstance(config, DocREConfig):
+        raise ValueError(
+            f"{folder} holds a model of type {config.model_type!r}; name the folder of a model of this package"
+        )
+    return _write(folder, MODEL_MAPPING[type(config)], config, facts)
 
 
 def folder_facts(folder: str | Path) -> dict[str, Any]:
@@ -118,42 +156,47 @@ def _read_json(file: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREConfig, given: dict[str, Any]) -> None:
+def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREConfig, given: dict[str, Any]) -> Path:
     given = {name: value for name, value in given.items() if value is not None}
     # Scores that are given are those of the split that is given, or of none.
     known = {name: value for name, value in folder_facts(folder).items() if not (name == "split" and "scores" in given)}
     facts = CardFacts(**{**known, **given})
-    (folder / "README.md").write_text(_render(model_class, config, facts), encoding="utf-8")
-    if entries := eval_result_entries(config, facts):
-        (folder / RESULTS).parent.mkdir(exist_ok=True)
-        text = yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
-        (folder / RESULTS).write_text(text, encoding="utf-8")
-    else:
-        (folder / RESULTS).unlink(missing_ok=True)
-    calibration = (facts.scores or {}).get("calibration")
-    if calibration:
-        (folder / CURVE).write_text(draw_curve(calibration["curve"]), encoding="utf-8")
-    else:
-        (folder / CURVE).unlink(missing_ok=True)
+    card = _render(model_class, config, facts)
+    _write_results(folder / RESULTS, eval_result_entries(config, facts))
     if facts.license == _LICENSE:
-        shutil.copyfile(resource("LICENSE"), folder / "LICENSE")
+        write_whole(folder / "LICENSE", resource("LICENSE").read_bytes())
+    write_whole(folder / "README.md", card)
+    return folder / "README.md"
+
+
+def _write_results(file: Path, entries: list[EvalResultEntry]) -> None:
+    """Write the entries; without any, remove the file, whose scores would be those of another model."""
+    if file.parent.is_symlink():
+        raise ValueError(f"{file.parent} is a link to {file.parent.resolve()}; put a folder in its place, or remove it")
+    if not entries:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(exist_ok=True)
+    write_whole(file, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True))
 
 
 def _render(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts: CardFacts) -> str:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, finalize=escaped)
+    environment.filters |= {"code": code_span, "python": python_string}
     template = environment.from_string(resource("model_card.md").read_text(encoding="utf-8"))
     return template.render(
         {item.name: getattr(facts, item.name) for item in fields(facts)},
-        metadata=card_data(model_class, config, facts).to_yaml(),
+        metadata=Markup(card_data(model_class, config, facts).to_yaml()),
+        notes=facts.notes and Markup(facts.notes),
+        repository=facts.repository or UNNAMED,
         title=model_class.title or config.model_type.removeprefix("docre-"),
-        description=(model_class.__doc__ or "").split("\n\n")[0],
-        citation=model_class.citation.strip(),
+        description=Markup((model_class.__doc__ or "").split("\n\n")[0]),
+        citation=Markup(model_class.citation.strip()),
         config=config,
         base_model=facts.base_model or _encoder_name(config),
         encoder=config.encoder_config,
         thresholds=config.thresholds_in_force(),
         calibration=(facts.scores or {}).get("calibration"),
-        curve=CURVE,
         levels=facts.scores and scored_levels(facts.scores, _levels(config)),
         train=facts.train_results or {},
         predict=facts.scores or {},
@@ -228,34 +271,3 @@ def _is_hub_name(name: str) -> bool:
     except HFValidationError:
         return False
     return True
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Render the card of a saved model again, with facts of one's own; nothing is read but its folder."""
-    parser = argparse.ArgumentParser(prog="python -m modeling_docre.hub.cards", description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder of a saved model; its README.md is replaced")
-    parser.add_argument("--repository", help="where the model will be loaded from, organisation/name")
-    parser.add_argument("--corpus", help="name of the corpus")
-    parser.add_argument("--dataset", help="the corpus' repository on the Hub, organisation/name; adds .eval_results")
-    parser.add_argument("--command", help="the command that made the scores")
-    parser.add_argument("--base_model", help="name of the pre-trained encoder on the Hub")
-    parser.add_argument("--notes", type=Path, nargs="+", help="files with further Markdown, shown behind the scores")
-    parser.add_argument("--license", help=f"licence of the model, as the Hub spells it (default: {_LICENSE})")
-    options = parser.parse_args(arguments)
-    given = {name: value for name, value in vars(options).items() if name not in ("folder", "notes")}
-    if not (options.folder / "config.json").is_file():
-        parser.error(f"{options.folder} holds no config.json; name the folder of a saved model")
-    if options.notes:
-        given["notes"] = "\n\n".join(file.read_text(encoding="utf-8").strip() for file in options.notes)
-    try:
-        config = AutoConfig.from_pretrained(options.folder)
-        if not isinstance(config, DocREConfig):
-            raise ValueError(f"{options.folder} holds a model of type {config.model_type!r}, which is none of ours")
-        _write(options.folder, MODEL_MAPPING[type(config)], config, given)
-    except ValueError as error:
-        parser.error(str(error))
-    print(options.folder / "README.md")
-
-
-if __name__ == "__main__":
-    main()

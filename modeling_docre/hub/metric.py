@@ -2,7 +2,7 @@
 
 `evaluate` has no registry: a bare metric name is looked up in the working folder, on the Hub, and then in the cache of
 modules that it loaded before, where the most recently modified version wins. `install_metric` writes the metric that
-comes with this package into that cache; importing the package does so, and `python -m modeling_docre.hub.setup_metric`.
+comes with this package into that cache; importing the package does so, and `docre install-metric`.
 """
 
 from __future__ import annotations

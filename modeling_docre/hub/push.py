@@ -1,63 +1,255 @@
-"""Pushes the folder of a saved model to the Hub, with its card, as a commit and a tag that others can pin.
-
-`python -m modeling_docre.hub.push outputs/jerex_sample organisation/name`
-"""
+"""Pushes models to the Hub: an object with a fresh card, or the folder of a saved model with the card that it has."""
 
 from __future__ import annotations
 
-import argparse
+import json
+import os
 import re
 import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from glob import escape
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
-from huggingface_hub import CommitInfo, HfApi
-from transformers import pipeline
+from huggingface_hub import CommitInfo, HfApi, ModelCard
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.errors import HTTPError
+from transformers import Pipeline
 
-from modeling_docre.pipeline_docre import TASK
+from .cards import RESULTS, UNNAMED, write_card, write_folder_card
+from .escapes import python_string
+from .files import write_whole
 
-from .upload import UPLOAD_ERRORS
+PUSH_ERRORS = (HTTPError, OSError)
+"""What a broken connection, a refusing server or an unreadable file raises."""
+
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+_VOCABULARIES = ("vocab.json", "vocab.txt", "merges.txt", "*.model", "bpe.codes", "dict.txt")
+_TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", *_VOCABULARIES)
+_FILES = ("config.json", *_WEIGHTS, *_TOKENIZER, "*.py", "README.md", "LICENSE")
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
+_PICTURE = re.compile(r"""!\[[^\]]*\]\(<?([^)>\s]+)|<img\s[^>]*?src=["']([^"']+)""")
+
+# Left over from an earlier push, these would say something about other weights, or be read in their stead.
+_REPLACED = (f"{RESULTS.parent}/*", *_WEIGHTS)
 
 
-class Shared(NamedTuple):
+class Pushed(NamedTuple):
     """What a push made: the commit, and the tag that names it ("v1", "v2", ...), None where none was asked for."""
 
     commit: CommitInfo
     tag: str | None
 
 
-def share(
+def push_model(
+    saved: Any,
+    repo_id: str,
+    *,
+    max_shard_size: int | str = "50GB",
+    commit_message: str | None = None,
+    commit_description: str | None = None,
+    private: bool | None = None,
+    token: bool | str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+    tags: list[str] | None = None,
+) -> CommitInfo:
+    """Save a model into an empty folder and push that, with a fresh card and the licence, as one commit.
+
+    The card says nothing about scores, since nobody knows here which weights they would belong to. A folder keeps the
+    card that it has: see `push_folder`.
+
+    Args:
+        saved: a model, or a pipeline with its model and tokenizer.
+        repo_id: the repository, "name" or "organisation/name"; it is made if it does not exist.
+        max_shard_size: size above which the weights are split.
+        commit_message, commit_description: what the commit says.
+        private: whether a repository that is made is private; None leaves it to the organisation.
+        token: the token to write with; by default the stored one.
+        revision: the branch, made if it does not exist; None for the main one.
+        create_pr: whether the commit becomes a pull request.
+        tags: further tags of the card.
+
+    Returns:
+        The commit.
+
+    Raises:
+        OSError, huggingface_hub.errors.HTTPError: the Hub cannot be reached or refuses (`PUSH_ERRORS`).
+    """
+    model = saved.model if isinstance(saved, Pipeline) else saved
+    api = HfApi(token=token)
+    repo_id = _make_repository(api, repo_id, private, revision)
+    with TemporaryDirectory() as folder:
+        saved.save_pretrained(folder, max_shard_size=max_shard_size)
+        _add_tags(write_card(folder, model, repository=repo_id), tags or [])
+        return api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            commit_message=commit_message or f"Upload {type(model).__name__}",
+            commit_description=commit_description,
+            revision=revision,
+            create_pr=create_pr,
+            delete_patterns=list(_REPLACED),
+        )
+
+
+def push_folder(
     folder: str | Path,
     repo_id: str,
     *,
-    message: str | None = None,
     revision: str | None = None,
+    message: str | None = None,
     private: bool | None = None,
-    token: str | None = None,
+    token: bool | str | None = None,
     tagged: bool = True,
-) -> Shared:
+) -> Pushed:
     """Push a saved model with its tokenizer, code, card, licence and scores, and nothing else that its folder holds.
 
+    The model is not loaded. The folder's card goes along as it is; it is told the repository's name if it names none
+    yet, and a folder without a card gets one first.
+
     Args:
-        folder: the folder of the model, loaded once more: what is pushed is what can be loaded.
-        repo_id: the repository, "name" or "organisation/name"; it is made if it is not there.
+        folder: the folder of the model.
+        repo_id: the repository, "name" or "organisation/name"; it is made if it does not exist.
+        revision: the branch, made if it does not exist; None for the main one.
         message: what the commit says.
-        revision: the branch; None for the main one.
-        private: whether a repository that is made is private.
-        token: the token to write with; by default the one that is stored.
+        private: whether a repository that is made is private; None leaves it to the organisation.
+        token: the token to write with; by default the stored one.
         tagged: whether the commit gets the next free tag; a commit that has one keeps it.
 
     Raises:
-        ValueError: the folder holds no model, or `repo_id` is no name of a repository.
-        OSError, huggingface_hub.errors.HTTPError: the Hub cannot be reached or refuses (`UPLOAD_ERRORS`).
+        ValueError: the folder is incomplete, a file of the model is a link to elsewhere, or `repo_id` is no name.
+        OSError, huggingface_hub.errors.HTTPError: the Hub cannot be reached or refuses (`PUSH_ERRORS`).
     """
-    if not (Path(folder) / "config.json").is_file():
+    folder = Path(folder)
+    check_complete(folder)
+    model_files(folder)  # refuses links before anything is made
+    api = HfApi(token=token)
+    repo_id = _make_repository(api, repo_id, private, revision)
+    _name_repository(folder, repo_id)
+    commit = api.upload_folder(
+        repo_id=repo_id,
+        folder_path=folder,
+        commit_message=message or f"Upload {folder.resolve().name}",
+        revision=revision,
+        allow_patterns=[escape(file.relative_to(folder).as_posix()) for file in model_files(folder)],
+        delete_patterns=[*_REPLACED, *_TOKENIZER],
+    )
+    return Pushed(commit, _tag(api, commit) if tagged else None)
+
+
+def push_command(folder: str | Path, repo_id: str, revision: str | None = None) -> str:
+    """The command that pushes a folder."""
+    branch = ["--revision", revision] if revision else []
+    return shlex.join(["docre", "push", str(folder), repo_id, *branch])
+
+
+def failure_message(folder: str | Path, repo_id: str, error: Exception, revision: str | None = None) -> str:
+    """What to say of a push that failed: that nothing is lost, why it failed, and how to push later."""
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return (
+        f"{folder} is complete, but could not be pushed to {repo_id}: {reason}. Push it later by "
+        f"`{push_command(folder, repo_id, revision)}`"
+    )
+
+
+def check_complete(folder: Path) -> None:
+    """See that a folder holds all that a user of the repository needs to load the model.
+
+    Raises:
+        ValueError: it has no configuration, or no weights, tokenizer or code.
+    """
+    file = folder / "config.json"
+    if not file.is_file():
         raise ValueError(f"{folder} holds no config.json; name the folder of a saved model")
-    extract = pipeline(TASK, model=str(folder), device="cpu")
-    commit = extract.push_to_hub(repo_id, commit_message=message, revision=revision, private=private, token=token)
-    return Shared(commit, _tag(HfApi(token=token), commit) if tagged else None)
+    index = folder / "model.safetensors.index.json"
+    weights = set(_read_json(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
+    needed = [*sorted(weights), "tokenizer_config.json", *sorted(_code(_read_json(file)))]
+    if missing := [name for name in needed if not (folder / name).is_file()]:
+        raise ValueError(
+            f"{folder} holds no {', no '.join(missing)}; save weights, tokenizer and code there by "
+            f'pipeline("doc-relation-extraction", model=MODEL, tokenizer=TOKENIZER).save_pretrained("{folder}")'
+        )
+
+
+def _code(config: dict[str, Any]) -> set[str]:
+    """The files whose classes a configuration names, at least those of model and pipeline."""
+    pipelines = config.get("custom_pipelines") or {}
+    classes = [*(config.get("auto_map") or {}).values(), *(item["impl"] for item in pipelines.values())]
+    return {f"{name.split('.')[0]}.py" for name in classes} | {"pipeline_docre.py"}
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON: {error}") from error
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a saved model: those at its top that belong to one, the scores for the Hub, the card's pictures.
+
+    Raises:
+        ValueError: one of them is a link that leaves both the folder and the Hub's cache.
+    """
+    top = (file for file in folder.iterdir() if any(file.match(pattern) for pattern in _FILES))
+    results = folder / RESULTS.parent
+    scores = (file for file in results.iterdir() if file.match("*.yaml")) if results.is_dir() else ()
+    files = sorted({*top, *scores, *_pictures(folder)})
+    for file in files:
+        _check_links(file, folder)
+    return files
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    """The pictures of the folder that its card shows."""
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    for name in map("".join, _PICTURE.findall(text)):
+        file = folder / name
+        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+        if inside and file.suffix.lower() in _PICTURES and (file.exists() or file.is_symlink()):
+            yield file
+
+
+def _check_links(file: Path, folder: Path) -> None:
+    places = (folder.resolve(), Path(HF_HUB_CACHE).resolve())
+    for path in takewhile(lambda path: path != folder, (file, *file.parents)):
+        target = Path(os.path.realpath(path))
+        # What lies in a folder that is a link would be left out in silence, wherever it leads.
+        if path.is_symlink() and not (target.is_file() and any(map(target.is_relative_to, places))):
+            raise ValueError(
+                f"{path} is a link to {target}, which is not pushed; put a copy in its place, or remove the link"
+            )
+
+
+def _make_repository(api: HfApi, repo_id: str, private: bool | None, revision: str | None) -> str:
+    """Make a repository and its branch where they do not exist; return the repository's whole name."""
+    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    if revision and not revision.startswith("refs/pr"):
+        api.create_branch(repo_id, branch=revision, exist_ok=True)
+    return repo_id
+
+
+def _name_repository(folder: Path, repo_id: str) -> None:
+    """Let the code in a folder's card load the model from where it will be."""
+    card = folder / "README.md"
+    if not card.is_file():
+        write_folder_card(folder, repository=repo_id)
+        return
+    text = card.read_text(encoding="utf-8")
+    named = text.replace(f"model={python_string(UNNAMED)}", f"model={python_string(repo_id)}")
+    if named != text:
+        write_whole(card, named)
+
+
+def _add_tags(file: Path, tags: list[str]) -> None:
+    if tags:
+        card = ModelCard.load(file)
+        card.data.tags = list(dict.fromkeys([*(card.data.tags or []), *tags]))
+        card.save(file)
 
 
 def _tag(api: HfApi, commit: CommitInfo) -> str:
@@ -70,49 +262,3 @@ def _tag(api: HfApi, commit: CommitInfo) -> str:
     name = f"v{1 + max((int(tag.name[1:]) for tag in tags), default=0)}"
     api.create_tag(repo_id, tag=name, revision=commit.oid)
     return name
-
-
-def share_command(folder: str | Path, repo_id: str, revision: str | None = None) -> str:
-    """The command that pushes a folder."""
-    words = [
-        "python",
-        "-m",
-        "modeling_docre.hub.push",
-        str(folder),
-        repo_id,
-        *(["--revision", revision] if revision else []),
-    ]
-    return shlex.join(words)
-
-
-def failure(folder: str | Path, repo_id: str, error: Exception, revision: str | None = None) -> str:
-    """What to say of a push that failed: that nothing is lost, why it failed, and how to push later."""
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return (
-        f"{folder} is complete, but could not be pushed to {repo_id}: {reason}. Push it later by "
-        f"`{share_command(folder, repo_id, revision)}`"
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Push a folder and print where it is now."""
-    parser = argparse.ArgumentParser(
-        prog="python -m modeling_docre.hub.push", description="Push a saved model to the Hub."
-    )
-    parser.add_argument("folder", type=Path, help="folder of a saved model, for example a training run's output")
-    parser.add_argument("repo_id", help="repository on the Hub, organisation/name; made if it is not there")
-    parser.add_argument("--revision", help="branch to push to (default: the main one)")
-    parser.add_argument("--message", help="what the commit says")
-    parser.add_argument("--private", action="store_true", default=None, help="make a new repository private")
-    options = vars(parser.parse_args(arguments))
-    try:
-        commit, tag = share(**options)
-    except ValueError as error:
-        parser.error(str(error))
-    except UPLOAD_ERRORS as error:
-        sys.exit(failure(options["folder"], options["repo_id"], error, options["revision"]))
-    print(f'{commit.repo_url}, revision="{tag}" (commit {commit.oid})')
-
-
-if __name__ == "__main__":
-    main()

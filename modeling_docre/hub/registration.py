@@ -43,9 +43,9 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 
 def _push(*arguments: Any, **options: Any) -> Any:
     """Push a model or pipeline with its card; what renders cards is loaded only then."""
-    from .upload import push
+    from .push import push_model
 
-    return push(*arguments, **options)
+    return push_model(*arguments, **options)
 
 
 for _model in SYSTEMS.values():

@@ -11,7 +11,7 @@ LEVELS = ("mention", "cluster", "entity", "relation", "relation_untyped", "ign",
 def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 of the levels that were scored, and of those that the corpus' convention reports.
 
-    Ign F1 takes its recall from all relations.
+    The recall beside Ign F1 is that of all relations.
     """
     return {
         level: {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from runpy import run_path
-from typing import Any
 
 from transformers import TrainingArguments
 
@@ -15,13 +13,7 @@ from modeling_docre.hub.metric import metric_folder
 
 from .memory_warmup import MemoryArguments
 from .phases import PhaseArguments
-from .recipe import parse_recipe
 
-_DESCRIPTION = """Train and evaluate a system: `docre train RECIPE [--option value ...]`.
-
-A recipe is the name of a bundled one or a YAML file of the same options as the flags; flags win. The options of the
-chosen system's configuration (`--relation_head global`) are flags too.
-"""
 # The metric is no package of ours: it is a folder that `evaluate` loads.
 _CONVENTIONS = sorted(run_path(str(metric_folder() / "conventions.py"))["CONVENTIONS"])
 
@@ -106,7 +98,7 @@ class ModelArguments:
         trust_remote_code: whether an encoder may run code of its own, from its repository or from `init_from`.
         init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; of several, the
             checkpoints of one training, the mean of their weights. Options of the system that are given replace those
-            of its configuration.
+            of its configuration; in training, types of the documents that it does not know join those that it knows.
     """
 
     system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})
@@ -126,7 +118,7 @@ class DataArguments(CorpusArguments):
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
         tune: search the thresholds on the validation documents after training.
         calibrate: fit the scaling of the relation scores to the validation documents after training; their
-            calibration error, the thresholds of some precisions and the curve of precision and recall are reported.
+            calibration error and the thresholds of some precisions are reported.
         least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
             threshold is set for, instead of the best F1.
         max_train_documents: use only the first documents of the training data.
@@ -151,17 +143,3 @@ class DataArguments(CorpusArguments):
     by_word_count: bool = False
     folds: bool = False
     hub_dataset_id: str | None = None
-
-
-def parse_arguments(
-    arguments: Sequence[str],
-) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
-    """The groups of arguments from an optional recipe and flags, the last one the system's options that were given.
-
-    Raises:
-        SystemExit: an option is unknown or has a wrong value; the message names it.
-    """
-    model, data, training, options = parse_recipe(
-        arguments, (ModelArguments, DataArguments, DocRETrainingArguments), SYSTEMS, _DESCRIPTION
-    )
-    return model, data, training, options

@@ -1,36 +1,42 @@
-"""What relation scores are worth: their scaling, the thresholds that reach a precision, the curve of precision."""
+"""What relation scores are worth: the scaling that fits them, and the thresholds that reach a precision."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 
+from modeling_docre.configuration_docre import DocREConfig
+from modeling_docre.decoding import Scaling
 from modeling_docre.documents import Document
 
-from .score_scaling import Scaling, fit_scaling, scaling_of, set_scaling
-from .trainer import DocRETrainer
+if TYPE_CHECKING:
+    from .trainer import DocRETrainer
 
 logger = logging.getLogger(__name__)
 
 PRECISIONS = (0.5, 0.6, 0.7)
-"""The shares of right relations for which a threshold is told."""
+"""The shares of right relations for which the report gives a threshold."""
 
 LEAST_SCORE = 0.05
-"""Relations that score less without scaling come through no sensible threshold, and say nothing of those that do."""
+"""Relations with a lower unscaled score pass no sensible threshold, and say nothing about those that do."""
 
-_CURVE = np.linspace(0.01, 0.99, 99)
+TEMPERATURES = (0.05, 20.0)
+SHIFTS = (-20.0, 20.0)
+"""The ranges in which temperature and shift are fitted."""
 
 
 class Calibrator:
-    """Fits the scores of a trained model to documents, and tells how well they fit to others.
+    """Fits the scores of a trained model to documents, and reports how well they fit others.
 
     Args:
         trainer: the trainer; `fit` changes the configuration of its model.
-        least_precision: the share of right relations that the model's relation threshold has to reach, where it is
-            possible; None leaves the threshold at the decisions that it makes.
+        least_precision: the share of right relations that the model's relation threshold has to reach, where that is
+            possible; None keeps the threshold, so that the model decides as before.
 
     Raises:
         ValueError: a threshold is to be set, and the model has one for each relation type.
@@ -52,7 +58,7 @@ class Calibrator:
         logits, correct, _ = self._ranking(documents)
         scaling = fit_scaling(logits, correct)
         set_scaling(self.config, scaling)
-        scores, metric = scaling.scores(logits), self.trainer.metric
+        scores, metric = scores_of(logits, scaling), self.trainer.metric
         self.temperature_alone = fit_scaling(logits, correct, shifted=False)
         self.thresholds = {value: metric.precision_threshold(scores, correct, value) for value in PRECISIONS}
         logger.info("relation_temperature: %.3f, relation_shift: %.3f", *scaling)
@@ -69,49 +75,111 @@ class Calibrator:
             logger.info("relation_threshold: %.3f", threshold)
 
     def report(self, documents: Sequence[Document]) -> dict[str, Any]:
-        """How the scores fit to documents.
+        """How well the scores fit documents.
 
         Returns:
             `temperature` and `shift`; the calibration errors `error` with both, `error_temperature` with a temperature
-            fitted alone, and `error_unscaled` with neither; `relations`, the number of relations that they are taken
-            over; `thresholds`, for each of `PRECISIONS` the fitted `threshold` (None where it is out of reach) with its
-            `precision` and `recall` here; and `curve`, rows of threshold, precision and recall.
+            fitted alone, and `error_unscaled` with neither; `relations`, the number of relations that the errors are
+            means over; and `thresholds`, for each of `PRECISIONS` (`aim`) the fitted `threshold` (None where none
+            reaches it) with its `precision` and `recall` here.
         """
-        logits, correct, gold_count = self._ranking(documents)
-        scaling, error = scaling_of(self.config), self.trainer.metric.calibration_error
-        found = _Judged(scaling.scores(logits), correct, gold_count)
+        ranking = self._ranking(documents)
+        scaling = Scaling.of(self.config)
+
+        def error(scaling: Scaling) -> float:
+            return self.trainer.metric.calibration_error(scores_of(ranking.logits, scaling), ranking.correct)
+
         return {
             "temperature": scaling.temperature,
             "shift": scaling.shift,
-            "error": error(found.scores, correct),
-            "error_temperature": error(self.temperature_alone.scores(logits), correct),
-            "error_unscaled": error(Scaling().scores(logits), correct),
-            "relations": len(logits),
+            "error": error(scaling),
+            "error_temperature": error(self.temperature_alone),
+            "error_unscaled": error(Scaling()),
+            "relations": len(ranking.logits),
             "thresholds": [
-                {"aim": aim, "threshold": value} | ({} if value is None else found.from_score(value))
+                {"aim": aim, "threshold": value} | ({} if value is None else ranking.from_score(value, scaling))
                 for aim, value in self.thresholds.items()
             ],
-            "curve": [[float(value), *found.from_score(value).values()] for value in _CURVE],
         }
 
-    def _ranking(self, documents: Sequence[Document]) -> tuple[np.ndarray, np.ndarray, int]:
-        """Logits and correctness of the relations that score at least `LEAST_SCORE` unscaled, and how many are gold."""
-        scaling = scaling_of(self.config)
-        least = float(scaling.scores(Scaling().logits(LEAST_SCORE)))
+    def _ranking(self, documents: Sequence[Document]) -> _Ranking:
+        """The relations that score at least `LEAST_SCORE` unscaled."""
+        scaling = Scaling.of(self.config)
+        least = float(scores_of(logits_of(LEAST_SCORE, Scaling()), scaling))
         predictions = self.trainer.predict_documents(documents, relation_threshold=least)
         ranking = self.trainer.score(predictions, documents, ranking=True)["ranking"]
-        return scaling.logits(ranking["scores"]), np.array(ranking["correct"], dtype=bool), ranking["gold_count"]
+        correct = np.array(ranking["correct"], dtype=bool)
+        return _Ranking(logits_of(ranking["scores"], scaling), correct, ranking["gold_count"])
 
 
-class _Judged(NamedTuple):
-    """Scores and correctness of predicted relations, and how many are gold."""
+class _Ranking(NamedTuple):
+    """Logits [n] and correctness [n] of predicted relations, and how many are gold."""
 
-    scores: np.ndarray
+    logits: np.ndarray
     correct: np.ndarray
     gold_count: int
 
-    def from_score(self, threshold: float) -> dict[str, float]:
+    def from_score(self, threshold: float, scaling: Scaling) -> dict[str, float]:
         """Precision and recall of the relations from a score on."""
-        kept = self.scores >= threshold
+        kept = scores_of(self.logits, scaling) >= threshold
         hits = int((kept & self.correct).sum())
         return {"precision": hits / max(int(kept.sum()), 1), "recall": hits / max(self.gold_count, 1)}
+
+
+def scores_of(logits: Any, scaling: Scaling) -> np.ndarray:
+    """The scores of a model's logits, float64 of any shape."""
+    return expit(scaling.scale(np.asarray(logits, dtype=np.float64)))
+
+
+def logits_of(scores: Any, scaling: Scaling) -> np.ndarray:
+    """The model's logits of scores from 0 to 1, float64 of any shape; those of 0 and 1 are infinite."""
+    with np.errstate(divide="ignore"):
+        return scaling.undo(logit(np.asarray(scores, dtype=np.float64)))
+
+
+def fit_scaling(
+    logits: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray, shifted: bool = True
+) -> Scaling:
+    """The scaling under which what is correct is most likely.
+
+    Args:
+        logits: logit of each item, shape [n]; infinite ones count as ±16.
+        correct: whether the item is correct, shape [n].
+        shifted: whether there is a shift beside the temperature.
+
+    Returns:
+        The scaling; without items the one that changes nothing.
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines (1999), section 2, with its targets; without the
+    shift the temperature of Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 4.2.
+    """
+    values, hits = np.clip(np.asarray(logits, dtype=np.float64), -16, 16), np.asarray(correct, dtype=bool)
+    if not len(values):
+        return Scaling()
+    right, wrong = int(hits.sum()), int((~hits).sum())
+    targets = np.where(hits, (right + 1) / (right + 2), 1 / (wrong + 2)) if shifted else hits.astype(np.float64)
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        slope, shift = np.exp(-parameters[0]), parameters[1] if shifted else 0.0
+        scaled = slope * values + shift
+        error = expit(scaled) - targets
+        gradient = np.array([-(error * values).mean() * slope, error.mean()])
+        return float((np.logaddexp(0.0, scaled) - targets * scaled).mean()), gradient[: 1 + shifted]
+
+    bounds = [tuple(np.log(TEMPERATURES)), SHIFTS]
+    best = minimize(loss, np.zeros(1 + shifted), jac=True, method="L-BFGS-B", bounds=bounds[: 1 + shifted]).x
+    return Scaling(float(np.exp(best[0])), float(best[1]) if shifted else 0.0)
+
+
+def set_scaling(config: DocREConfig, scaling: Scaling) -> None:
+    """Give the relation scores of a model another scaling; its thresholds follow, so that it decides as before.
+
+    Args:
+        config: the model's configuration, which is changed.
+        scaling: the new one.
+    """
+    before = Scaling.of(config)
+    config.relation_temperature, config.relation_shift = map(float, scaling)
+    for name in ("relation_threshold", "relation_thresholds"):
+        if (value := getattr(config, name, None)) is not None:
+            setattr(config, name, scores_of(logits_of(value, before), scaling).tolist())

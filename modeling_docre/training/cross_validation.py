@@ -9,6 +9,7 @@ checkpoint; other arguments need another folder.
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import subprocess
 import sys
@@ -18,8 +19,11 @@ from statistics import mean, stdev
 from typing import Any
 
 from dataset_scripts.building.loading import builders
+from modeling_docre.hub.files import write_whole
 
 from .saving import last_checkpoint
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "fold_"
 LEVELS = ("mention", "entity", "macro_entity", "relation", "macro_relation", "relation_untyped")
@@ -61,20 +65,19 @@ def run_fold(fold: str, arguments: Sequence[str], folder: Path) -> dict[str, Any
         subprocess.run(command, check=True)
     if not scores.exists():
         raise FileNotFoundError(f"{fold} has no {scores}; name the test part with --test_split")
-    return json.loads(scores.read_text())
+    return json.loads(scores.read_text(encoding="utf-8"))
 
 
 def _claim(folder: Path, arguments: Sequence[str]) -> None:
     """Write down which arguments a folder's fold is made with; refuse if it was others."""
     file, wanted = folder / ARGUMENTS, list(arguments)
-    known = json.loads(file.read_text()) if file.exists() else wanted
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else wanted
     if known != wanted:
         raise ValueError(
             f"{folder} holds a fold made with `{shlex.join(known)}`, not with `{shlex.join(wanted)}`; give the same "
             "arguments to go on, or another --output_dir"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(wanted) + "\n")
+    write_whole(file, json.dumps(wanted) + "\n")
 
 
 def summarise(folds: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -98,7 +101,7 @@ def table(summary: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def cross_validate(arguments: Sequence[str], corpus: str | None, folder: Path) -> None:
-    """Do each fold of a corpus, write `folds.json` and print the table.
+    """Do each fold of a corpus, write `folds.json` and log the table.
 
     Args:
         arguments: the recipe and flags of all folds.
@@ -112,5 +115,5 @@ def cross_validate(arguments: Sequence[str], corpus: str | None, folder: Path) -
     """
     folds = {fold: run_fold(fold, arguments, folder / fold) for fold in folds_of(corpus)}
     summary = summarise(folds)
-    (folder / "folds.json").write_text(json.dumps({"summary": summary, "folds": folds}, indent=1) + "\n")
-    print(f"{len(folds)} folds, mean ± standard deviation, in percent:\n{table(summary)}")
+    write_whole(folder / "folds.json", json.dumps({"summary": summary, "folds": folds}, indent=1) + "\n")
+    logger.info("%d folds, mean ± standard deviation, in percent:\n%s", len(folds), table(summary))

@@ -43,12 +43,13 @@ def evaluate_split(
 ) -> dict[str, Any] | None:
     """Predict the documents of a split, score them, save both and log the main scores.
 
-    Documents without any relation (DocRED hides those of its test split) are predicted only; then there are no scores.
+    Where a model finds relations, documents without any (DocRED hides those of its test split) are predicted only; then
+    there are no scores.
     """
     folder, started = Path(trainer.args.output_dir) / split, time.time()
     predictions = trainer.predict_documents(documents)
     speed = speed_metrics("predict", started, num_samples=len(predictions)) | machine_facts("predict")
-    if not any(document.relations for document in documents):
+    if "relation" in trainer.model.config.traits.stages and not any(document.relations for document in documents):
         trainer.save_predictions(predictions, speed, folder)
         logger.info("%s: no document states a relation, so they are predicted and not scored", split)
         return None

@@ -1,4 +1,4 @@
-"""What a run was done on, and the memory that it took at most: facts for the model card."""
+"""Device and peak memory of a run: facts for the model card."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MIB = 1 << 20
 
 
 def machine_facts(prefix: str) -> dict[str, Any]:
-    """Device and peak memory of this process up to now, with names as the Trainer's metrics have them.
+    """Device and peak memory of this process so far, named like the Trainer's metrics.
 
     Args:
-        prefix: what was done, e.g. `train`.
+        prefix: what the process did, e.g. `train`.
 
     Returns:
         `<prefix>_device`, the name of the GPU or of the processor with the number of threads in use, and, where the
-        system tells it, `<prefix>_peak_memory_mib`: what torch has allocated on the GPU at most, or without one the
+        system knows it, `<prefix>_peak_memory_mib`: the most that torch has allocated on the GPU, or without a GPU the
         largest resident size of the process.
     """
     peak = peak_memory_mib()
@@ -38,11 +38,11 @@ def device_name() -> str:
 
 
 def peak_memory_mib() -> float | None:
-    """Peak memory in MiB since the process began; None where the system does not tell."""
+    """Peak memory in MiB since the process began; None where the system does not know it."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / _MIB
     if _STATUS.exists():
-        # That of the rusage begins with the size of the process that this one was forked from.
+        # The figure of getrusage starts at the size of the process that this one was forked from.
         line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     if sys.platform == "win32":
@@ -54,7 +54,7 @@ def peak_memory_mib() -> float | None:
 
 
 def emulates_bfloat16() -> bool:
-    """Whether this processor has no products in bfloat16, so that torch makes them of many others."""
+    """Whether this processor cannot multiply in bfloat16, so that torch emulates it slowly."""
     return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

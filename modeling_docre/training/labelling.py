@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import evaluate
@@ -12,6 +13,7 @@ import torch
 from tqdm import tqdm
 from transformers import pipeline
 
+import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
 from modeling_docre.annotations.growing_file import GrowingFile
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.decoding import decode
@@ -56,29 +58,43 @@ class Judgement(NamedTuple):
 
 
 class Teacher:
-    """One or several trained models of any systems, applied to given entities.
+    """One or several trained models of any systems, applied to given entities; loaded when they are first asked.
 
     Args:
-        predictors: the models; their scores, which calibration has made comparable, are averaged.
-
-    Raises:
-        ValueError: the models differ in their relation types.
+        models: folders or Hub names; the scores, which calibration has made comparable, are averaged.
     """
 
-    def __init__(self, predictors: Sequence[Predictor]):
-        self.predictors = list(predictors)
-        self.relation_types = list(self.predictors[0].config.relation_types)
-        self.relation_labels = dict(self.predictors[0].config.relation_labels)
-        for predictor in self.predictors:
-            if odd := sorted(set(predictor.config.relation_types) ^ set(self.relation_types)):
-                raise ValueError(f"the models differ in the relation type {odd[0]!r}; give models of the same types")
-            # All sentences have a weight for a student, not only those that readers are shown as evidence.
-            predictor.model.evidence_share = 1.0
+    def __init__(self, models: Sequence[str]):
+        self.models = list(models)
 
-    @classmethod
-    def load(cls, models: Sequence[str]) -> Teacher:
-        """The teacher of trained models, by folder or Hub name."""
-        return cls([pipeline(TASK, model=model).predictor for model in models])
+    @cached_property
+    def predictors(self) -> list[Predictor]:
+        """The models at work.
+
+        Raises:
+            OSError: a model cannot be loaded.
+            ValueError: they differ in their relation types.
+        """
+        predictors = [_load(model) for model in self.models]
+        types = set(predictors[0].config.relation_types)
+        for name, predictor in zip(self.models, predictors, strict=True):
+            if odd := sorted(types ^ set(predictor.config.relation_types)):
+                raise ValueError(
+                    f"{self.models[0]} and {name} differ in the relation type {odd[0]!r}; give models of the same types"
+                )
+            # A student needs the weight of every sentence, not only of those that readers are shown as evidence.
+            predictor.model.evidence_share = 1.0
+        return predictors
+
+    @property
+    def relation_types(self) -> list[str]:
+        """The types of relations, in the order of the scores."""
+        return self.predictors[0].config.relation_types
+
+    @property
+    def relation_labels(self) -> Mapping[str, str]:
+        """The readable labels of relation types that have one."""
+        return self.predictors[0].config.relation_labels
 
     def judge(self, documents: Sequence[Document], max_tokens: int = 2048) -> list[Judgement]:
         """What the models say of documents, in order.
@@ -118,6 +134,13 @@ class Teacher:
             table[heads, tails] = scores[rows][:, columns]
             yield table
             first += count
+
+
+def _load(model: str) -> Predictor:
+    try:
+        return pipeline(TASK, model=model).predictor
+    except OSError as error:
+        raise OSError(f"the model {model} cannot be loaded: {error}") from error
 
 
 def _sentence_weights(document: Document) -> dict[tuple[int, int], np.ndarray]:

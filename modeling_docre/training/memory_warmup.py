@@ -34,13 +34,16 @@ class MemoryCallback(TrainerCallback):
         self.ratio = ratio
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
+        """Read from here on if the warm-up is over, as the update before a resumption did."""
         begins = int(self.ratio * state.max_steps)
         model.config.memory_reading = begins == 0 or state.global_step > begins
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
+        """Begin to read at the first update after the warm-up."""
         model.config.memory_reading = state.global_step >= int(self.ratio * state.max_steps)
 
     def on_train_end(self, args, state, control, model=None, **kwargs):
+        """Warn of a final model that does not read its memories."""
         config = model.config
         if config.traits.memory_levels and not config.memory_reading and self.ratio < 1:
             logger.warning(

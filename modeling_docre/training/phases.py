@@ -108,13 +108,16 @@ class PhaseCallback(TrainerCallback):
         self.schedule = schedule
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
+        """Set the phases of the update that begins."""
         model.phases = self.schedule.phases(state.global_step)
         self._count(model, state.global_step)
 
     def on_train_end(self, args, state, control, model=None, **kwargs):
+        """Leave the model as it was before training."""
         model.phases, model.phase = type(model).phases, type(model).phase
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
+        """Count the update that is done."""
         self._count(model, state.global_step)
 
     def _count(self, model: Any, done: int) -> None:

@@ -1,4 +1,4 @@
-"""What the settings can reach: the share of gold mentions, entities and relations that a model could find at best."""
+"""What the settings can reach: the most gold mentions, entities and relations that a model could find."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from modeling_docre.documents import Document
 
 @dataclass(frozen=True)
 class Reach:
-    """Distinct gold items, as the strict scores count them, and how many of them a model could find at best.
+    """Distinct gold items, as the strict scores count them, and the most of them that a model could find.
 
     A mention can be found if it has at most `max_span_size` words, an entity if all its mentions can. Of entities that
-    share a span only one can be found, since a span enters one cluster; of concepts with the same spans and type, which
-    the scores take for one, that is no loss. A relation can be found if both its entities can be, side by side.
+    share a span only one can be found, since a span enters one cluster. Nothing is lost between entities with the same
+    spans and type, which the scores count as one. A relation can be found if both its entities can be found together.
     """
 
     mentions: int
@@ -38,9 +38,9 @@ class Reach:
 
 
 def measure_reach(documents: Iterable[Document], max_span_size: int) -> Reach:
-    """Count what a joint model with these candidates could find at best.
+    """Count the most that a joint model with these candidate spans could find.
 
-    Entities and relations are maximized apart: the best choice among entities that share spans may differ.
+    Entities and relations are maximised separately: the best choice among entities that share spans may differ.
 
     Args:
         documents: gold documents.
@@ -80,17 +80,17 @@ def _count(document: Document, max_span_size: int) -> dict[str, int]:
 
 
 def _most(items: Sequence[Collection[int]], rivals: Sequence[Collection[int]]) -> int:
-    """The most items that can be had together.
+    """The most items that can be chosen together.
 
     Args:
         items: the entities that each item consists of.
-        rivals: groups of entities of which only one can be had.
+        rivals: groups of entities of which only one can be chosen.
     """
     contested = {entity for group in rivals for entity in group}
     disputed = [item for item in items if not contested.isdisjoint(item)]
     if not disputed:
         return len(items)
-    # Columns: whether an entity is had, then whether an item is. Rows: one of a group; an item needs its entities.
+    # Columns: whether an entity is chosen, then an item. Rows: one entity of each group; an item needs its entities.
     column = {entity: number for number, entity in enumerate(sorted(contested.union(*disputed)))}
     needs = [(number, entity) for number, item in enumerate(disputed) for entity in item]
     cells = [(row, column[entity], 1) for row, group in enumerate(rivals) for entity in group]
@@ -101,5 +101,5 @@ def _most(items: Sequence[Collection[int]], rivals: Sequence[Collection[int]]) -
     matrix = coo_array((values, (rows, columns)), shape=(len(rivals) + len(needs), size))
     upper = np.repeat([1, 0], [len(rivals), len(needs)])
     gain = np.repeat([0, -1], [len(column), len(disputed)])
-    found = milp(gain, integrality=np.ones(size), bounds=(0, 1), constraints=LinearConstraint(matrix.tocsc(), ub=upper))
-    return len(items) - len(disputed) + round(-found.fun)
+    best = milp(gain, integrality=np.ones(size), bounds=(0, 1), constraints=LinearConstraint(matrix.tocsc(), ub=upper))
+    return len(items) - len(disputed) + round(-best.fun)

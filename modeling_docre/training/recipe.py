@@ -137,20 +137,42 @@ def find_recipe(name: str) -> Path:
 
 
 def _read_recipe(file: Path) -> dict[str, Any]:
-    recipe = yaml.safe_load(file.read_text(encoding="utf-8-sig")) or {}
-    if not isinstance(recipe, dict):
-        raise ValueError(f"{file} holds {type(recipe).__name__}; a recipe is a YAML file of lines `option: value`")
-    return recipe
+    """The options of a recipe as on a command line: text or a list of it, JSON for a mapping, None for no value.
+
+    YAML reads `no` as a boolean and `010` as eight; what an option makes of its text is for the option to say.
+    """
+    try:
+        loader = yaml.SafeLoader(file.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+        if node is None:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            kind = type(loader.construct_object(node)).__name__
+            raise ValueError(f"{file} holds {kind}; a recipe is a YAML file of lines `option: value`")
+        options: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.value in options:
+                raise ValueError(f"{file} names {key.value!r} twice; give each option once")
+            options[str(key.value)] = _as_texts(value, loader)
+        return options
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not in UTF-8 ({error}); save it in that encoding") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
 
 
-def _as_flags(name: str, value: Any) -> list[str]:
+def _as_texts(node: yaml.Node, loader: yaml.SafeLoader) -> str | list[str] | None:
+    if isinstance(node, yaml.MappingNode):
+        return json.dumps(loader.construct_object(node, deep=True))
+    if isinstance(node, yaml.SequenceNode):
+        return [str(item.value) for item in node.value]
+    return None if node.tag.endswith(":null") else str(node.value)
+
+
+def _as_flags(name: str, value: str | list[str] | None) -> list[str]:
     if isinstance(value, list):
-        return [f"--{name}", *map(_as_text, value)]
-    return [] if value is None else [f"--{name}={_as_text(value)}"]
-
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+        return [f"--{name}", *value]
+    return [] if value is None else [f"--{name}={value}"]
 
 
 def _suggestion(name: Any, known: Sequence[str]) -> str:

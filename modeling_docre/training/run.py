@@ -17,31 +17,57 @@ from dataset_scripts.building.loading import Corpus, load_corpus
 from modeling_docre import SYSTEMS
 from modeling_docre.hub.encoders import HUB_NAMES, encoder_folder
 from modeling_docre.predictor import Predictor
+from modeling_docre.text import document_from_text
 
-from .arguments import DataArguments, DocRETrainingArguments, ModelArguments, parse_arguments
+from .arguments import DataArguments, DocRETrainingArguments, ModelArguments
 from .calibration import Calibrator
 from .cross_validation import cross_validate
 from .evaluation import evaluate_split
 from .hardware import emulates_bfloat16, machine_facts
+from .recipe import parse_recipe
 from .sampling import training_examples
-from .saving import card_facts, command_line, last_checkpoint, push, save
+from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
 from .thresholds import tune_thresholds
 from .trainer import DocRETrainer
-from .warm_start import check_known_types, warm_start
+from .warm_start import check_known_types, warm_start, with_types
 
 logger = logging.getLogger(__name__)
 
+_DESCRIPTION = """Train and evaluate a system: `docre train RECIPE [--option value ...]`.
 
-def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict[str, Any]) -> tuple[Any, Any]:
+A recipe is the name of a bundled one or a YAML file of the same options as the flags; flags win. The options of the
+chosen system's configuration (`--relation_head global`) are flags too.
+"""
+
+
+def parse_arguments(
+    arguments: Sequence[str],
+) -> tuple[ModelArguments, DataArguments, DocRETrainingArguments, dict[str, Any]]:
+    """The groups of arguments from an optional recipe and flags, the last one the system's options that were given.
+
+    Raises:
+        SystemExit: an option is unknown or has a wrong value; the message names it.
+    """
+    model, data, training, options = parse_recipe(
+        arguments, (ModelArguments, DataArguments, DocRETrainingArguments), SYSTEMS, _DESCRIPTION
+    )
+    return model, data, training, options
+
+
+def build_model(
+    arguments: ModelArguments, options: dict[str, Any], labels: dict[str, Any], learns_types: bool = True
+) -> tuple[Any, Any]:
     """The model to train and its tokenizer.
 
     Args:
         arguments: a fresh model on an encoder, or a trained one.
         options: options of the configuration that were given.
-        labels: label lists of a fresh model; a trained one keeps its own.
+        labels: label lists of a fresh model.
+        learns_types: whether a trained model gets classes for the labels that it does not know.
 
     Raises:
-        ValueError: the trained models do not fit the system, the options, or each other.
+        ValueError: the trained models do not fit the system, the options, or each other; or spaCy cannot read texts of
+            the configuration's language.
     """
     model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
     if arguments.init_from is None:
@@ -49,9 +75,13 @@ def build_model(arguments: ModelArguments, options: dict[str, Any], labels: dict
         model = model_class.from_encoder(encoder, **trust, **labels, **options)
         if arguments.encoder in HUB_NAMES:
             model.config.encoder_config._name_or_path = HUB_NAMES[arguments.encoder]
-        return model, AutoTokenizer.from_pretrained(encoder, **trust)
-    model = warm_start(model_class, arguments.init_from, options, **trust)
-    return model, AutoTokenizer.from_pretrained(arguments.init_from[0], **trust)
+    else:
+        encoder = arguments.init_from[0]
+        model = warm_start(model_class, arguments.init_from, options, **trust)
+        if learns_types:
+            model = with_types(model, labels)
+    document_from_text("", "a text", model.config.language)
+    return model, AutoTokenizer.from_pretrained(encoder, **trust)
 
 
 def build_trainer(
@@ -107,61 +137,93 @@ def warn_of_slow_precision(training: DocRETrainingArguments) -> None:
         )
 
 
+def check_options(model: ModelArguments, data: DataArguments, training: DocRETrainingArguments) -> None:
+    """Refuse options that contradict each other, before anything is read.
+
+    Raises:
+        ValueError: an option needs another one that is not given.
+    """
+    if not training.do_train and model.init_from is None:
+        raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
+    if data.least_precision is not None and not data.calibrate:
+        raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
+
+
+def train(trainer: DocRETrainer) -> dict[str, Any]:
+    """Train and save the model; what the Trainer measured."""
+    training = trainer.args
+    resume = training.resume_from_checkpoint
+    if resume == "last":
+        resume = last_checkpoint(str(training.output_dir))
+        logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
+    results = {**trainer.train(resume).metrics, **machine_facts("train")}
+    save_model(trainer)
+    return results
+
+
+def report(trainer: DocRETrainer, corpus: Corpus, data: DataArguments, calibrator: Calibrator | None) -> None:
+    """Predict and score each held-out split, and write the card; all of it can be done again with the saved model."""
+    try:
+        split, scores = "", None
+        for name in ("validation", "test"):
+            if name in corpus.splits:
+                scored = evaluate_split(trainer, name, corpus.splits[name], data, calibrator)
+                split, scores = (split, scores) if scored is None else (name, scored)
+        facts = card_facts(data, trainer.card_facts["command"], split or "validation")
+        save_card(trainer, scores, split=split, **facts)
+    except Exception:
+        folder = trainer.args.output_dir
+        logger.error("the model is saved in %s; to score it again: --no_do_train --init_from %s", folder, folder)
+        raise
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, tune thresholds if asked, evaluate on each held-out split, and save model, predictions and scores.
+    """Train, tune thresholds if asked, save the model, and evaluate it on each held-out split.
 
     Args:
         arguments: recipe and flags, as for `parse_arguments`; None means those of the process.
 
     Raises:
         SystemExit: `--help`, or an option is unknown or has a wrong value.
-        ValueError: the options or documents do not fit together.
+        ValueError: the options or documents do not fit together, or the training diverges.
         OSError: a file is not there or cannot be written; a push failed.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     model_args, data, training, options = parse_arguments(arguments)
+    logging.basicConfig(level=logging.INFO if training.process_index == 0 else logging.WARNING, format="%(message)s")
     if data.folds:
         cross_validate(arguments, data.corpus, Path(str(training.output_dir)))
         return
-    logging.basicConfig(level=logging.INFO if training.process_index == 0 else logging.WARNING, format="%(message)s")
-    if not training.do_train and model_args.init_from is None:
-        raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
+    check_options(model_args, data, training)
     warn_of_slow_precision(training)
     set_seed(training.seed)
     corpus = load_corpus(data, options.get("language", "en"))
-    model, tokenizer = build_model(model_args, options, corpus.labels)
+    model, tokenizer = build_model(model_args, options, corpus.labels, training.do_train)
     if model_args.init_from:
         held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
         check_known_types(model.config, held_out)
     if training.do_train and (own := model.config.traits.set_by_training & options.keys()):
         raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
     tunes = data.tune or (training.do_train and model.config.traits.fits_thresholds)
-    if data.least_precision is not None and not data.calibrate:
-        raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
     if (tunes or data.calibrate) and not corpus.splits.get("validation"):
         raise ValueError("thresholds and scores are fitted to the validation documents, and there are none")
     trainer = build_trainer(model, tokenizer, corpus, data, training, command_line(arguments))
     calibrator = Calibrator(trainer, data.least_precision) if data.calibrate else None
-    if training.do_train:
-        resume = training.resume_from_checkpoint
-        if resume == "last":
-            resume = last_checkpoint(str(training.output_dir))
-            logger.info("resuming from %s", resume or f"nothing: {training.output_dir} holds no checkpoint yet")
-        trainer.save_metrics("train", {**trainer.train(resume).metrics, **machine_facts("train")})
+    train_results = train(trainer) if training.do_train else None
     if model.config.weights_dtype == "float16":
         model.half().float()  # what is scored is what will be loaded
     if tunes:
         predictor = Predictor(trainer.model, tokenizer)
-        chosen = tune_thresholds(predictor, corpus.splits["validation"], trainer.score, training.eval_max_tokens)
+        validation = corpus.splits["validation"]
+        chosen = tune_thresholds(predictor, validation, trainer.scorer(validation), training.eval_max_tokens)
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])
-    split, scores = "", None
-    for name in ("validation", "test"):
-        if name in corpus.splits:
-            scored = evaluate_split(trainer, name, corpus.splits[name], data, calibrator)
-            split, scores = (split, scores) if scored is None else (name, scored)
-    save(trainer, scores, split=split, **card_facts(data, command_line(arguments), split or "validation"))
+    if tunes or calibrator or not training.do_train:
+        save_model(trainer)  # what was fitted stands in its configuration
+    if train_results is not None:
+        save_train_results(trainer, train_results)
+    report(trainer, corpus, data, calibrator)
     if training.push_to_hub:
         push(trainer)
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import pipeline
 from transformers.trainer_callback import TrainerState
 
 from modeling_docre.hub.cards import write_card
-from modeling_docre.hub.push import failure, share
-from modeling_docre.hub.upload import UPLOAD_ERRORS
+from modeling_docre.hub.files import full_disk_named, replacing_files, write_whole
+from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
 
 from .arguments import DataArguments
-from .trainer import DocRETrainer
+
+if TYPE_CHECKING:
+    from .trainer import DocRETrainer
 
 logger = logging.getLogger(__name__)
+
+# Files of a run's folder that belong to its weights.
+_WEIGHTS = ("config.json", "*.safetensors", "*.safetensors.index.json")
+_REPORTS = ("README.md", ".eval_results/*.yaml", "validation/*.json", "test/*.json")
+_TRAINING_REPORTS = ("train_results.json",)
 
 
 def card_facts(data: DataArguments, command: str, split: str = "validation") -> dict[str, Any]:
@@ -56,13 +64,38 @@ def _is_complete(state: Path) -> bool:
     return True
 
 
-def save(trainer: DocRETrainer, scores: Mapping[str, Any] | None, **facts: Any) -> None:
-    """Save the model with its tokenizer, the code of model and pipeline, and its card; facts as for `CardFacts`."""
+def save_model(trainer: DocRETrainer) -> None:
+    """Save the model with its tokenizer and the code of model and pipeline.
+
+    The folder is that of one run: once everything is written, an earlier run's weights, scores and card go first.
+
+    Raises:
+        ValueError: the weights are not finite.
+        OSError: it cannot be written, and the folder is as it was.
+    """
+    if not trainer.is_world_process_zero():
+        return
+    output, model = Path(str(trainer.args.output_dir)), trainer.accelerator.unwrap_model(trainer.model)
+    model.check_finite("the trained model")
+    extract = pipeline("doc-relation-extraction", model=model, tokenizer=trainer.processing_class)
+    stale = (*_WEIGHTS, *_REPORTS, *(_TRAINING_REPORTS if trainer.args.do_train else ()))
+    with replacing_files(output, stale, last="config.json") as draft:
+        extract.save_pretrained(draft)
+
+
+def save_train_results(trainer: DocRETrainer, results: Mapping[str, Any]) -> None:
+    """Write what the Trainer measured to `train_results.json`."""
     if trainer.is_world_process_zero():
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        extract = pipeline("doc-relation-extraction", model=model, tokenizer=trainer.processing_class)
-        extract.save_pretrained(trainer.args.output_dir)
-        write_card(trainer.args.output_dir, model, repository=trainer.hub_model_id, scores=scores, **facts)
+        file = Path(str(trainer.args.output_dir)) / "train_results.json"
+        write_whole(file, json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+
+def save_card(trainer: DocRETrainer, scores: Mapping[str, Any] | None, **facts: Any) -> None:
+    """Write the card beside the saved model; facts as for `CardFacts`."""
+    if trainer.is_world_process_zero():
+        output, model = Path(str(trainer.args.output_dir)), trainer.accelerator.unwrap_model(trainer.model)
+        with full_disk_named(output):
+            write_card(output, model, repository=trainer.hub_model_id, scores=scores, **facts)
 
 
 def push(trainer: DocRETrainer) -> None:
@@ -75,9 +108,9 @@ def push(trainer: DocRETrainer) -> None:
     if not trainer.is_world_process_zero():
         return
     try:
-        commit, tag = share(
+        commit, tag = push_folder(
             args.output_dir, name, message="End of training", revision=args.hub_revision, token=args.hub_token
         )
-    except UPLOAD_ERRORS as error:
-        raise ConnectionError(failure(args.output_dir, name, error, args.hub_revision)) from error
+    except PUSH_ERRORS as error:
+        raise ConnectionError(failure_message(args.output_dir, name, error, args.hub_revision)) from error
     logger.info('pushed to %s, revision="%s" (commit %s)', commit.repo_url, tag, commit.oid)

@@ -41,8 +41,13 @@ def split_entities(document: Document, symmetric: Collection[str] = ()) -> Docum
             relations.setdefault(
                 (head, tail, relation.type), replace(relation, head=head, tail=tail, mention_pairs=None)
             )
-    kept = {"entities": tuple(entities), "relations": tuple(relations.values())}
-    return replace(document, **kept, candidates=None, soft_relations=None)
+    return replace(
+        document,
+        entities=tuple(entities),
+        relations=tuple(relations.values()),
+        candidates=None,
+        soft_relations=None,
+    )
 
 
 def crossing_relations(document: Document) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
+from modeling_docre.hub.files import full_disk_named, write_whole
 from modeling_docre.hub.metric import metric_folder
-from modeling_docre.hub.pushing_trainer import SharingTrainer
+from modeling_docre.hub.push_trainer import PushTrainer
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.predictor import Predictor
 
@@ -33,7 +35,7 @@ from .optimizer import UncorrectedAdamW
 from .phases import PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
-from .thresholds import fit_relation_thresholds, relation_grid
+from .thresholds import cut_relations, fit_relation_thresholds, relation_grid
 
 TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}
 """The score that a model is selected by, by its last stage."""
@@ -43,13 +45,14 @@ class EpochCallback(TrainerCallback):
     """Tells the training examples which epoch's samples to draw, also when training resumes."""
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        """Draw the samples and batches of the epoch that begins."""
         epoch = int(state.epoch or 0)
         train_dataloader.dataset.set_epoch(epoch)
         if isinstance(train_dataloader.batch_sampler, TokenBatchSampler):
             train_dataloader.batch_sampler.set_epoch(epoch)
 
 
-class DocRETrainer(SharingTrainer):
+class DocRETrainer(PushTrainer):
     """Trainer of all systems.
 
     Args:
@@ -185,7 +188,25 @@ class DocRETrainer(SharingTrainer):
         for phase in inner.phases:
             inner.phase = phase
             losses.append(super().training_step(model, inputs, num_items_in_batch))
+            self._check_loss(losses[-1])
         return torch.stack(losses).sum()
+
+    def _check_loss(self, loss: torch.Tensor) -> None:
+        """Stop a training that diverges: from then on it would only make its weights useless.
+
+        Raises:
+            ValueError: the loss is not finite.
+        """
+        if loss.isfinite():
+            return
+        stages = {name: values[-1].item() for name, values in self.figures.items() if name.startswith("loss_")}
+        wrong = {name: value for name, value in stages.items() if not math.isfinite(value)}
+        name, value = next(iter(wrong.items()), ("loss", loss.item()))
+        stage = f"the loss of the {name.removeprefix('loss_')} stage" if wrong else "the loss"
+        raise ValueError(
+            f"{stage} is {value} at update {self.state.global_step + 1}: the training diverges, and its model is not "
+            f"saved; lower --learning_rate ({self.args.learning_rate:g}), or raise --warmup_steps"
+        )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The model's loss; the stages' own losses and other figures of the step are kept for the log."""
@@ -219,24 +240,32 @@ class DocRETrainer(SharingTrainer):
         return [gathered[index] for index in range(len(documents))]
 
     def score(self, predictions: Sequence[Document], references: Sequence[Document], **options: Any) -> dict[str, Any]:
-        """Scores of predicted documents by docre_f1; options as for its `compute`.
+        """Scores of predicted documents by docre_f1; options as for its `compute`."""
+        return self.scorer(references)(predictions, **options)
+
+    def scorer(self, references: Sequence[Document]) -> Callable[..., dict[str, Any]]:
+        """The function from predicted documents, and options of docre_f1, to their scores; reads the references once.
 
         For a system that reads sentences each mention is an entity, in the predictions and in the references.
         """
         config = self.model.config
-        if config.traits.reads_sentences:
-            predictions = [split_entities(document, config.symmetric_relations) for document in predictions]
-            references = [split_entities(document, config.symmetric_relations) for document in references]
+
+        def compared(documents: Sequence[Document]) -> Sequence[Document]:
+            if not config.traits.reads_sentences:
+                return documents
+            return [split_entities(document, config.symmetric_relations) for document in documents]
+
+        gold = self.metric.read_references(compared(references))
         settings = {
-            "train_facts": self.train_facts,
+            "train_facts": None if self.train_facts is None else self.metric.read_train_facts(self.train_facts),
             "entities_given": config.traits.entities_given,
             "symmetric_relations": config.symmetric_relations or None,  # None: those of the convention
-        }
-        return self.metric.compute(
-            predictions=[document.to_dict() for document in predictions],
-            references=[document.to_dict() for document in references],
-            **(settings | self.score_options | options),
-        )
+        } | self.score_options
+
+        def score(predictions: Sequence[Document], **options: Any) -> dict[str, Any]:
+            return self.metric.compute_scores(compared(predictions), gold, **(settings | options))
+
+        return score
 
     def evaluate(
         self,
@@ -256,13 +285,14 @@ class DocRETrainer(SharingTrainer):
             raise ValueError("there are no documents to evaluate; give the trainer an eval_dataset, or evaluate one")
         started = time.time()
         training = self.model.training
-        config = self.model.config
+        config, score = self.model.config, self.scorer(references)
         if config.traits.fits_thresholds:
-            scored = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
-            predictions = fit_relation_thresholds(config, scored, references)
+            predictions = self.predict_documents(references, relation_threshold=relation_grid(config)[0])
+            fit_relation_thresholds(config, score(predictions, ranking=True)["ranking"])
+            predictions = cut_relations(config, predictions)
         else:
             predictions = self.predict_documents(references)
-        scores = self.score(predictions, references)
+        scores = score(predictions)
         self.scored = self.state.global_step, scores
         self.model.train(training)
         metrics = {f"{metric_key_prefix}_{k}": value for k, value in scores.items() if not isinstance(value, Mapping)}
@@ -272,11 +302,18 @@ class DocRETrainer(SharingTrainer):
         return metrics
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Save a checkpoint, in full precision: from rounded weights a training would not go on as it was."""
+        """Save a checkpoint, in full precision: from rounded weights a training would not go on as it was.
+
+        Raises:
+            ValueError: the weights are not finite.
+            OSError: it cannot be written.
+        """
         config = self.model.config
+        self.accelerator.unwrap_model(self.model).check_finite(f"the model after update {self.state.global_step}")
         wanted, config.weights_dtype = config.weights_dtype, "float32"
         try:
-            super()._save_checkpoint(model, trial)
+            with full_disk_named(Path(self.args.output_dir)):
+                super()._save_checkpoint(model, trial)
         finally:
             config.weights_dtype = wanted
 
@@ -296,10 +333,11 @@ class DocRETrainer(SharingTrainer):
         Relations between given entities are also written as `result.json`, the form of DocRED's CodaLab competition.
         """
         if self.is_world_process_zero():
-            folder = Path(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            documents = [document.to_dict() for document in predictions]
-            (folder / "predictions.json").write_text(json.dumps(documents, ensure_ascii=False, indent=1))
-            (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+            files = {
+                "predictions.json": json.dumps([item.to_dict() for item in predictions], ensure_ascii=False, indent=1),
+                "scores.json": json.dumps(scores, indent=1),
+            }
             if self.model.config.traits.entities_given:
-                (folder / "result.json").write_text(json.dumps(to_result_records(predictions)))
+                files["result.json"] = json.dumps(to_result_records(predictions))
+            for name, content in files.items():
+                write_whole(Path(folder) / name, content + "\n")

@@ -1,7 +1,8 @@
-"""A training that starts from trained weights: those of one model, or the mean of several checkpoints of a training."""
+"""A training that starts from trained weights: those of a model, or the mean of several; new types join them."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,52 @@ def warm_start(
         for key, value in _weights(model).items():
             value.copy_(mean[key])
     return model
+
+
+def with_types(model: DocREPreTrainedModel, labels: Mapping[str, Any]) -> DocREPreTrainedModel:
+    """The model with a class for each label that it does not know yet, behind those that it knows.
+
+    What it has learned of the known ones stays; a new class starts from random weights. In memory-enhanced JEREX it has
+    a slot too, and the stages that read a memory read all its slots.
+
+    Args:
+        model: the model.
+        labels: label lists as of a fresh model: `entity_types`, `relation_types`, `relation_labels` and
+            `symmetric_relations`. An empty list of the model's stays empty: it needs none.
+
+    Returns:
+        The same model if it knows all labels, else a larger one.
+    """
+    config = copy.deepcopy(model.config)
+    new = {kind: _unknown(getattr(config, kind), labels.get(kind, ())) for kind in ("entity_types", "relation_types")}
+    if not any(new.values()):
+        return model
+    for kind, names in new.items():
+        setattr(config, kind, [*getattr(config, kind), *names])
+        if names:
+            logger.info("--init_from: the model gets the new %s %s", kind.replace("_", " "), ", ".join(names))
+    added, readable = new["relation_types"], labels.get("relation_labels", {})
+    config.relation_labels = {**config.relation_labels, **{name: readable[name] for name in added if name in readable}}
+    symmetric = [name for name in labels.get("symmetric_relations", ()) if name in added]
+    config.symmetric_relations = [*config.symmetric_relations, *symmetric]
+    if thresholds := getattr(config, "relation_thresholds", None):
+        config.relation_thresholds = [*thresholds, *[float(config.relation_threshold)] * len(added)]
+    config.validate()
+    return _enlarged(model, config)
+
+
+def _unknown(known: Sequence[str], names: Iterable[str]) -> list[str]:
+    return [name for name in names if name not in known] if known else []
+
+
+@torch.no_grad()
+def _enlarged(model: DocREPreTrainedModel, config: Any) -> DocREPreTrainedModel:
+    """A model of a configuration with more classes, whose first classes are those of the model."""
+    larger, trained = type(model)(config), model.state_dict()
+    for key, value in larger.state_dict().items():
+        # Classes are rows, new ones the last; a class for "none" or the threshold is the first.
+        value[tuple(slice(size) for size in trained[key].shape)] = trained[key]
+    return larger.eval()
 
 
 def check_known_types(config: Any, documents: Iterable[Document]) -> None:

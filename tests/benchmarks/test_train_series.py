@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import train
 from benchmarks import train_series
 from benchmarks.train_series import Run, Series, read_series, series_names
+from modeling_docre.training.run import parse_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERIES = {name: read_series(name) for name in series_names()}
@@ -28,7 +28,7 @@ def test_each_run_is_a_command_of_its_own() -> None:
         for name, run in series.runs.items():
             recipe = REPOSITORY / "recipes" / f"{run.recipe}.yaml"
             flags = ["--data_dir", "data", "--output_dir", "outputs", *run.options.split()]
-            _, data, training, _ = train.parse_arguments([str(recipe), *flags])
+            _, data, training, _ = parse_arguments([str(recipe), *flags])
             assert training.output_dir == "outputs" and data.data_dir == "data", name
         commands = {(run.recipe, frozenset(as_pairs(run.options).items())) for run in series.runs.values()}
         assert len(commands) == len(series.runs) > 0, series.name
@@ -132,7 +132,7 @@ def test_shared_beginnings_are_those_of_runs_of_the_series() -> None:
     for name, beginning in begun.items():
         other, checkpoint = beginning.split("/")
         first, second = (
-            train.parse_arguments([str(REPOSITORY / "recipes" / f"{run.recipe}.yaml"), *run.options.split()])
+            parse_arguments([str(REPOSITORY / "recipes" / f"{run.recipe}.yaml"), *run.options.split()])
             for run in (runs[other], runs[name])
         )
         assert checkpoint == "checkpoint-1500" and second[2].memory_warmup_ratio == 0.5

@@ -1,4 +1,4 @@
-"""Tests of modeling_docre/commands/extract.py."""
+"""`docre extract`: texts in, tables, JSON and pictures out."""
 
 from __future__ import annotations
 
@@ -6,81 +6,119 @@ import io
 import json
 
 import pytest
+from commands import fails, works
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 
 from modeling_docre import Document
-from modeling_docre.commands import extract
-from modeling_docre.commands.extract import main
 from modeling_docre.graphs.picture import draw_graph
+from modeling_docre.hub import resources
 
 TEXT = "Ada lives in London. She works."
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    save_tiny(folder, mention_threshold=0.0, max_span_size=1)
+    return str(save_tiny(tmp_path_factory.mktemp("model"), mention_threshold=0.0, max_span_size=1))
+
+
+@pytest.fixture(scope="module")
+def relating(tmp_path_factory):
+    """A model that relates given entities."""
+    folder = tmp_path_factory.mktemp("relating")
+    tiny_atlop().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
     return str(folder)
 
 
+@pytest.fixture
+def texts(tmp_path):
+    """A folder of a text and two records."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text(TEXT, encoding="utf-8")
+    rows = [{"id": "one", "text": "Ada works."}, {"id": "two", "sentences": [["London"]]}]
+    (tmp_path / "texts" / "b.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return tmp_path / "texts"
+
+
+def entities() -> list[dict]:
+    offsets = (("PER", 0, 3), ("LOC", 13, 19))
+    return [{"type": kind, "mentions": [{"char_start": start, "char_end": end}]} for kind, start, end in offsets]
+
+
 def test_json_is_the_document_of_the_text(model, capsys):
-    main([TEXT, "--model", model, "--format", "json", "--threshold", "0.9"])
-    document = Document.from_dict(json.loads(capsys.readouterr().out))
-    assert document.text == TEXT
-    assert all(relation.score >= 0.9 for relation in document.relations)
+    out = works(capsys, "extract", TEXT, "--model", model, "--format", "json", "--threshold", "0.4")
+    document = Document.from_dict(json.loads(out))
+    assert document.text == TEXT and document.relations
+    assert all(relation.score >= 0.4 for relation in document.relations)
+    kept = works(
+        capsys, "extract", TEXT, "--model", model, "--format", "jsonl", "--relations", "born", "--relations", "seat"
+    )
+    types = {relation["type"] for relation in json.loads(kept)["relations"]}
+    assert kept.count("\n") == 1 and types <= {"born", "seat"}
 
 
 def test_the_graph_goes_to_files(model, capsys, tmp_path):
     folder = tmp_path / "new" / "graphs"
-    main([TEXT, "--model", model, "--json", str(folder / "graph.json"), "--picture", str(folder / "graph.svg")])
-    table = capsys.readouterr().out
+    files = ["--json", folder / "graph.json", "--picture", folder / "graph.svg"]
+    table = works(capsys, "extract", TEXT, "--model", model, *files)
     assert "{" not in table and "London" in table
-    graph = json.loads((folder / "graph.json").read_text())
+    graph = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
     assert Document.from_dict(graph).text == TEXT
-    assert (folder / "graph.svg").read_text() == f"{draw_graph(graph)}\n"
+    assert (folder / "graph.svg").read_text(encoding="utf-8") == f"{draw_graph(graph)}\n"
 
 
-def test_entities_come_from_a_file(tmp_path, capsys):
-    folder, file = tmp_path / "model", tmp_path / "entities.json"
-    tiny_atlop().save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    mentions = [{"char_start": start, "char_end": end} for start, end in ((0, 3), (13, 19))]
-    file.write_text(
-        json.dumps([{"type": kind, "mentions": [m]} for kind, m in zip(("PER", "LOC"), mentions, strict=True)])
-    )
-    main([TEXT, "--model", str(folder), "--entities", str(file), "--format", "json", "--threshold", "0"])
-    document = Document.from_dict(json.loads(capsys.readouterr().out))
-    assert [document.mention_text(entity.mentions[0]) for entity in document.entities] == ["Ada", "London"]
-    assert document.relations and all(relation.evidence == (0,) for relation in document.relations)
+def test_files_folders_and_standard_input(model, capsys, monkeypatch, texts, tmp_path):
+    lines = tmp_path / "graphs.jsonl"
+    names = [texts / "a.txt", "--file", texts, "--json", lines]
+    graphs = json.loads(works(capsys, "extract", "--model", model, "--format", "json", "--file", *names))
+    assert [graph["id"] for graph in graphs] == [str(texts / "a.txt")] * 2 + ["one", "two"]
+    assert list(map(json.loads, lines.read_text(encoding="utf-8").splitlines())) == graphs
+    table = works(capsys, "extract", "--model", model, "--file", texts / "a.txt", texts / "b.jsonl")
+    assert [line for line in table.splitlines() if line in ("one", "two")] == ["one", "two"]
+    single = works(capsys, "extract", "--model", model, "--file", texts / "a.txt")
+    for arguments in ([], ["-"], ["--file", "-"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+        assert works(capsys, "extract", "--model", model, *arguments) == single
+    assert works(capsys, "extract", "", "--model", model) == "The document has no entities.\n", "an empty text is one"
 
 
-def test_text_comes_from_a_file_or_from_standard_input(model, capsys, monkeypatch, tmp_path):
-    file = tmp_path / "text.txt"
-    file.write_text(TEXT, encoding="utf-8")
-    main(["--model", model, "--file", str(file)])
-    from_file = capsys.readouterr().out
-    monkeypatch.setattr("sys.stdin", io.StringIO(TEXT))
-    main(["--model", model])
-    assert capsys.readouterr().out == from_file
-    assert "London" in from_file
+def test_entities_come_from_a_file_or_with_the_record(relating, capsys, tmp_path):
+    (tmp_path / "entities.json").write_text(json.dumps(entities()), encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": TEXT, "entities": entities()}), encoding="utf-8")
+    for source in ([TEXT, "--entities", tmp_path / "entities.json"], ["--file", tmp_path / "b.jsonl"]):
+        out = works(capsys, "extract", *source, "--model", relating, "--format", "jsonl", "--threshold", "0")
+        document = Document.from_dict(json.loads(out))
+        assert [document.mention_text(entity.mentions[0]) for entity in document.entities] == ["Ada", "London"]
+        assert document.relations and all(relation.evidence == (0,) for relation in document.relations)
 
 
-def test_what_goes_wrong_is_one_line(model, capsys, monkeypatch, tmp_path):
+def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts, tmp_path):
     (tmp_path / "latin.txt").write_bytes("Zo\xe9".encode("latin-1"))
-    (tmp_path / "bad.json").write_text("{")
-    monkeypatch.setattr(extract, "default_model", lambda: None)
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    monkeypatch.setattr(resources, "default_model", lambda: None)
+    absent = tmp_path / "none"
     for arguments, message in (
-        (["--model", model, "--file", str(tmp_path / "absent.txt")], "absent.txt"),
-        (["--model", model, "--file", str(tmp_path / "latin.txt")], "latin.txt is not in UTF-8"),
-        (["--model", model, TEXT, "--file", "x"], "not allowed with"),
-        (["--model", model, TEXT, "--entities", str(tmp_path / "bad.json")], "bad.json holds no JSON"),
+        (["--model", model, "--file", tmp_path / "absent.txt"], "absent.txt is not there"),
+        (["--file", tmp_path / "latin.txt"], "latin.txt is not in UTF-8"),
+        (["--model", model, TEXT, "--entities", tmp_path / "bad.json"], "bad.json holds no JSON"),
         (["--model", model, TEXT, "--threshold", "2"], "threshold is 2.0; give a number from 0 to 1"),
-        (["--model", str(tmp_path / "none"), TEXT], f"the model {tmp_path / 'none'} cannot be loaded"),
-        (["--model", model, TEXT, "--json", str(tmp_path)], str(tmp_path)),
-        ([TEXT], "no model comes along with this checkout; name one by --model"),
+        (["--model", absent, TEXT], f"the model {absent} cannot be loaded"),
+        (["--model", model, TEXT, "--json", tmp_path], f"{tmp_path}: Is a directory"),
+        (["--model", relating, "--file", texts / "a.txt"], f"document '{texts / 'a.txt'}': entities is None"),
     ):
-        with pytest.raises(SystemExit):
-            main(arguments)
-        assert message in capsys.readouterr().err
-    main(["", "--model", model])
-    assert "no entities" in capsys.readouterr().out, "an empty text is one"
+        fails(capsys, message, "extract", *arguments)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for arguments, message in (
+        ([TEXT], "no bundled model; name one by --model"),
+        (["Ada", "lives", "in", "London."], "put it in quotes"),
+        ([texts / "a.txt"], "a.txt is a file; read it by --file"),
+        (["--file", texts, "--picture", "x.svg"], "--picture belongs to a single text"),
+        (["--file", texts, "--entities", "x.json"], "--entities belongs to a single text; records have their own"),
+        ([], "there is no text"),
+    ):
+        fails(capsys, message, "extract", *arguments, code=2)
+
+
+def test_no_document_is_built_from_a_result(model, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(Document, "from_dict", None)
+    assert "London" in works(capsys, "extract", TEXT, "--model", model, "--picture", tmp_path / "graph.svg")

@@ -45,9 +45,8 @@ def marked(record: dict[str, Any]) -> list[tuple[str, str]]:
 # words
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
+def test_words_of_a_sentence(subtests: pytest.Subtests) -> None:
+    cases = [
         ("Lithium caused tremor.", "Lithium caused tremor ."),
         ("Lithium caused tremor", "Lithium caused tremor ."),
         ("Given vitamin K.", "Given vitamin K ."),
@@ -55,11 +54,11 @@ def marked(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("Two. Sentences? Three", "Two . Sentences ? Three ."),
         ("A  B", "A B ."),
         (".", "."),
-    ],
-)
-def test_words_of_a_sentence(text: str, words: str) -> None:
-    whole = text.removesuffix(".") + "."
-    assert [whole[start:end] for start, end in words_of(text)] == words.split()
+    ]
+    for text, words in cases:
+        with subtests.test(text=text, words=words):
+            whole = text.removesuffix(".") + "."
+            assert [whole[start:end] for start, end in words_of(text)] == words.split()
 
 
 # placing
@@ -96,12 +95,15 @@ def test_sentences_are_numbered_within_their_document() -> None:
     assert counts == {UNPLACED: 0, MOVED: 0, REPEATED_ROWS: 1}
 
 
-@pytest.mark.parametrize(("occurrence", "start"), [(0, 0), (1, 6)])
-def test_the_distance_tells_occurrences_apart(occurrence: int, start: int) -> None:
-    text = "Gold is old, but never Gold gave a rash like that."
-    [found], counts = records(row(text, "rash", "Gold", drug_at=[text.find("Gold"), text.rfind("Gold")][occurrence]))
-    [drug] = [entity for entity in found["entities"] if entity["type"] == "Drug"]
-    assert drug["start"] == start and not counts.total()
+def test_the_distance_tells_occurrences_apart(subtests: pytest.Subtests) -> None:
+    for occurrence, start in [(0, 0), (1, 6)]:
+        with subtests.test(occurrence=occurrence, start=start):
+            text = "Gold is old, but never Gold gave a rash like that."
+            [found], counts = records(
+                row(text, "rash", "Gold", drug_at=[text.find("Gold"), text.rfind("Gold")][occurrence])
+            )
+            [drug] = [entity for entity in found["entities"] if entity["type"] == "Drug"]
+            assert drug["start"] == start and not counts.total()
 
 
 def test_effects_before_and_behind_their_drug() -> None:
@@ -163,9 +165,8 @@ def test_a_sentence_may_have_the_separator_in_it() -> None:
     assert found["tokens"] == ["Gold", "|", "iron", "caused", "rash", "."]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_a_broken_row_is_named(subtests: pytest.Subtests) -> None:
+    cases = [
         "10030778|Gold caused rash.|rash|12|16|Gold|0\n",
         "10030778|rash|12|16|Gold|0|4\n",
         "10030778|Gold caused rash.|rash|12|x|Gold|0|4\n",
@@ -173,11 +174,13 @@ def test_a_sentence_may_have_the_separator_in_it() -> None:
         "10030778|Gold caused rash.|rash|12|16| |0|4\n",
         "|Gold caused rash.|rash|12|16|Gold|0|4\n",
         "Gold caused rash.\n",
-    ],
-)
-def test_a_broken_row_is_named(line: str) -> None:
-    with pytest.raises(DocumentError, match=r"line 2 of DRUG-AE\.rel is .*; give document, sentence, effect, start"):
-        records(row("Gold caused rash.", "rash", "Gold"), line)
+    ]
+    for line in cases:
+        with (
+            subtests.test(line=line),
+            pytest.raises(DocumentError, match=r"line 2 of DRUG-AE\.rel is .*; give document, sentence, effect, start"),
+        ):
+            records(row("Gold caused rash.", "rash", "Gold"), line)
 
 
 # the builder

@@ -50,8 +50,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("tags", "place", "message"), BROKEN)
-def test_broken_tags_are_named(tags: list, place: int, message: str) -> None:
-    with pytest.raises(DocumentError) as caught:
-        decode_bilou(tags, "17")
-    assert str(caught.value).startswith(f"document '17': tags[{place}] is {message}")
+def test_broken_tags_are_named(subtests: pytest.Subtests) -> None:
+    for tags, place, message in BROKEN:
+        with subtests.test(tags=tags):
+            with pytest.raises(DocumentError) as caught:
+                decode_bilou(tags, "17")
+            assert str(caught.value).startswith(f"document '17': tags[{place}] is {message}")

@@ -117,11 +117,14 @@ def test_relations_follow_corrected_ids(tmp_path: Path) -> None:
     assert [len(_train(tmp_path, local, clean_ids=flag).relations) for flag in (False, True)] == [2, 2]
 
 
-@pytest.mark.parametrize("name", [name + ending for name in TREE_FILES for ending in ("", ".gz")])
-def test_the_tree_is_found_by_each_name(name: str, tmp_path: Path) -> None:
-    local = _fill(tmp_path / "local", tree=False)
-    (local / name).write_bytes(gzip.compress(TREE.encode()) if name.endswith(".gz") else TREE.encode())
-    assert [c.scored for c in _train(tmp_path, local).candidates or ()] == [True, False, True, True]
+def test_the_tree_is_found_by_each_name(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for number, name in enumerate([name + ending for name in TREE_FILES for ending in ("", ".gz")]):
+        with subtests.test(name=name):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            local = _fill(case_path / "local", tree=False)
+            (local / name).write_bytes(gzip.compress(TREE.encode()) if name.endswith(".gz") else TREE.encode())
+            assert [c.scored for c in _train(case_path, local).candidates or ()] == [True, False, True, True]
 
 
 def test_a_changed_tree_is_read_again(tmp_path: Path) -> None:
@@ -185,23 +188,24 @@ def test_a_cut_gzip_file_is_named(tmp_path: Path) -> None:
         _train(tmp_path, local)
 
 
-@pytest.mark.parametrize(
-    ("row", "found"),
-    [
+def test_a_broken_row_is_named(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    cases = [
         ("7\tPPI\tD008094\tD014202\n", r"document '7': relations\[1\]\.type is 'PPI'; .*cdr has CID"),
         ("7\t0\t9\tLithium\tChemical\tD008094\n", r"document '7': annotations\[4\] \(start, end\) is \(0, 9\)"),
         ("7\t0\t7\tLithium\tGene\t12\n", r"annotations\[4\]\.type is 'Gene'; .*Chemical, Disease"),
         ("7\t0\t7\n", r"line 8 of CDR_TrainingSet\.PubTator\.txt is '7\\t0\\t7'"),
-    ],
-)
-def test_a_broken_row_is_named(row: str, found: str, tmp_path: Path) -> None:
-    local = _fill(tmp_path / "local")
-    (local / "CDR_TrainingSet.PubTator.txt").write_text(TRAINING + row)
-    with pytest.raises(DocumentError, match=found):
-        _train(tmp_path, local)
-    with pytest.raises(DatasetGenerationError) as caught:
-        _builder(tmp_path, local).download_and_prepare()
-    assert isinstance(caught.value.__cause__, DocumentError)
+    ]
+    for number, (row, found) in enumerate(cases):
+        with subtests.test(row=row, found=found):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            local = _fill(case_path / "local")
+            (local / "CDR_TrainingSet.PubTator.txt").write_text(TRAINING + row)
+            with pytest.raises(DocumentError, match=found):
+                _train(case_path, local)
+            with pytest.raises(DatasetGenerationError) as caught:
+                _builder(case_path, local).download_and_prepare()
+            assert isinstance(caught.value.__cause__, DocumentError)
 
 
 def test_a_relation_of_an_unmentioned_concept_gives_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -238,7 +242,7 @@ def test_command_line_without_flags_leaves_the_config_as_it_is(tmp_path: Path) -
     assert "(config `joint`)." in (tmp_path / "README.md").read_text()
 
 
-@pytest.mark.parametrize("flags", [["--head", "disease"], ["--head"], ["--clean_ids", "yes"]])
-def test_wrong_flags_are_refused(flags: list[str], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit):
-        main(Cdr, ["--out", str(tmp_path), *flags])
+def test_wrong_flags_are_refused(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for flags in (["--head", "disease"], ["--head"], ["--clean_ids", "yes"]):
+        with subtests.test(flags=flags), pytest.raises(SystemExit):
+            main(Cdr, ["--out", str(tmp_path), *flags])

@@ -101,19 +101,17 @@ def test_both_files_are_needed(file: str, tmp_path: Path) -> None:
         ChemDisGene(str(tmp_path / "cache"), data_dir=folder).download_and_prepare()
 
 
-@pytest.mark.parametrize(
-    ("row", "found"),
-    [
+def test_broken_rows_are_named(subtests: pytest.Subtests) -> None:
+    cases = [
         (
             "7\tchem_gene:affects^binding\t2475",
             r"document '7': line 1 of r\.tsv is .*give the columns id, relation type",
         ),
         ("7\tCID\t1\t2", r"document '7': line 1 of r\.tsv, relation type is 'CID'; begin it with .*chem_disease"),
-    ],
-)
-def test_broken_rows_are_named(row: str, found: str) -> None:
-    with pytest.raises(DocumentError, match=found):
-        read_relationships([row + "\r\n"], "r.tsv")
+    ]
+    for row, found in cases:
+        with subtests.test(row=row, found=found), pytest.raises(DocumentError, match=found):
+            read_relationships([row + "\r\n"], "r.tsv")
 
 
 def test_labels_are_sorted_and_complete() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -48,18 +49,21 @@ def test_candidates_in_the_order_of_the_text() -> None:
     ]
 
 
-@pytest.mark.parametrize("concepts", [("C1", "D2"), ("D2", "C1")])
-@pytest.mark.parametrize("first_is_head", [False, True])
-def test_types_say_which_concept_is_the_head(concepts: tuple[str, str], first_is_head: bool) -> None:
-    document, counts = _paired(Fact("CID", PAIR, concepts), first_is_head=first_is_head)
-    assert [(r.head, r.tail) for r in document.relations] == [(1, 3)] and not counts[UNMENTIONED]
-    assert {(r.head, r.tail) for r in document.relations} <= {(c.head, c.tail) for c in document.candidates or ()}
+def test_types_say_which_concept_is_the_head(subtests: pytest.Subtests) -> None:
+    for concepts, first_is_head in product([("C1", "D2"), ("D2", "C1")], [False, True]):
+        with subtests.test(concepts=concepts, first_is_head=first_is_head):
+            document, counts = _paired(Fact("CID", PAIR, concepts), first_is_head=first_is_head)
+            assert [(r.head, r.tail) for r in document.relations] == [(1, 3)] and not counts[UNMENTIONED]
+            assert {(r.head, r.tail) for r in document.relations} <= {
+                (c.head, c.tail) for c in document.candidates or ()
+            }
 
 
-@pytest.mark.parametrize("concepts", [("C1", "D9"), ("C9", "D1"), ("C1", "C2"), ("D1", "D2")])
-def test_a_relation_of_a_concept_without_a_mention_is_counted(concepts: tuple[str, str]) -> None:
-    document, counts = _paired(Fact("CID", PAIR, concepts), Fact("CID", PAIR, ("C1", "D1")))
-    assert len(document.relations) == 1 and counts == {UNMENTIONED: 1}
+def test_a_relation_of_a_concept_without_a_mention_is_counted(subtests: pytest.Subtests) -> None:
+    for concepts in [("C1", "D9"), ("C9", "D1"), ("C1", "C2"), ("D1", "D2")]:
+        with subtests.test(concepts=concepts):
+            document, counts = _paired(Fact("CID", PAIR, concepts), Fact("CID", PAIR, ("C1", "D1")))
+            assert len(document.relations) == 1 and counts == {UNMENTIONED: 1}
 
 
 def test_a_relation_that_is_listed_twice_stands_twice() -> None:

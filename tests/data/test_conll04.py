@@ -99,36 +99,40 @@ def filled(folder: Path, **files: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_documents(form: str, tmp_path: Path) -> None:
-    [found] = prepared(tmp_path, filled(tmp_path / "local", train__json=FORMS[form])).values()
-    assert [document.id for document in found] == ["5", "6", "7"]
-    for document, sentence in zip(found, SENTENCES, strict=True):
-        assert list(map(list, document.sentences)) == [sentence["tokens"]]
-        spans = [(e.type, m.start, m.end) for e in document.entities for m in e.mentions]
-        assert spans == [(row["type"], row["start"], row["end"]) for row in sentence["entities"]]
-        triples = [{"type": r.type, "head": r.head, "tail": r.tail} for r in document.relations]
-        assert triples == sentence["relations"]
-    assert [relation.label for relation in found[0].relations] == ["kills", "lives in"]
+def test_every_form_gives_the_same_documents(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for number, form in enumerate(FORMS):
+        with subtests.test(form=form):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            [found] = prepared(case_path, filled(case_path / "local", train__json=FORMS[form])).values()
+            assert [document.id for document in found] == ["5", "6", "7"]
+            for document, sentence in zip(found, SENTENCES, strict=True):
+                assert list(map(list, document.sentences)) == [sentence["tokens"]]
+                spans = [(e.type, m.start, m.end) for e in document.entities for m in e.mentions]
+                assert spans == [(row["type"], row["start"], row["end"]) for row in sentence["entities"]]
+                triples = [{"type": r.type, "head": r.head, "tail": r.tail} for r in document.relations]
+                assert triples == sentence["relations"]
+            assert [relation.label for relation in found[0].relations] == ["kills", "lives in"]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
+def test_splits_by_the_names_of_files(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    cases = [
         ("conll04_train__json", "conll04_dev__json", "conll04_test__json"),
         ("train__json", "dev__json", "test__json"),
         ("train__json__gz", "validation__json", "test__json__gz"),
         ("conll04_train__corp", "validation__corp", "test__corp"),
-    ],
-)
-def test_splits_by_the_names_of_files(names: tuple[str, ...], tmp_path: Path) -> None:
-    texts = [BOOTH, json.dumps(SENTENCES[1:2]), REUTERS]
-    local = filled(tmp_path / "local", **dict(zip(names, texts, strict=True)))
-    found = prepared(tmp_path, local)
-    ids = {split: [document.id for document in documents] for split, documents in found.items()}
-    assert ids == {"train": ["5"], "validation": ["6"], "test": ["7"]}
-    streamed = Conll04(str(tmp_path / "cache"), data_dir=local).as_streaming_dataset()
-    assert {split: list(map(Document.from_dict, rows)) for split, rows in streamed.items()} == found
+    ]
+    for number, names in enumerate(cases):
+        with subtests.test(names=names):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            texts = [BOOTH, json.dumps(SENTENCES[1:2]), REUTERS]
+            local = filled(case_path / "local", **dict(zip(names, texts, strict=True)))
+            found = prepared(case_path, local)
+            ids = {split: [document.id for document in documents] for split, documents in found.items()}
+            assert ids == {"train": ["5"], "validation": ["6"], "test": ["7"]}
+            streamed = Conll04(str(case_path / "cache"), data_dir=local).as_streaming_dataset()
+            assert {split: list(map(Document.from_dict, rows)) for split, rows in streamed.items()} == found
 
 
 def test_several_splits_at_once(tmp_path: Path) -> None:
@@ -196,13 +200,16 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), BROKEN)
-def test_a_broken_line_is_named(line: str, message: str, tmp_path: Path) -> None:
-    elements = "".join(BOOTH.splitlines(keepends=True)[:6])
-    local = filled(tmp_path / "local", train__json=elements + line)
-    builder = Conll04(str(tmp_path / "cache"), data_dir=local)
-    with pytest.raises(DocumentError, match=message):
-        list(builder.as_streaming_dataset()["train"])
+def test_a_broken_line_is_named(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for number, (line, message) in enumerate(BROKEN):
+        with subtests.test(line=line, message=message):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            elements = "".join(BOOTH.splitlines(keepends=True)[:6])
+            local = filled(case_path / "local", train__json=elements + line)
+            builder = Conll04(str(case_path / "cache"), data_dir=local)
+            with pytest.raises(DocumentError, match=message):
+                list(builder.as_streaming_dataset()["train"])
 
 
 def test_a_file_that_begins_with_relations_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -253,21 +252,22 @@ def test_a_changed_list_is_read_again(tmp_path: Path) -> None:
         assert _ids(_prepared(tmp_path, folder))["validation"] == [name]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
+def test_a_wrong_list_is_refused(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    cases = [
         ("DW_1\nDW_99\n", "validation_ids.txt has 'DW_99', which is no document tagged 'train' with a mention"),
         ("DW_4\n", "validation_ids.txt has 'DW_4', which is no document tagged 'train' with a mention"),
         ("DW_3\n", "validation_ids.txt has 'DW_3', which is no document tagged 'train' with a mention"),
         ("DW_1\nDW_2\n", "validation_ids.txt has 2 documents, and 2 documents tagged 'train' have mentions"),
         ("\n", "validation_ids.txt has 0 documents, and 2 documents tagged 'train' have mentions"),
-    ],
-)
-def test_a_wrong_list_is_refused(text: str, found: str, tmp_path: Path) -> None:
-    folder = write_articles(tmp_path / "dwie", CORPUS)
-    (folder / "validation_ids.txt").write_text(text)
-    with pytest.raises(ValueError, match=found):
-        Dwie(str(tmp_path / "cache"), data_dir=folder).download_and_prepare()
+    ]
+    for number, (text, found) in enumerate(cases):
+        with subtests.test(text=text, found=found):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            folder = write_articles(case_path / "dwie", CORPUS)
+            (folder / "validation_ids.txt").write_text(text)
+            with pytest.raises(ValueError, match=found):
+                Dwie(str(case_path / "cache"), data_dir=folder).download_and_prepare()
 
 
 def test_one_part_alone(tmp_path: Path) -> None:
@@ -383,15 +383,18 @@ def _zip_of_the_repository(folder: Path, place: Path) -> Path:
     return archive
 
 
-@pytest.mark.parametrize(
-    "place", [_folder_itself, _below, _repository, _zip_in_folder, _zip_itself, _zip_of_the_repository]
-)
-def test_places(place: Callable[[Path, Path], Path], tmp_path: Path) -> None:
-    folder = write_articles(tmp_path / "files", CORPUS)
-    (folder / "._DW_1.json").write_bytes(b"\x00\x05")
-    expected = _prepared(tmp_path / "a", folder, validation_size=1)
-    found = _prepared(tmp_path / "b", place(folder, tmp_path / "place"), validation_size=1)
-    assert found == expected and sum(map(len, found.values())) == 3
+def test_places(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for number, place in enumerate(
+        [_folder_itself, _below, _repository, _zip_in_folder, _zip_itself, _zip_of_the_repository]
+    ):
+        with subtests.test(place=place):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            folder = write_articles(case_path / "files", CORPUS)
+            (folder / "._DW_1.json").write_bytes(b"\x00\x05")
+            expected = _prepared(case_path / "a", folder, validation_size=1)
+            found = _prepared(case_path / "b", place(folder, case_path / "place"), validation_size=1)
+            assert found == expected and sum(map(len, found.values())) == 3
 
 
 def test_without_files_the_error_says_what_to_fetch(tmp_path: Path) -> None:

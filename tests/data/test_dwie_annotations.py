@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -52,12 +53,11 @@ def test_what_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("indent", [None, 2])
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_line_ends_and_byte_order_mark_do_not_matter(indent: int | None, ending: str, mark: bytes) -> None:
-    text = json.dumps(GOOD, indent=indent).replace("\n", ending) + ending
-    assert read_article(mark + text.encode(), "file.json") == _read(GOOD)
+def test_line_ends_and_byte_order_mark_do_not_matter(subtests: pytest.Subtests) -> None:
+    for indent, ending, mark in product([None, 2], ["\n", "\r\n"], [b"", b"\xef\xbb\xbf"]):
+        with subtests.test(indent=indent, ending=ending, mark=mark):
+            text = json.dumps(GOOD, indent=indent).replace("\n", ending) + ending
+            assert read_article(mark + text.encode(), "file.json") == _read(GOOD)
 
 
 def test_offsets_count_characters_of_the_content_as_it_is() -> None:
@@ -76,19 +76,21 @@ def test_a_concept_number_is_no_position() -> None:
     assert list(found.concepts) == [17, 1, 2] and found.relations == ((17, "based_in0", 1),)
 
 
-@pytest.mark.parametrize("tags", [None, ..., []])
-def test_a_concept_without_tags(tags: Any) -> None:
-    assert _read(_changed("concepts", 2, tags=tags)).concepts[2] == ()
+def test_a_concept_without_tags(subtests: pytest.Subtests) -> None:
+    for tags in [None, ..., []]:
+        with subtests.test(tags=tags):
+            assert _read(_changed("concepts", 2, tags=tags)).concepts[2] == ()
 
 
 def test_a_number_as_id() -> None:
     assert _read(_changed("id", None, id=42)).id == "42"
 
 
-@pytest.mark.parametrize("content", [None, "", ...])
-def test_a_file_without_mentions_needs_no_text(content: Any) -> None:
-    found = _read(_changed("content", None, content=content, mentions=[]))
-    assert (found.text, found.mentions, len(found.concepts)) == ("", (), 3)
+def test_a_file_without_mentions_needs_no_text(subtests: pytest.Subtests) -> None:
+    for content in [None, "", ...]:
+        with subtests.test(content=content):
+            found = _read(_changed("content", None, content=content, mentions=[]))
+            assert (found.text, found.mentions, len(found.concepts)) == ("", (), 3)
 
 
 def test_kept_relations() -> None:
@@ -110,10 +112,13 @@ def test_kept_relations() -> None:
     assert counts == {REPEATED_ROWS: 3, SELF_ROWS: 2, UNMENTIONED: 2}
 
 
-@pytest.mark.parametrize("content", [None, "", ...])
-def test_a_text_that_was_not_fetched(content: Any) -> None:
-    with pytest.raises(DocumentError, match=r"document 'DW_1': content is (None|''); fetch .*dwie_download\.py"):
-        _read(_changed("content", None, content=content))
+def test_a_text_that_was_not_fetched(subtests: pytest.Subtests) -> None:
+    for content in [None, "", ...]:
+        with (
+            subtests.test(content=content),
+            pytest.raises(DocumentError, match=r"document 'DW_1': content is (None|''); fetch .*dwie_download\.py"),
+        ):
+            _read(_changed("content", None, content=content))
 
 
 def test_a_mention_of_other_text_is_shown_with_both() -> None:
@@ -124,16 +129,18 @@ def test_a_mention_of_other_text_is_shown_with_both() -> None:
     assert "' Ulm'" in message and "'Ulm'" in message and "dwie_download.py" in message
 
 
-@pytest.mark.parametrize("span", [(8, 13), (-4, 3), (8, 8), (11, 8)])
-def test_a_mention_outside_the_text(span: tuple[int, int]) -> None:
-    expected = rf"mentions\[1\] \(begin, end\) is \({span[0]}, {span[1]}\); the mention is 'Ulm'; .*<= 12, the length"
-    with pytest.raises(DocumentError, match=expected):
-        _read(_changed("mentions", 1, begin=span[0], end=span[1]))
+def test_a_mention_outside_the_text(subtests: pytest.Subtests) -> None:
+    for span in [(8, 13), (-4, 3), (8, 8), (11, 8)]:
+        with subtests.test(span=span):
+            expected = (
+                rf"mentions\[1\] \(begin, end\) is \({span[0]}, {span[1]}\); the mention is 'Ulm'; .*<= 12, the length"
+            )
+            with pytest.raises(DocumentError, match=expected):
+                _read(_changed("mentions", 1, begin=span[0], end=span[1]))
 
 
-@pytest.mark.parametrize(
-    ("key", "number", "values", "found"),
-    [
+def test_each_bad_value_is_named(subtests: pytest.Subtests) -> None:
+    cases = [
         ("id", None, {"id": ...}, "document 'file.json': id is None; give the name"),
         ("id", None, {"id": ""}, "document 'file.json': id is ''; give the name"),
         ("id", None, {"id": True}, "document 'file.json': id is True; give the name"),
@@ -162,26 +169,24 @@ def test_a_mention_outside_the_text(span: tuple[int, int]) -> None:
         ("relations", 0, {"o": 9}, "relations[0].o is 9; the article has no concept of this number"),
         ("relations", 0, {"p": ...}, "relations[0].p is None; the key is missing; give the relation type"),
         ("relations", 0, {"p": ""}, "relations[0].p is ''; give the relation type"),
-    ],
-)
-def test_each_bad_value_is_named(key: str, number: int | None, values: dict[str, Any], found: str) -> None:
-    expected = found if found.startswith("document") else f"document 'DW_1': {found}"
-    with pytest.raises(DocumentError, match=f"^{re.escape(expected)}"):
-        _read(_changed(key, number, **values))
+    ]
+    for key, number, values, found in cases:
+        with subtests.test(key=key, found=found):
+            expected = found if found.startswith("document") else f"document 'DW_1': {found}"
+            with pytest.raises(DocumentError, match=f"^{re.escape(expected)}"):
+                _read(_changed(key, number, **values))
 
 
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
+def test_text_that_is_no_json_object(subtests: pytest.Subtests) -> None:
+    cases = [
         (b'{"id": "DW_1", ', r"document 'file\.json': JSON text is b'.*give one JSON object in UTF-8 \(Expecting"),
         (b"", r"document 'file\.json': JSON text is b''; give one JSON object"),
         (b'{"id": "D\xfc"}', r"document 'file\.json': JSON text is .*UTF-8 \('utf-8' codec"),
         (b"[]", r"document 'file\.json': JSON text is \[\]; give one JSON object"),
-    ],
-)
-def test_text_that_is_no_json_object(content: bytes, found: str) -> None:
-    with pytest.raises(DocumentError, match=found):
-        read_article(content, "file.json")
+    ]
+    for content, found in cases:
+        with subtests.test(content=content, found=found), pytest.raises(DocumentError, match=found):
+            read_article(content, "file.json")
 
 
 def test_mentions_may_overlap_and_share_a_span() -> None:

@@ -84,9 +84,8 @@ def test_a_long_article_stays_whole() -> None:
     assert len(document.entities[0].mentions) == len(document.sentences) == 400
 
 
-@pytest.mark.parametrize(
-    ("tags", "found"),
-    [
+def test_the_type_is_the_first_of_the_priority_list(subtests: pytest.Subtests) -> None:
+    cases = [
         ("person", "person"),
         ("entity politician person", "person"),
         ("location person", "location"),  # the first of the list below
@@ -94,14 +93,16 @@ def test_a_long_article_stays_whole() -> None:
         ("footer skip", UNTYPED),
         ("Person", UNTYPED),
         ("", UNTYPED),
-    ],
-)
-def test_the_type_is_the_first_of_the_priority_list(tags: str, found: str) -> None:
-    reader = ArticleReader(["location", "person", "entity"], {})
-    document = reader.read(_article("[0:Ann] left.", [tags]))
-    assert document is not None and [entity.type for entity in document.entities] == [found]
-    missed = {OTHER_TYPE_TAGS if tags else WITHOUT_TYPE_TAG: 1} if found == UNTYPED else {}
-    assert {name: reader.counts[name] for name in (OTHER_TYPE_TAGS, WITHOUT_TYPE_TAG) if reader.counts[name]} == missed
+    ]
+    for tags, found in cases:
+        with subtests.test(tags=tags, found=found):
+            reader = ArticleReader(["location", "person", "entity"], {})
+            document = reader.read(_article("[0:Ann] left.", [tags]))
+            assert document is not None and [entity.type for entity in document.entities] == [found]
+            missed = {OTHER_TYPE_TAGS if tags else WITHOUT_TYPE_TAG: 1} if found == UNTYPED else {}
+            assert {
+                name: reader.counts[name] for name in (OTHER_TYPE_TAGS, WITHOUT_TYPE_TAG) if reader.counts[name]
+            } == missed
 
 
 def test_labels_and_counts() -> None:

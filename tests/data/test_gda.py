@@ -140,49 +140,50 @@ def test_ids_that_are_written_differently_are_refused(tmp_path: Path) -> None:
 # its files
 
 
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_abstracts(ending: str) -> None:
-    text = "\n\n11\nTitle\nText.\n\n12\nOnly a title\n\n13\nT\nA\n".replace("\n", ending)
-    found = list(read_abstracts(_lines(text), "abstracts.txt"))
-    assert [(a.id, a.title, a.abstract) for a in found] == [
-        ("11", "Title", "Text."),
-        ("12", "Only a title", ""),
-        ("13", "T", "A"),
-    ]
+def test_abstracts(subtests: pytest.Subtests) -> None:
+    for ending in ["\n", "\r\n"]:
+        with subtests.test(ending=ending):
+            text = "\n\n11\nTitle\nText.\n\n12\nOnly a title\n\n13\nT\nA\n".replace("\n", ending)
+            found = list(read_abstracts(_lines(text), "abstracts.txt"))
+            assert [(a.id, a.title, a.abstract) for a in found] == [
+                ("11", "Title", "Text."),
+                ("12", "Only a title", ""),
+                ("13", "T", "A"),
+            ]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
+def test_broken_abstracts_are_named(subtests: pytest.Subtests) -> None:
+    cases = [
         ("11\nTitle\nText.\nMore text.\n", r"document 'line 4 of abstracts\.txt': id is 'More text\.'"),
         ("11|t|Title\n", r"'line 1 of abstracts\.txt': id is '11\|t\|Title'; give a PubMed id"),
         ("11\nTitle\nText.\n\n12\nTitle\n", r"document '12': lines behind 5 of abstracts\.txt is \['Title'\]"),
-    ],
-)
-def test_broken_abstracts_are_named(text: str, found: str) -> None:
-    with pytest.raises(DocumentError, match=found):
-        list(read_abstracts(_lines(text), "abstracts.txt"))
+    ]
+    for text, found in cases:
+        with subtests.test(text=text, found=found), pytest.raises(DocumentError, match=found):
+            list(read_abstracts(_lines(text), "abstracts.txt"))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_annotations(subtests: pytest.Subtests) -> None:
+    cases = [
         "11\t0\t5\tBRCA1\tGene\t672\n\n12\t3\t6\tflu\tDisease\tD1\n",
         "11\n0\t5\tBRCA1\tGene\t672\n\n12\n3\t6\tflu\tDisease\tD1\n",
         "11\r\n11\t0\t5\tBRCA1\tGene\t672\r\n12\r\n3\t6\tflu\tDisease\tD1\r\n",
-    ],
-)
-def test_annotations(text: str) -> None:
-    assert read_annotations(_lines(text), "anns.txt") == {
-        "11": [Annotation(0, 5, "BRCA1", "Gene", "672")],
-        "12": [Annotation(3, 6, "flu", "Disease", "D1")],
-    }
+    ]
+    for text in cases:
+        with subtests.test(text=text):
+            assert read_annotations(_lines(text), "anns.txt") == {
+                "11": [Annotation(0, 5, "BRCA1", "Gene", "672")],
+                "12": [Annotation(3, 6, "flu", "Disease", "D1")],
+            }
 
 
-@pytest.mark.parametrize("row", ["0\t5\tBRCA1\tGene\t672", "11\t0\t5\tBRCA1\tGene", "11\t0\tx\tB\tGene\t672", "11 0 5"])
-def test_broken_annotations_are_named(row: str) -> None:
-    with pytest.raises(DocumentError, match=r"line 2 of anns\.txt is .*give the columns id, start, end"):
-        read_annotations(_lines(f"\n{row}\n"), "anns.txt")
+def test_broken_annotations_are_named(subtests: pytest.Subtests) -> None:
+    for row in ["0\t5\tBRCA1\tGene\t672", "11\t0\t5\tBRCA1\tGene", "11\t0\tx\tB\tGene\t672", "11 0 5"]:
+        with (
+            subtests.test(row=row),
+            pytest.raises(DocumentError, match=r"line 2 of anns\.txt is .*give the columns id, start, end"),
+        ):
+            read_annotations(_lines(f"\n{row}\n"), "anns.txt")
 
 
 def test_labels() -> None:
@@ -192,7 +193,10 @@ def test_labels() -> None:
     assert read_labels(_lines("pmid,gene,disease,label\n" + rows), "labels.csv") == expected
 
 
-@pytest.mark.parametrize("row", ["11,672,D1,yes", "11,672,1", "11,672,D1,x,1", "pmid,gene,disease,label"])
-def test_broken_labels_are_named(row: str) -> None:
-    with pytest.raises(DocumentError, match=r"line 2 of labels\.csv is .*1 for associated or 0 for not"):
-        read_labels(_lines(f"11,672,D1,1\n{row}\n"), "labels.csv")
+def test_broken_labels_are_named(subtests: pytest.Subtests) -> None:
+    for row in ["11,672,D1,yes", "11,672,1", "11,672,D1,x,1", "pmid,gene,disease,label"]:
+        with (
+            subtests.test(row=row),
+            pytest.raises(DocumentError, match=r"line 2 of labels\.csv is .*1 for associated or 0 for not"),
+        ):
+            read_labels(_lines(f"11,672,D1,1\n{row}\n"), "labels.csv")

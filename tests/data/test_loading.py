@@ -44,3 +44,18 @@ def test_own_documents_are_checked_when_they_are_read(tmp_path: Path) -> None:
     for labels in ([["works", "works for"]], {"works": 5}):
         with pytest.raises(ValueError, match="holds no labels"):
             read(anna, labels=labels)
+
+
+def test_texts_are_cut_by_the_rules_of_their_language(tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text(json.dumps({"id": "a", "text": "Don't."}), encoding="utf-8")
+    words = [
+        load_corpus(CorpusArguments(train_file=str(file)), language).splits["train"][0].sentences
+        for language in ("en", "xx")
+    ]
+    assert words == [(("Do", "n't", "."),), (("Don't", "."),)]
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=r"--train_file names .* which is a folder; name a file in it"):
+        load_corpus(CorpusArguments(train_file=str(tmp_path)))

@@ -36,18 +36,16 @@ def test_hypernyms(tree: MeshTree) -> None:
     assert not tree.is_hypernym("C535326", "D001145") and not tree.is_hypernym("D001145", "C535326")
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
+def test_a_broken_file_is_named(subtests: pytest.Subtests) -> None:
+    cases = [
         ("C14\tD002318\n", "line 1: found 'C14"),
         (TREE + "D002318\tC14\tswapped\n", "line 9: found 'D002318"),
         ("", "has no tree number"),
         ("Tree Number\tDesc Ui\tTerm\n", "has no tree number"),
-    ],
-)
-def test_a_broken_file_is_named(text: str, found: str) -> None:
-    with pytest.raises(ValueError, match=rf"tree\.txt.*{found}"):
-        MeshTree.read(text.splitlines(keepends=True), "tree.txt")
+    ]
+    for text, found in cases:
+        with subtests.test(text=text, found=found), pytest.raises(ValueError, match=rf"tree\.txt.*{found}"):
+            MeshTree.read(text.splitlines(keepends=True), "tree.txt")
 
 
 def test_windows_line_ends(tree: MeshTree) -> None:
@@ -73,28 +71,23 @@ def _document(related: list[tuple[int, int]], swap: bool = False) -> Document:
     )
 
 
-@pytest.mark.parametrize("swap", [False, True], ids=["chemical first", "disease first"])
-@pytest.mark.parametrize(
-    ("related", "left_out"),
-    [
-        ([], []),
-        ([(0, 2)], [(0, 3)]),
-        ([(0, 3)], []),
-        ([(0, 2), (0, 3)], []),
-        ([(0, 5)], []),
-        ([(0, 4), (1, 2)], [(1, 3)]),
-    ],
-    ids=["nothing related", "hypernym", "hyponym", "both related", "not in the tree", "of the same chemical only"],
-)
-def test_the_filter(
-    tree: MeshTree, related: list[tuple[int, int]], left_out: list[tuple[int, int]], swap: bool
-) -> None:
-    document = _document(related, swap)
-    filtered = filter_hypernyms(document, tree)
-    found = [(c.tail, c.head) if swap else (c.head, c.tail) for c in filtered.candidates or () if not c.scored]
-    assert found == left_out
-    assert (filtered.entities, filtered.relations) == (document.entities, document.relations)
-    assert len(filtered.candidates or ()) == 8
+def test_the_filter(tree: MeshTree, subtests: pytest.Subtests) -> None:
+    cases: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {
+        "nothing related": ([], []),
+        "hypernym": ([(0, 2)], [(0, 3)]),
+        "hyponym": ([(0, 3)], []),
+        "both related": ([(0, 2), (0, 3)], []),
+        "not in the tree": ([(0, 5)], []),
+        "of the same chemical only": ([(0, 4), (1, 2)], [(1, 3)]),
+    }
+    for swap, (name, (related, left_out)) in product([False, True], cases.items()):
+        with subtests.test(name, disease_first=swap):
+            document = _document(related, swap)
+            filtered = filter_hypernyms(document, tree)
+            found = [(c.tail, c.head) if swap else (c.head, c.tail) for c in filtered.candidates or () if not c.scored]
+            assert found == left_out
+            assert (filtered.entities, filtered.relations) == (document.entities, document.relations)
+            assert len(filtered.candidates or ()) == 8
 
 
 def test_a_document_without_candidates(tree: MeshTree) -> None:

@@ -85,17 +85,17 @@ def test_the_text_may_hold_the_separators() -> None:
     assert block.annotations == [Annotation(0, 3, "a|b", "Chemical", "D000001|D000002")]
 
 
-@pytest.mark.parametrize(("text", "abstract"), [("7|t|Title\n", None), ("7|t|Title\n7|a|\n", "")])
-def test_without_abstract_and_annotations(text: str, abstract: str | None) -> None:
-    [block] = _blocks(text)
-    assert block.abstract == abstract and not block.annotations and not block.relations
-    document = _read(block)
-    assert document.sentences == (("Title",),) and document.text == "Title" and document.entities == ()
+def test_without_abstract_and_annotations(subtests: pytest.Subtests) -> None:
+    for text, abstract in [("7|t|Title\n", None), ("7|t|Title\n7|a|\n", "")]:
+        with subtests.test(text=text, abstract=abstract):
+            [block] = _blocks(text)
+            assert block.abstract == abstract and not block.annotations and not block.relations
+            document = _read(block)
+            assert document.sentences == (("Title",),) and document.text == "Title" and document.entities == ()
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
+def test_a_broken_file_is_named_with_its_line(subtests: pytest.Subtests) -> None:
+    cases = [
         (BLOCK[:-4], ["'7'", "line 6 of abstracts.txt", "CID", "fetch it again"]),
         (BLOCK[: BLOCK.index(" ended")], ["'7'", "line 2", "may be cut"]),
         (BLOCK[: BLOCK.index("mor\tDis")] + "\n", ["'7'", "line 4", "tre", "separated by tabs"]),
@@ -105,12 +105,12 @@ def test_without_abstract_and_annotations(text: str, abstract: str | None) -> No
         (BLOCK + "7\tx\t7\tLithium\tChemical\tD008094\n", ["'7'", "line 7", "separated by tabs"]),
         ("Title\n", ["line 1 of abstracts.txt", "'Title'"]),
         ("7|t|No line end", ["line 1 of abstracts.txt", "line break"]),
-    ],
-)
-def test_a_broken_file_is_named_with_its_line(text: str, parts: list[str]) -> None:
-    with pytest.raises(DocumentError) as caught:
-        _blocks(text)
-    assert all(part in str(caught.value) for part in parts), caught.value
+    ]
+    for text, parts in cases:
+        with subtests.test(text=text, parts=parts):
+            with pytest.raises(DocumentError) as caught:
+                _blocks(text)
+            assert all(part in str(caught.value) for part in parts), caught.value
 
 
 @settings(max_examples=60, deadline=None)
@@ -168,12 +168,13 @@ def test_a_mention_that_cuts_a_word() -> None:
     assert _words(document) == [["lithium"]]
 
 
-@pytest.mark.parametrize("title", ["Seen. St. Anthony's fire. Rare.", "Of St. Anthony's fire"])
-def test_a_mention_across_a_sentence_border(title: str) -> None:
-    document = _read(_abstract(title, "End.", ("St. Anthony's fire", "Disease", "D1")))
-    [[mention]] = [entity.mentions for entity in document.entities]
-    assert document.mention_text(mention) == "St. Anthony's fire"
-    assert document.mention_words(mention) == "St. Anthony 's fire"
+def test_a_mention_across_a_sentence_border(subtests: pytest.Subtests) -> None:
+    for title in ["Seen. St. Anthony's fire. Rare.", "Of St. Anthony's fire"]:
+        with subtests.test(title=title):
+            document = _read(_abstract(title, "End.", ("St. Anthony's fire", "Disease", "D1")))
+            [[mention]] = [entity.mentions for entity in document.entities]
+            assert document.mention_text(mention) == "St. Anthony's fire"
+            assert document.mention_words(mention) == "St. Anthony 's fire"
 
 
 def test_a_mention_across_title_and_abstract() -> None:
@@ -206,11 +207,12 @@ def test_one_id_of_two_types_is_two_entities() -> None:
     ]
 
 
-@pytest.mark.parametrize("concept", ["-1", "-", "", "-1|-1"])
-def test_a_mention_without_a_concept_is_counted(concept: str) -> None:
-    reader = AbstractReader(TYPES, {"Chemical": "|"})
-    document = reader.read(_abstract("[3H]-naloxone", None, ("[3H]-naloxone", "Chemical", concept)))
-    assert document.entities == () and reader.counts[UNGROUNDED] == 1
+def test_a_mention_without_a_concept_is_counted(subtests: pytest.Subtests) -> None:
+    for concept in ["-1", "-", "", "-1|-1"]:
+        with subtests.test(concept=concept):
+            reader = AbstractReader(TYPES, {"Chemical": "|"})
+            document = reader.read(_abstract("[3H]-naloxone", None, ("[3H]-naloxone", "Chemical", concept)))
+            assert document.entities == () and reader.counts[UNGROUNDED] == 1
 
 
 def test_the_table_of_counts() -> None:
@@ -243,21 +245,32 @@ def test_ids_are_made_unique() -> None:
     assert reader.counts[REPEATED_IDS] == 3
 
 
-@pytest.mark.parametrize(
-    ("span", "found"), [((1, 8), "ithium "), ((0, 6), "Lithiu"), ((90, 97), "''"), ((7, 7), "''"), ((9, 2), "''")]
-)
-def test_wrong_offsets_are_named(span: tuple[int, int], found: str) -> None:
-    abstract = Abstract("7", "Lithium and tremor.", None, [Annotation(*span, "Lithium", "Chemical", "D1")])
-    with pytest.raises(DocumentError) as caught:
-        _read(abstract)
-    parts = ["document '7'", "annotations[0] (start, end)", str(span), found, "'Lithium'", "correct the offsets"]
-    assert all(part in str(caught.value) for part in parts), caught.value
+def test_wrong_offsets_are_named(subtests: pytest.Subtests) -> None:
+    for span, found in [((1, 8), "ithium "), ((0, 6), "Lithiu"), ((90, 97), "''"), ((7, 7), "''"), ((9, 2), "''")]:
+        with subtests.test(span=span, found=found):
+            abstract = Abstract("7", "Lithium and tremor.", None, [Annotation(*span, "Lithium", "Chemical", "D1")])
+            with pytest.raises(DocumentError) as caught:
+                _read(abstract)
+            parts = [
+                "document '7'",
+                "annotations[0] (start, end)",
+                str(span),
+                found,
+                "'Lithium'",
+                "correct the offsets",
+            ]
+            assert all(part in str(caught.value) for part in parts), caught.value
 
 
-@pytest.mark.parametrize("odd", ["“Lithium”", "β\u00a0blocker", "α–methyl—dopa", "l’effet", "\u2009naloxone", "𝛼-dopa"])
-def test_odd_characters_stay_one_for_one(odd: str) -> None:
-    abstract = _abstract(f"On {odd} in rats", "“Quoted” text.", (odd, "Chemical", "D1"), ("Quoted", "Disease", "D2"))
-    document = _read(abstract)
-    assert document.text == abstract.text
-    assert [document.mention_text(entity.mentions[0]) for entity in document.entities] == [odd, "Quoted"]
-    assert "".join(word for sentence in document.sentences for word in sentence) == "".join(abstract.text.split())
+def test_odd_characters_stay_one_for_one(subtests: pytest.Subtests) -> None:
+    for odd in ["“Lithium”", "β\u00a0blocker", "α–methyl—dopa", "l’effet", "\u2009naloxone", "𝛼-dopa"]:
+        with subtests.test(odd=odd):
+            abstract = _abstract(
+                f"On {odd} in rats", "“Quoted” text.", (odd, "Chemical", "D1"), ("Quoted", "Disease", "D2")
+            )
+            document = _read(abstract)
+            assert document.text == abstract.text
+            assert [document.mention_text(entity.mentions[0]) for entity in document.entities] == [odd, "Quoted"]
+            assert "".join(word for sentence in document.sentences for word in sentence) == "".join(
+                abstract.text.split()
+            )

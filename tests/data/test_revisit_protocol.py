@@ -16,7 +16,7 @@ from tiny import tiny_encoder, tiny_tokenizer
 from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from dataset_scripts.building.loading import Corpus, CorpusArguments, load_corpus
 from modeling_docre import Document, write_docred
-from modeling_docre.training import run
+from modeling_docre.training.run import main
 
 PROTOCOL = {"corpus": "docred", "corpus_config": "annotated", "train_split": "train_annotated"}
 
@@ -122,7 +122,7 @@ def test_a_run_by_recipe(folders: dict[str, str], tmp_path: Path) -> None:
     places = [text for name, folder in folders.items() for text in (f"--{name}", folder)]
     flags = "--pair_size 24 --bilinear_groups 3 --window_overlap 16 --use_cpu --disable_tqdm true --num_train_epochs 1"
     batches = ["--per_device_train_batch_size", "1", "--output_dir", str(output)]
-    run.main([str(recipe), *places, *flags.split(), *batches])
+    main([str(recipe), *places, *flags.split(), *batches])
     for split, names in {"validation": ["e", "g", "i"], "test": ["f", "d", "h"]}.items():
         predictions = json.loads((output / split / "predictions.json").read_text())
         assert [document["id"] for document in predictions] == names

@@ -129,11 +129,14 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("record", "message"), BROKEN)
-def test_broken_records_are_named(record: dict[str, Any], message: str, tmp_path: Path) -> None:
-    builder = Scierc(str(tmp_path / "cache"), data_dir=filled(tmp_path / "local", train=[record]))
-    with pytest.raises(DocumentError, match=message):
-        list(builder.as_streaming_dataset()["train"])
+def test_broken_records_are_named(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for number, (record, message) in enumerate(BROKEN):
+        with subtests.test(record=record, message=message):
+            case_path = tmp_path / str(number)
+            case_path.mkdir()
+            builder = Scierc(str(case_path / "cache"), data_dir=filled(case_path / "local", train=[record]))
+            with pytest.raises(DocumentError, match=message):
+                list(builder.as_streaming_dataset()["train"])
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,12 +39,13 @@ def reader() -> SentenceReader:
     return SentenceReader(["Peop", "Org", "Loc"], ["Work_For", "Based_In"], {"Work_For": "works for"})
 
 
-@pytest.mark.parametrize("record", [RECORD, TAGGED, RECORD | {"tags": None}, TAGGED | {"entities": None}])
-def test_both_forms_give_the_same_document(record: dict[str, Any]) -> None:
-    reading = reader()
-    assert reading.read(record) == EXPECTED
-    assert not reading.changed
-    assert reading.report.split() == ["sentences", "1"]
+def test_both_forms_give_the_same_document(subtests: pytest.Subtests) -> None:
+    for record in [RECORD, TAGGED, RECORD | {"tags": None}, TAGGED | {"entities": None}]:
+        with subtests.test(record=record):
+            reading = reader()
+            assert reading.read(record) == EXPECTED
+            assert not reading.changed
+            assert reading.report.split() == ["sentences", "1"]
 
 
 def test_types_are_written_as_the_corpus_has_them() -> None:
@@ -130,7 +131,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("record", "message"), BROKEN)
-def test_broken_records_are_named(record: Any, message: str) -> None:
-    with pytest.raises(DocumentError, match=message):
-        reader().read(record)
+def test_broken_records_are_named(subtests: pytest.Subtests) -> None:
+    for record, message in BROKEN:
+        with subtests.test(record=record, message=message), pytest.raises(DocumentError, match=message):
+            reader().read(record)

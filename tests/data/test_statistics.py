@@ -26,22 +26,21 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("mentions", "relations", "expected"),
-    [
+def test_pairs(subtests: pytest.Subtests) -> None:
+    cases = [
         ([], [], [0, 0, 0, 0, 0, 0]),
         ([3], [], [0, 0, 0, 0, 0, 0]),
         ([1, 1], [(0, 1, "a"), (0, 1, "a")], [1, 0, 2, 0, 0, 2]),
         ([2, 1], [(0, 1, "a"), (1, 0, "a")], [2, 0, 2, 2, 0, 4]),
         ([2, 3], [(0, 1, "a"), (0, 1, "b"), (0, 1, "c")], [1, 1, 2, 2, 2, 12]),
         ([2, 1, 4, 1], [(0, 1, "a"), (0, 1, "b"), (2, 3, "a"), (3, 2, "b")], [3, 1, 12, 10, 2, 42]),
-    ],
-)
-def test_pairs(mentions: list[int], relations: list[tuple[int, int, str]], expected: list[int]) -> None:
-    spans = [[(0, word, word + 1) for word in range(number)] for number in mentions]
-    document = build("d", ["a b c d"], [("PER", own) for own in spans], relations)
-    figures = corpus_statistics([document])
-    assert [figures[name] for name in NAMES] == expected
+    ]
+    for mentions, relations, expected in cases:
+        with subtests.test(mentions=mentions):
+            spans = [[(0, word, word + 1) for word in range(number)] for number in mentions]
+            document = build("d", ["a b c d"], [("PER", own) for own in spans], relations)
+            figures = corpus_statistics([document])
+            assert [figures[name] for name in NAMES] == expected
 
 
 def _counted(document: Document) -> list[int]:

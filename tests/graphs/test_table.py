@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from strategies import documents
 
 from modeling_docre.documents import Document, Entity, Mention, Relation
@@ -70,6 +70,18 @@ def test_wide_characters_take_two_columns() -> None:
     assert first == "日本 (0)  —  x         →  Rome (1)"
     assert second == "Rome (1)  —  x         →  日本 (0)"
     assert "日…" in format_graph(replace(document, sentences=(("日本国", "Rome"),)), width=4)
+    combined = replace(document, sentences=(("e\u0301e\u0301", "Rome"),))
+    assert format_graph(combined).split("\n")[-2] == "e\u0301e\u0301 (0)    —  x         →  Rome (1)"
+
+
+def test_escape_sequences_are_shown_and_not_obeyed() -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07 \x9b31m\x7f\u202eevil\u2066\r\nnext"
+    entities = tuple(Entity(hostile, (Mention(0, n, n + 1),)) for n in (0, 1))
+    document = Document("a", ((hostile, "Rome"),), entities, (Relation(0, 1, "x", label=hostile),))
+    text = format_graph(document, width=80)
+    assert "\ufffd[2J\ufffd]0;owned\ufffd \ufffd31m\ufffd\ufffdevil\ufffd next (0)" in text
+    assert not set(text) & set("\x1b\x07\x9b\x7f\r\u202e\u2066"), "nothing steers a terminal"
+    assert len(text.split("\n")) == 6
 
 
 def test_a_dict_is_read_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,12 +101,5 @@ def test_any_document(document: Document, width: int) -> None:
     assert len(lines) == len(document.entities) + max(len(document.relations), 0) + 3
     arrows = set()
     for line in lines[len(document.entities) + 3 :] if document.relations else []:
-        before = line[: line.index("→")]
-        arrows.add(sum(columns(character) for character in before))
+        arrows.add(cell_len(line[: line.index("→")]))
     assert len(arrows) <= 1
-
-
-def columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

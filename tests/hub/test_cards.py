@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import errno
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard, parse_eval_result_entries
+from markdown_it import MarkdownIt
 from pipelines import build
 from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
-from modeling_docre.hub.cards import RESULTS, CardFacts, folder_facts, main, render_card, write_card
+from modeling_docre.graphs.printable import printable
+from modeling_docre.hub.cards import RESULTS, CardFacts, folder_facts, render_card, write_card, write_folder_card
+from modeling_docre.hub.files import write_whole
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCORES = {f"{level}_{part}": 0.125 for level in ("mention", "relation") for part in ("precision", "recall", "f1")}
@@ -41,9 +44,12 @@ def front_matter(text: str) -> dict:
     return yaml.safe_load(text.split("---\n")[1])
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_system_has_a_whole_card(system):
-    model = TINY[system]()
+def test_every_system_has_a_whole_card():
+    for system in SYSTEMS:
+        check_whole_card(TINY[system]())
+
+
+def check_whole_card(model):
     text = render_card(model, corpus="Corpus", split="test", scores=SCORES, command="run it", repository="org/name")
     assert text.startswith("---\nlanguage: en\n") and f"# {model.title} on Corpus\n" in text
     sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
@@ -86,12 +92,12 @@ def test_the_card_of_a_model_for_given_entities_shows_their_scores():
     assert "| ign | 50.0 | 12.5 | 25.0 |" in text and "| mention |" not in text
 
 
-@pytest.mark.parametrize("task", ["mention", "coreference", "entity", "relation"])
-def test_a_single_stage_says_what_it_reads(task):
-    model = tiny_jerex(task=task)
-    text = render_card(model)
-    assert ("returns a graph" in text) is False
-    assert f"does the stage {task}" in text or f"with its {model.config.traits.given}" in text
+def test_a_single_stage_says_what_it_reads():
+    for task in ("mention", "coreference", "entity", "relation"):
+        model = tiny_jerex(task=task)
+        text = render_card(model)
+        assert "returns a graph" not in text
+        assert f"does the stage {task}" in text or f"with its {model.config.traits.given}" in text, task
 
 
 def test_the_metadata_is_what_the_hub_reads(tmp_path):
@@ -122,11 +128,9 @@ def test_the_metadata_is_what_the_hub_reads(tmp_path):
     assert not (tmp_path / "LICENSE").exists(), "the package's licence is not that of these weights"
 
 
-@pytest.mark.parametrize(
-    ("options", "told"), [({}, False), ({"memory_reading": False}, True), ({"memory_read": False}, False)]
-)
-def test_memories_that_are_not_read_are_said_to_be_so(options, told):
-    assert ("Its memories are not read" in render_card(tiny_memory_jerex(**options))) is told
+def test_memories_that_are_not_read_are_said_to_be_so():
+    for options, told in (({}, False), ({"memory_reading": False}, True), ({"memory_read": False}, False)):
+        assert ("Its memories are not read" in render_card(tiny_memory_jerex(**options))) is told, options
     assert "memories are not read" not in render_card(tiny_jerex())
 
 
@@ -158,17 +162,14 @@ def test_only_an_encoder_of_the_hub_is_the_base_model(tmp_path):
     assert str(tmp_path) not in render_card(model)
 
 
-@pytest.mark.parametrize(
-    ("facts", "message"),
-    [
+def test_facts_that_cannot_be_are_refused(tmp_path):
+    for facts, message in (
         ({"dataset": "docred"}, "dataset is 'docred'; give its repository"),
         ({"dataset": "org/name/more"}, "organisation/name"),
         ({"scores": {"relation_f1": 0.5}}, "'documents'"),
-    ],
-)
-def test_facts_that_cannot_be_are_refused(facts, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        write_card(tmp_path, tiny_jerex(), **facts)
+    ):
+        with pytest.raises(ValueError, match=message):
+            write_card(tmp_path, tiny_jerex(), **facts)
     assert not list(tmp_path.iterdir())
     with pytest.raises(TypeError, match="colour"):
         CardFacts(colour="blue")
@@ -179,6 +180,59 @@ def test_names_that_yaml_or_markdown_could_misread():
     text = render_card(model, corpus="x: {y} # {{ z }}", scores=SCORES)
     assert "(a: b, {{ c }}, # d)" in text
     assert front_matter(text)["model-index"][0]["results"][0]["dataset"]["name"] == "x: {y} # {{ z }}"
+
+
+HOSTILE = (
+    'PER"], "mentions": [{}]}]); __import__("os").system("x") #',
+    "it's \\",
+    "a\n```\n# taken over\n---\nlicense: mit\n",
+    "| a | b |\r\n| --- | --- |",
+    "`` ` code `",
+    "<img src=x onerror=alert(1)> &lt;",
+    "[text](javascript:x) ![p](x.png) *a* _b_ ~c~ $d$",
+    "{{ 7 * 7 }}{% raw %}{# x #}",
+    "\x1b[31m\x07\u202eabc\u2028d\x85e",
+)
+
+
+def as_types(label: str) -> list[str]:
+    """A configuration takes printable labels only."""
+    return [label if label.isprintable() else "PER", "LOC"]
+
+
+def test_nothing_breaks_out_of_the_cards_python_example():
+    for label in HOSTILE:
+        text = render_card(tiny_atlop(entity_types=as_types(label)), repository=label)
+        code = re.search(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE).group(1)
+        nodes = list(ast.walk(ast.parse(code)))
+        strings = {node.value for node in nodes if isinstance(node, ast.Constant)}
+        assert {printable(label), as_types(label)[0]} <= strings, code
+        assert sum(isinstance(node, ast.Call) for node in nodes) == 2, code
+
+
+def test_nothing_breaks_out_of_the_cards_markdown_and_metadata(tmp_path):
+    facts = ("corpus", "split", "command", "base_model", "license")
+    scores = SCORES | {"predict_runtime": 1.0, "predict_samples_per_second": 1.0, "documents": 12}
+    plain = skeleton(tmp_path, "word", **dict.fromkeys(facts, "word"), scores=scores | {"predict_device": "word"})
+    for label in HOSTILE:
+        told = dict.fromkeys(facts, label)
+        assert skeleton(tmp_path, label, **told, scores=scores | {"predict_device": label}) == plain, label
+
+
+def skeleton(folder: Path, label: str, **facts):
+    """What a card consists of beside its plain text, after its metadata were read as the Hub does."""
+    write_card(folder, tiny_jerex(entity_types=as_types(label)), dataset="org/d", **facts)
+    text = (folder / "README.md").read_text()
+    data, shown = ModelCard(text).data, printable(label)
+    assert (data.license, data.base_model, data.eval_results[0].dataset_name) == (shown, shown, shown)
+    assert yaml.safe_load((folder / RESULTS).read_text())[0]["notes"].endswith(shown)
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(ModelCard(text).text)
+    assert "html_block" not in {token.type for token in tokens}
+    found = [token for outer in tokens for token in (outer, *(outer.children or ()))]
+    found = [(token.type, token.tag) for token in found if token.type not in ("text", "text_special")]
+    texts = [child.content for token in tokens for child in token.children or ()]
+    assert f"Command: {shown}" in "".join(texts), texts
+    return found
 
 
 def run_folder(folder: Path) -> Path:
@@ -205,28 +259,68 @@ def test_the_folder_tells_the_facts(tmp_path):
     assert folder_facts(tmp_path / "nowhere") == {}
 
 
-def test_the_command_renders_a_card_offline(tmp_path):
+def test_the_card_of_a_folder_is_rendered_without_its_model(tmp_path, monkeypatch):
     run_folder(tmp_path)
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "modeling_docre.hub.cards", str(tmp_path)]
-    options = ["--repository", "org/model", "--dataset", "org/sample", "--base_model", "org/encoder"]
-    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(tmp_path / "README.md")
+    monkeypatch.setattr(DocREPreTrainedModel, "from_pretrained", None)
+    facts = {"repository": "org/model", "dataset": "org/sample", "base_model": "org/encoder", "license": None}
+    assert write_folder_card(tmp_path, **facts) == tmp_path / "README.md"
     text = (tmp_path / "README.md").read_text()
     assert "# JEREX on sample" in text and "| relation | 12.5 | 12.5 | 50.0 |" in text and 'model="org/model"' in text
     assert "Command: `run test`" in text and (tmp_path / RESULTS).is_file()
 
 
-@pytest.mark.parametrize("content", [None, '{"model_type": "bert"}', '{"model_type": "docre-jerex", "colour": 1}'])
-def test_the_command_refuses_what_is_no_model_of_ours(content, tmp_path, capsys):
-    if content:
-        (tmp_path / "config.json").write_text(content)
-    with pytest.raises(SystemExit):
-        main([str(tmp_path)])
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert "no config.json" in error or "none of ours" in error or "'colour'" in error
+def test_a_folder_that_holds_no_model_of_ours_is_refused(tmp_path):
+    for content, message in (
+        (None, "holds no config.json; name the folder of a saved model"),
+        ('{"model_type": "bert"}', "holds a model of type 'bert'; name the folder of a model of this package"),
+        ('{"model_type": "docre-jerex", "colour": 1}', "'colour'"),
+    ):
+        if content:
+            (tmp_path / "config.json").write_text(content)
+        with pytest.raises(ValueError, match=message):
+            write_folder_card(tmp_path)
     assert not (tmp_path / "README.md").exists()
+
+
+def test_a_card_replaces_links_and_stays_in_its_folder(tmp_path):
+    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    run_folder(folder)
+    elsewhere.mkdir()
+    (folder / RESULTS).parent.mkdir()
+    for name in ("README.md", "LICENSE", str(RESULTS)):
+        target = elsewhere / Path(name).name
+        target.write_text("mine")
+        (folder / name).symlink_to(target)
+    write_folder_card(folder, dataset="org/sample")
+    for name in ("README.md", "LICENSE", str(RESULTS)):
+        assert (elsewhere / Path(name).name).read_text() == "mine" and not (folder / name).is_symlink()
+    for file in (folder / RESULTS).parent.iterdir():
+        file.unlink()
+    (folder / RESULTS).parent.rmdir()
+    (folder / RESULTS).parent.symlink_to(elsewhere)
+    for dataset in ("org/sample", None):
+        with pytest.raises(ValueError, match=r"\.eval_results is a link to .*elsewhere; put a folder in its place"):
+            write_folder_card(folder, dataset=dataset)
+    assert (elsewhere / RESULTS.name).read_text() == "mine"
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(ValueError, match=r"link is a link to .*model; name that folder itself"):
+        write_folder_card(tmp_path / "link")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "README.md"
+    write_whole(file, "Łódź")
+    assert file.read_bytes() == "Łódź".encode()
+
+    def fail(path, content):
+        with path.open("wb") as half:
+            half.write(content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*README\.md'"):
+        write_whole(file, "another card")
+    assert file.read_bytes() == "Łódź".encode() and list(tmp_path.iterdir()) == [file]
 
 
 def test_the_cards_code_runs():
@@ -251,7 +345,6 @@ def test_calibration_and_notes_are_shown(tmp_path):
             {"aim": 0.5, "threshold": 0.375, "precision": 0.625, "recall": 0.25},
             {"aim": 0.7, "threshold": None},
         ],
-        "curve": [[0.1, 0.5, 0.5], [0.5, 0.75, 0.25]],
     }
     write_card(
         tmp_path, tiny_jerex(), scores=SCORES | {"calibration": calibration}, notes="## What it cannot do\n\nMuch."
@@ -264,13 +357,6 @@ def test_calibration_and_notes_are_shown(tmp_path):
     )
     assert "| 0.5 | 0.38 | 62.5 | 25.0 |" in text and "| 0.7 | out of reach | | |" in text
     assert "\n## What it cannot do\n\nMuch.\n" in text
-    assert "(precision_recall.svg)" in text and (tmp_path / "precision_recall.svg").read_text().startswith("<svg")
+    assert not re.search(r"!\[|\n\n\n", text) and not list(tmp_path.glob("*.svg"))
     write_card(tmp_path, tiny_jerex(), scores=SCORES)
     assert "divided by" not in (tmp_path / "README.md").read_text()
-    assert not (tmp_path / "precision_recall.svg").exists(), "it would be that of another model"
-    files = [tmp_path / "notes.md", tmp_path / "table.md"]
-    for file, content in zip(files, ("\nNoted.\n", "| a |\n| --- |\n"), strict=True):
-        file.write_text(content)
-    tiny_jerex().save_pretrained(tmp_path)
-    main([str(tmp_path), "--notes", *map(str, files)])
-    assert "\nNoted.\n\n| a |\n| --- |\n" in (tmp_path / "README.md").read_text()

@@ -4,45 +4,38 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hub_processes import REPOSITORY, environment, run
+from hub_processes import REPOSITORY, run, writing_to
 from hub_server import Hub, running_hub
-from huggingface_hub import DatasetCard
+from huggingface_hub import DatasetCard, HfApi
 
+from dataset_scripts.building.export import main
 from dataset_scripts.sample import Sample
+from modeling_docre import metric_folder
 
 LOAD = """
-from datasets import load_dataset
-found = load_dataset("org/sample")
-streamed = load_dataset("org/sample", split="validation", streaming=True)
-print(json.dumps({
-    "rows": {name: split.to_list() for name, split in found.items()},
-    "features": {name: str(split.features) for name, split in found.items()},
-    "streamed": list(streamed),
-    "streamed_features": str(streamed.features),
-}))
-"""
-SCORE = """
 import evaluate
+from datasets import load_dataset
+
 gold = {"id": "a", "sentences": [["Ada", "in", "London"]],
         "entities": [{"type": "PER", "mentions": [{"sentence": 0, "start": 0, "end": 1}]},
                      {"type": "LOC", "mentions": [{"sentence": 0, "start": 2, "end": 3}]}],
         "relations": [{"head": 0, "tail": 1, "type": "residence"}]}
 metric = evaluate.load("org/docre_f1")
-print(json.dumps([type(metric).__module__, metric.compute(predictions=[gold], references=[gold])["relation_f1"]]))
-"""
-PUSH_METRIC = """
-from huggingface_hub import HfApi
-from modeling_docre import metric_folder
-api = HfApi()
-api.create_repo("org/docre_f1", repo_type="space", space_sdk="gradio")
-api.upload_folder(repo_id="org/docre_f1", repo_type="space", folder_path=metric_folder(), ignore_patterns=["__pyc*"])
-print(json.dumps(sorted(api.list_repo_files("org/docre_f1", repo_type="space"))))
+found = load_dataset("org/sample")
+streamed = load_dataset("org/sample", split="validation", streaming=True)
+print(json.dumps({
+    "metric": type(metric).__module__,
+    "f1": metric.compute(predictions=[gold], references=[gold])["relation_f1"],
+    "rows": {name: split.to_list() for name, split in found.items()},
+    "features": {name: str(split.features) for name, split in found.items()},
+    "streamed": list(streamed),
+    "streamed_features": str(streamed.features),
+}))
 """
 
 
@@ -52,17 +45,26 @@ def hub() -> Iterator[Hub]:
         yield running
 
 
-def export(hub: Hub, folder: Path, name: str = "org/sample") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dataset_scripts.sample", "--out", str(folder / "out"), "--push_to_hub", name]
-    command += ["--cache_dir", str(folder / "cache")]
-    variables = environment(hub, folder / "home")
-    return subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
-
-
-def test_a_corpus_is_pushed_and_loads_with_the_same_rows(hub: Hub, tmp_path: Path):
+@pytest.fixture(scope="module")
+def elsewhere(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a process without the package finds, after the corpus and the metric were pushed."""
+    folder = tmp_path_factory.mktemp("data")
     hub.put("org/sample", {"data/train-00000-of-00002.parquet": b"of an earlier export"}, kind="dataset")
-    done = export(hub, tmp_path)
-    assert done.returncode == 0, done.stderr
+    with writing_to(hub):
+        export(folder)
+        api = HfApi()
+        api.create_repo("org/docre_f1", repo_type="space", space_sdk="gradio")
+        api.upload_folder(
+            repo_id="org/docre_f1", repo_type="space", folder_path=metric_folder(), ignore_patterns=["__pyc*"]
+        )
+    return run(LOAD, folder / "elsewhere", hub, package=False)
+
+
+def export(folder: Path, name: str = "org/sample") -> None:
+    main(Sample, ["--out", str(folder / "out"), "--push_to_hub", name, "--cache_dir", str(folder / "cache")])
+
+
+def test_a_corpus_is_pushed_and_loads_with_the_same_rows(hub: Hub, elsewhere: dict[str, Any], tmp_path: Path):
     files = hub.find("dataset", "org/sample").files()
     assert {name for name in files if not name.startswith(".git")} == {
         "README.md",
@@ -74,31 +76,31 @@ def test_a_corpus_is_pushed_and_loads_with_the_same_rows(hub: Hub, tmp_path: Pat
     builder = Sample(str(tmp_path / "cache"))
     builder.download_and_prepare()
     expected = builder.as_dataset()
-    loaded = run(LOAD, tmp_path / "elsewhere", hub, package=False)
-    assert loaded["rows"] == {name: split.to_list() for name, split in expected.items()}
-    assert loaded["streamed"] == loaded["rows"]["validation"]
+    assert elsewhere["rows"] == {name: split.to_list() for name, split in expected.items()}
+    assert elsewhere["streamed"] == elsewhere["rows"]["validation"]
     features = str(expected["train"].features)
-    assert set(loaded["features"].values()) == {features} == {loaded["streamed_features"]}
+    assert set(elsewhere["features"].values()) == {features} == {elsewhere["streamed_features"]}
 
 
-def test_a_corpus_that_cannot_be_pushed_stays_whole_on_disk(hub: Hub, tmp_path: Path):
-    done = export(None, tmp_path)  # no connection
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "org/sample was not pushed" in done.stderr and f"hf upload org/sample {tmp_path / 'out'}" in done.stderr
-    assert (tmp_path / "out/data/train-00000-of-00001.parquet").is_file()
-    assert "| documents |" in done.stdout
-
-
-def test_a_name_that_the_hub_would_refuse_is_refused_first(tmp_path: Path):
-    done = export(None, tmp_path, name="a b")
-    assert done.returncode == 2 and "--push_to_hub a b" in done.stderr and not (tmp_path / "out").exists()
-
-
-def test_the_metric_is_a_space_that_loads_by_its_name(hub: Hub, tmp_path: Path):
-    files = run(PUSH_METRIC, tmp_path / "author", hub)
+def test_the_metric_is_a_space_that_loads_by_its_name(hub: Hub, elsewhere: dict[str, Any]):
+    files = hub.find("space", "org/docre_f1").files()
     assert {"README.md", "app.py", "docre_f1.py", "requirements.txt"} <= set(files)
-    module, f1 = run(SCORE, tmp_path / "user", hub, package=False)
-    assert f1 == 1.0 and re.search(r"org--docre_f1", module)
+    assert elsewhere["f1"] == 1.0 and re.search(r"org--docre_f1", elsewhere["metric"])
+
+
+def test_a_corpus_that_cannot_be_pushed_stays_whole_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    message = f"org/sample was not pushed: (?s:.*)hf upload org/sample {re.escape(str(tmp_path / 'out'))}"
+    with pytest.raises(SystemExit, match=message):
+        export(tmp_path)  # no connection
+    assert (tmp_path / "out/data/train-00000-of-00001.parquet").is_file()
+    assert "| documents |" in capsys.readouterr().out
+
+
+def test_a_name_that_the_hub_would_refuse_is_refused_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        export(tmp_path, name="a b")
+    assert stop.value.code == 2 and "--push_to_hub a b" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_metrics_front_matter_is_that_of_a_space():

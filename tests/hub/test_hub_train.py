@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,29 +11,28 @@ from typing import Any
 
 import pytest
 import yaml
-from hub_processes import REPOSITORY, environment, run
+from hub_processes import writing_to
 from hub_server import TOKEN, Hub, running_hub
 from huggingface_hub import ModelCard
 from tiny import tiny_atlop, tiny_encoder, tiny_tokenizer
 from training import BRIEF, FIVE, trainer, write_jsonl
 
-from modeling_docre import AtlopConfig
-from modeling_docre.hub.push import failure, share
-from modeling_docre.hub.pushing_trainer import SharingTrainer
+from modeling_docre.hub.push import push_folder
+from modeling_docre.hub.push_trainer import PushTrainer
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.run import main
 from modeling_docre.training.saving import command_line
 
-TRAIN = """
-from modeling_docre.training.run import main
-def outcome(arguments):
-    sys.argv = ["docre train", *arguments]
-    try:
-        main()
-    except ConnectionError as stop:
-        return str(stop)
-print(json.dumps([outcome(arguments) for arguments in json.loads(sys.argv[1])]))
-"""
+
+def outcome(arguments: list[str], hub: Hub, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """Train as from the command line; the message that it ends with, if it does not succeed."""
+    monkeypatch.setattr(sys, "argv", ["docre train", *arguments])
+    with writing_to(hub):
+        try:
+            main()
+        except ConnectionError as stop:
+            return str(stop)
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +68,14 @@ def hub_flags(output: Path, name: str, *more: str) -> list[str]:
     return ["--output_dir", str(output), "--push_to_hub", "--hub_model_id", name, *more]
 
 
-def test_best_checkpoints_and_the_last_model_are_pushed(hub: Hub, flags: list[str], tmp_path: Path) -> None:
+def test_best_checkpoints_and_the_last_model_are_pushed(
+    hub: Hub, flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     told = ["--hub_dataset_id", "org/corpus", "--hub_token", TOKEN]
     again = ["--hub_strategy", "end", "--seed", "3", "--hub_private_repo", "true"]
     runs = [[*flags, *hub_flags(first, "org/trained", *told)], [*flags, *hub_flags(second, "org/trained", *again)]]
-    assert run(TRAIN, tmp_path, hub, runs) == [None, None]
+    assert [outcome(arguments, hub, monkeypatch) for arguments in runs] == [None, None]
     repository = hub.model("org/trained")
     titles = [commit.title for commit in reversed(repository.history())]
     steps = [int(title.rpartition(" ")[2]) for title in titles if title.startswith("Training in progress")]
@@ -129,30 +129,32 @@ def check_pushed(files: dict[str, bytes], output: Path, name: str) -> None:
     assert text == (output / "README.md").read_text()
     assert f'model="{name}"' in text and "docre train" in text and "--hub_token" not in text
     assert "relation-extraction" in ModelCard(text).data.tags
+    command = ("README.md", ".eval_results/docre_f1.yaml")
+    own = {path: content for path, content in files.items() if path not in command}
+    assert not any(str(output.parent).encode() in content for content in own.values()), "a path of this machine"
 
 
 def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
-    hub: Hub, flags: list[str], tmp_path: Path
+    hub: Hub, flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is gone once the repository is made: training goes on, and the model can be pushed later."""
     output = tmp_path / "out put"
     hub.broken = "POST /api/models/org/later/commit"
     try:
-        [message] = run(TRAIN, tmp_path, hub, [[*flags, *hub_flags(output, "org/later", "--hub_revision", "trial")]])
+        arguments = [*flags, *hub_flags(output, "org/later", "--hub_revision", "trial")]
+        message = outcome(arguments, hub, monkeypatch)
     finally:
         hub.broken = None
     assert len(message.splitlines()) == 1
     assert message.startswith(f"{output} is complete, but could not be pushed to org/later: ")
-    command = message.split("`")[1]
-    assert command == f"python -m modeling_docre.hub.push '{output}' org/later --revision trial"
+    words = shlex.split(message.split("`")[1])
+    assert words == ["docre", "push", str(output), "org/later", "--revision", "trial"]
     assert list(hub.model("org/later").files()) == [".gitattributes"]
     assert json.loads((output / "train_results.json").read_text())["epoch"] == 2.0
-    variables = environment(hub, tmp_path / "home") | {"PYTHONPATH": str(REPOSITORY)}
-    words = [sys.executable, *shlex.split(command)[1:]]
-    done = subprocess.run(words, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
+    with writing_to(hub):
+        pushed = push_folder(output, "org/later", revision="trial")
     repository = hub.model("org/later")
-    assert done.stdout == f'{hub.url}/org/later, revision="v1" (commit {repository.sha("trial")})\n'
+    assert pushed.tag == "v1" and pushed.commit.oid == repository.sha("trial") == repository.sha("v1")
     check_pushed(repository.files("v1"), output, "org/later")
     assert set(repository.branches) == {"main", "trial"} and list(repository.files()) == [".gitattributes"]
 
@@ -167,25 +169,18 @@ def test_a_hub_that_is_out_of_reach_is_said_before_training(flags: list[str], tm
 
 def test_a_push_in_the_background_is_refused(tmp_path: Path) -> None:
     running = trainer(tiny_atlop(), tmp_path, FIVE[:2])
-    assert isinstance(running, SharingTrainer)
+    assert isinstance(running, PushTrainer)
     with pytest.raises(ValueError, match="blocking is False"):
         running.push_to_hub(blocking=False)
 
 
-@pytest.mark.parametrize("strategy", ["checkpoint", "all_checkpoints"])
-def test_a_strategy_that_pushes_pickles_is_refused(strategy: str, flags: list[str], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"hub_strategy is '{strategy}', which pushes pickles .* 'end'"):
-        main([*flags, *hub_flags(tmp_path / "out", "org/name", "--hub_strategy", strategy)])
+def test_a_strategy_that_pushes_pickles_is_refused(flags: list[str], tmp_path: Path) -> None:
+    for strategy in ("checkpoint", "all_checkpoints"):
+        with pytest.raises(ValueError, match=f"hub_strategy is '{strategy}', which pushes pickles .* 'end'"):
+            main([*flags, *hub_flags(tmp_path / "out", "org/name", "--hub_strategy", strategy)])
     assert DocRETrainingArguments(str(tmp_path)).hub_strategy == "every_save"
 
 
 def test_the_token_is_not_part_of_the_command() -> None:
     for secret in (["--hub_token", "hf_x"], ["--hub_token=hf_x"], ["--hub-token", "hf_x"], ["--hub-token=hf_x"]):
         assert command_line(["a b.yaml", *secret, "--seed", "3"]) == "docre train 'a b.yaml' --seed 3"
-
-
-def test_a_folder_without_a_model_is_not_pushed(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds no config.json; name the folder of a saved model"):
-        share(tmp_path, "org/name")
-    AtlopConfig(relation_types=["a"]).save_pretrained(tmp_path)
-    assert failure(tmp_path, "o/n", OSError("gone\nfar")).count("\n") == 0

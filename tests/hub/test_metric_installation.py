@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,13 +23,17 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_DATASETS_OFFLI
 STANDALONE = f"""
 import sys, types
 package = types.ModuleType("modeling_docre")
-package.__path__ = [{str(Path(metric_cache.__file__).parent)!r}]
+package.__path__ = [{str(Path(metric_cache.__file__).parents[1])!r}]
 sys.modules["modeling_docre"] = package
 from modeling_docre.hub import metric as metric_cache
 """
 
+# The package is installed for `evaluate`, but not imported.
 COMPUTE = """
+import sys
 import evaluate
+assert "modeling_docre" not in sys.modules
+print(evaluate.config.HF_MODULES_CACHE)
 gold = {"id": "a", "sentences": [["Ada", "in", "London"]],
         "entities": [{"type": "PER", "mentions": [{"sentence": 0, "start": 0, "end": 1}]},
                      {"type": "LOC", "mentions": [{"sentence": 0, "start": 2, "end": 3}]}],
@@ -66,56 +71,37 @@ def output_of(process: subprocess.Popen[str]) -> str:
     return output.strip()
 
 
-def test_bare_name_works_in_a_fresh_process_from_any_folder(tmp_path: Path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    printed = output_of(
-        python(elsewhere, tmp_path / "home", "-W", "error::RuntimeWarning", "-m", "modeling_docre.hub.setup_metric")
-    )
-    assert Path(printed).is_relative_to(tmp_path / "home" / "modules" / "evaluate_modules" / "metrics")
-    assert output_of(python(elsewhere, tmp_path / "home", "-c", COMPUTE)) == "1.0"
-
-
 def test_processes_may_install_at_the_same_time(tmp_path: Path):
     code = f"{STANDALONE}print(metric_cache.install_metric())"
     running = [python(tmp_path, tmp_path / "home", "-W", "error", "-c", code) for _ in range(4)]
     installed = {output_of(process) for process in running}
+    assert {Path(folder).parents[3] for folder in installed} == {tmp_path / "home" / "modules"}
     assert len(installed) == 1
     target = Path(installed.pop())
     source = metric_cache.metric_folder()
     expected = {path.name for path in source.glob("*.py")} - {"app.py"} | {"__init__.py"}
     assert {path.name for path in target.glob("*.py")} == expected
     assert sorted(path.name for path in target.parent.iterdir()) == sorted(["__init__.py", target.name])
+    # The bare name works from any folder.
+    (tmp_path / "elsewhere").mkdir()
+    printed = output_of(python(tmp_path / "elsewhere", tmp_path / "home", "-c", COMPUTE))
+    assert printed.splitlines() == [str(tmp_path / "home" / "modules"), "1.0"], "`evaluate` looks where it was written"
 
 
-def test_location_is_that_of_evaluate(tmp_path: Path):
-    code = f"""{STANDALONE}
-before = metric_cache.modules_cache()
-assert "evaluate" not in sys.modules
-import evaluate
-assert before == metric_cache.modules_cache() == evaluate.config.HF_MODULES_CACHE
-print(before)
-"""
-    assert output_of(python(tmp_path, tmp_path / "home", "-c", code)) == str(tmp_path / "home" / "modules")
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
+def test_environment_decides_the_location_until_evaluate_does(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    for variables, expected in (
         ({}, "~/.cache/huggingface/modules"),
         ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/modules"),
         ({"XDG_CACHE_HOME": "/x", "HF_HOME": "~/h"}, "~/h/modules"),
         ({"HF_HOME": "/h", "HF_MODULES_CACHE": "/m"}, "/m"),
-    ],
-)
-def test_environment_decides_the_location(
-    variables: dict[str, str], expected: str, cache: Path, monkeypatch: pytest.MonkeyPatch
-):
-    for name in ("HF_MODULES_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert metric_cache.modules_cache() == Path(expected).expanduser()
+    ):
+        for name in ("HF_MODULES_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert metric_cache.modules_cache() == Path(expected).expanduser()
+    monkeypatch.setitem(sys.modules, "evaluate.config", SimpleNamespace(HF_MODULES_CACHE="/set"))
+    assert metric_cache.modules_cache() == Path("/set")
 
 
 def test_second_installation_writes_nothing_and_is_quick(cache: Path):
@@ -147,17 +133,16 @@ def test_damaged_files_are_written_again(cache: Path):
         assert (target / name).read_bytes() == (source / name).read_bytes()
 
 
-@pytest.mark.parametrize("age", [-3600, 0, 3600])
-def test_other_versions_do_not_win(cache: Path, age: int):
+def test_other_versions_do_not_win(cache: Path):
     target = metric_cache.install_metric()
     other = target.parent / ("0" * 64)
     shutil.copytree(target, other)
-    moment = time.time() + age
-    os.utime(other / "docre_f1.py", (moment, moment))
-    assert metric_cache.install_metric() == target
-    times = {path.parent.name: path.stat().st_mtime for path in target.parent.glob("*/docre_f1.py")}
-    assert max(times, key=times.__getitem__) == target.name
-    assert times[target.name] > times[other.name]
+    for age in (-3600, 0, 3600):
+        moment = time.time() + age
+        os.utime(other / "docre_f1.py", (moment, moment))
+        assert metric_cache.install_metric() == target
+        times = {path.parent.name: path.stat().st_mtime for path in target.parent.glob("*/docre_f1.py")}
+        assert times[target.name] > times[other.name]
 
 
 def test_changed_source_is_another_version(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -195,7 +180,7 @@ def test_readable_cache_with_this_version_needs_no_writing(cache: Path, monkeypa
 
 
 def test_missing_metric_is_named(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(resources, "__file__", str(tmp_path / "package" / "resources.py"))
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "package" / "hub" / "resources.py"))
     with pytest.raises(FileNotFoundError, match=r"no metrics/docre_f1 in .*install it again"):
         metric_cache.metric_folder()
     with pytest.warns(RuntimeWarning, match="install it again"):
@@ -205,5 +190,5 @@ def test_missing_metric_is_named(tmp_path: Path, cache: Path, monkeypatch: pytes
 def test_metric_is_found_inside_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     inside = tmp_path / "modeling_docre" / "metrics" / "docre_f1"
     shutil.copytree(metric_cache.metric_folder(), inside)
-    monkeypatch.setattr(resources, "__file__", str(tmp_path / "modeling_docre" / "resources.py"))
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "modeling_docre" / "hub" / "resources.py"))
     assert metric_cache.metric_folder() == inside

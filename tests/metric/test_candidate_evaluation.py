@@ -70,7 +70,7 @@ CANDIDATES = st.dictionaries(PAIRS, FLAGS, max_size=12).map(
 PLACES = st.lists(st.sets(st.integers(0, 3), min_size=1, max_size=2), min_size=ENTITY_COUNT, max_size=ENTITY_COUNT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(case=st.builds(Case, CANDIDATES, TRIPLES, TRIPLES, PLACES))
 def test_counts_equal_the_evaluation_restated(case: Case):
     predicted = [relation(*triple) for triple in case.predicted]

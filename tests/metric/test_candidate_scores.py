@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import Any
 
 import evaluate
 import numpy as np
@@ -124,10 +124,9 @@ CASES |= {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_pairs(name: str):
-    candidates, gold, predicted, expected = CASES[name]
-    assert counts_of(candidates, gold, predicted) == expected
+def test_pairs():
+    for name, (candidates, gold, predicted, expected) in CASES.items():
+        assert counts_of(candidates, gold, predicted) == expected, name
 
 
 def test_cross_flag_decides_before_the_sentences():
@@ -245,12 +244,11 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("second", "message"), BROKEN)
-@pytest.mark.parametrize("entities_given", [True, False])
-def test_broken_candidates_of_a_reference_are_named(second: Any, message: str, entities_given: bool):
-    broken = REFERENCE | {"id": "Foo", "candidates": [candidate(0, 2), second]}
-    with pytest.raises(ValueError, match=f"document 'Foo': .*{message}"):
-        compute_scores([], [broken], entities_given=entities_given)
+def test_broken_candidates_of_a_reference_are_named():
+    for (second, message), entities_given in itertools.product(BROKEN, (True, False)):
+        broken = REFERENCE | {"id": "Foo", "candidates": [candidate(0, 2), second]}
+        with pytest.raises(ValueError, match=f"document 'Foo': .*{message}"):
+            compute_scores([], [broken], entities_given=entities_given)
 
 
 def test_candidates_that_are_no_list_are_named():
@@ -267,16 +265,16 @@ def test_candidates_of_a_prediction_are_ignored():
 # --- through the metric
 
 
-@pytest.mark.parametrize("candidates", [None, [], REFERENCE["candidates"], [candidate(1, 0, None, None)]])
-def test_candidates_survive_the_row(candidates: list[dict] | None):
-    read = read_document(REFERENCE | {"candidates": candidates}, predicted=False)
-    assert ScoredDocument.from_row(read.to_row()) == read
-    expected = (
-        None
-        if candidates is None
-        else tuple((c["head"], c["tail"], c["scored"] in (None, True), c["cross"]) for c in candidates)
-    )
-    assert read.candidates == expected
+def test_candidates_survive_the_row():
+    for candidates in (None, [], REFERENCE["candidates"], [candidate(1, 0, None, None)]):
+        read = read_document(REFERENCE | {"candidates": candidates}, predicted=False)
+        assert ScoredDocument.from_row(read.to_row()) == read
+        expected = (
+            None
+            if candidates is None
+            else tuple((c["head"], c["tail"], c["scored"] in (None, True), c["cross"]) for c in candidates)
+        )
+        assert read.candidates == expected
 
 
 def test_references_in_every_form_score_the_same(tmp_path: Path):

@@ -157,16 +157,14 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "error", "message"), FAILURES)
-def test_errors_leave_the_metric_usable(
-    metric: evaluate.EvaluationModule, arguments: dict[str, Any], error: type[Exception], message: str
-):
-    if arguments["references"]:
-        metric.add(prediction=OTHER, reference=OTHER)
-    with pytest.raises(error, match=message):
-        metric.compute(**arguments)
-    result = metric.compute(predictions=[HALF], references=[GOLD])
-    assert (result["documents"], result["relation_recall"]) == (1, 0.5)
+def test_errors_leave_the_metric_usable(metric: evaluate.EvaluationModule):
+    for arguments, error, message in FAILURES:
+        if arguments["references"]:
+            metric.add(prediction=OTHER, reference=OTHER)
+        with pytest.raises(error, match=message):
+            metric.compute(**arguments)
+        result = metric.compute(predictions=[HALF], references=[GOLD])
+        assert (result["documents"], result["relation_recall"]) == (1, 0.5)
 
 
 def test_document_that_fails_is_not_added(metric: evaluate.EvaluationModule):
@@ -194,7 +192,7 @@ def test_scores_not_finite_pass_through_arrow(metric: evaluate.EvaluationModule)
 
 def test_readme_examples(metric: evaluate.EvaluationModule):
     blocks = re.findall(r"```python\n(>>>.*?)```", (METRIC / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {"metric": metric}, "README.md", None, None)
     failures: list[str] = []
     results = doctest.DocTestRunner(verbose=False).run(test, out=failures.append)
@@ -235,15 +233,14 @@ def disturbed(item: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     return item | {"entities": entities, "relations": relations}
 
 
-def test_a_thousand_real_documents_take_seconds(metric: evaluate.EvaluationModule, shared_data: Any):
+def test_hundreds_of_real_documents_take_seconds(metric: evaluate.EvaluationModule, shared_data: Any):
     files = [shared_data(f"re_docred/{name}.json") for name in ("train", "validation")]
-    real = [convert(item) for path in files for item in json.loads(path.read_text())]
-    gold = [item | {"id": f"{item['id']} {copy_number}"} for copy_number in range(2) for item in real]
+    gold = [convert(item) for path in files for item in json.loads(path.read_text())]
     rng = random.Random(0)
     predicted = [disturbed(item, rng) for item in gold]
-    started = time.perf_counter()
+    started = time.process_time()
     result = metric.compute(predictions=predicted, references=gold, train_facts=[("a", "b", "P17")], subsets=True)
-    assert time.perf_counter() - started < 20
-    assert result["documents"] == 1000
+    assert time.process_time() - started < 10
+    assert result["documents"] == 500
     assert 0.4 < result["relation_f1"] < result["cluster_f1"] < result["mention_f1"] < 1
     assert result["relation_precision"] > result["relation_recall"]

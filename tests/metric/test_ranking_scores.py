@@ -115,17 +115,20 @@ def test_compute_ranks_distinct_predicted_relations():
 
     gold = [document("x", [(0, 1, "r"), (1, 2, "r")]), document("y", [(2, 0, "s")])]
     predicted = [
-        document("x", [(0, 1, "r", 0.9), (0, 1, "r", 0.2), (1, 0, "r", 0.4), (0, 1, "s", math.nan)]),
+        document("x", [(0, 1, "r", 0.2), (0, 1, "r", 0.9), (1, 0, "r", 0.4), (0, 1, "s", math.nan)]),
         document("z", [(0, 1, "r", 0.7)]),
     ]
     with pytest.warns(UserWarning):
         ranking = compute_scores(predicted, gold, ranking=True)["ranking"]
+    types = ranking.pop("types")
     assert ranking == {"scores": [0.9, 0.4, 0.7], "correct": [True, False, False], "gold_count": 3}
+    assert types == ["r", "r", "r"]
     assert theta_scores(**ranking)["recall"] == pytest.approx(1 / 3)
     with pytest.warns(UserWarning):
         options = {"symmetric_relations": ["r"], "entities_given": True}
         swapped = compute_scores(predicted[:1], gold[:1], ranking=True, **options)
-    assert swapped["ranking"]["correct"] == [True], "both orders are one relation"
+    once = {"scores": [0.9], "correct": [True], "types": ["r"], "gold_count": 2}
+    assert swapped["ranking"] == once, "both orders are one relation"
     del predicted[0]["relations"][2]["score"]
     with pytest.raises(ValueError, match="document 'x': the score of a predicted relation is None; a ranking needs"):
         compute_scores(predicted[:1], gold[:1], ranking=True)

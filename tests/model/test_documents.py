@@ -198,6 +198,19 @@ def test_long_values_are_shortened_in_the_message() -> None:
     assert len(str(error)) < 170 and "..." in str(error) and error.value == "x" * 1000
 
 
+def test_values_beyond_reason_are_no_crash() -> None:
+    deep: Any = []
+    for _ in range(3000):
+        deep = [deep]
+    for field, value, message in (
+        ("text", deep, "text is a value of type list that is too large to show; give a string"),
+        ("text", 10**5000, "text is a value of type int that is too large to show; give a string"),
+        ("relations.0.score", 10**400, r"relations\[0\]\.score is 1000.*\.\.\.; give a finite number"),
+    ):
+        with pytest.raises(DocumentError, match=message):
+            Document.from_dict(_changed(field, value))
+
+
 def test_error_survives_pickling() -> None:
     error = DocumentError("Marie Curie", "entities[0].type", 3, "give a string")
     copied = pickle.loads(pickle.dumps(error))

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import torch
 from encoder_configs import EAGER, FUSED, LONGFORMER, SMALL
-from literal_encoding import eager_twin
+from literal_encoding import eager_twin, encode_literally
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModel, BertConfig, BertModel, FNetConfig
 
+from modeling_docre.candidates import Spans
 from modeling_docre.encoder_attention import NOTING_SDPA, prepare_attention_rows, run_keeping_attention
+from modeling_docre.modeling_atlop import AtlopModel
+from modeling_docre.stage_marked_mentions import MarkedText, read
 
 WINDOWS, POSITIONS = torch.tensor([0, 0, 0, 2]), torch.tensor([5, 0, 5, 3])
 
@@ -90,6 +93,30 @@ def test_encoders_without_the_interface_run_unfused(name, padded):
     model = build(EAGER[name])
     assert model.config._attn_implementation == "eager"
     assert_rows_of(model, padded)
+
+
+@torch.no_grad()
+def test_markers_in_mpnet_attend_as_unfused_attention_says():
+    """What ATLOP reads of an encoder that runs unfused, in documents of one window and of two."""
+    twin = AutoModel.from_config(copy.deepcopy(EAGER["mpnet"]), attn_implementation="eager").double().eval()
+    for name, value in twin.named_parameters():
+        if value.dim() == 2 and "embedding" not in name:
+            value.data *= 10
+    model = AtlopModel.from_encoder(twin, relation_types=["r"], pair_size=8, bilinear_groups=2).double()
+    assert model.encoder.model.config._attn_implementation == "eager"
+    lengths, markers = torch.tensor([18, 30, 55]), torch.tensor([3, 18 + 7, 18 + 20, 48 + 5, 48 + 51])
+    ids = torch.randint(3, 50, (int(lengths.sum()),))
+    document = torch.tensor([0, 1, 1, 2, 2])
+    spans = Spans(torch.stack([markers, markers + 1], 1), torch.zeros(5, 2).long(), torch.zeros(5).long(), document)
+    reading = read(model.encoder, MarkedText(ids, lengths, torch.tensor([1, 1]), spans))
+    for row, marker in enumerate(markers.tolist()):
+        number = int(document[row])
+        start = int(lengths[:number].sum())
+        text = ids[start : start + int(lengths[number])]
+        hidden, attention = encode_literally(twin, text, 40)
+        assert torch.allclose(reading.mentions[row], hidden[marker - start], atol=1e-5)
+        assert torch.allclose(reading.attention[row, :, : len(text)], attention[:, marker - start], atol=1e-6)
+        assert not reading.attention[row, :, len(text) :].any()
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 from transformers import pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor
+from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor, result_features
 from modeling_docre.pipeline_docre import register
 from modeling_docre.text import document_from_text
 
@@ -36,6 +37,38 @@ def relate() -> DocRelationExtractionPipeline:
 def places(result: dict[str, Any]) -> list[list[tuple[int, ...]]]:
     """Sentence, first word and end of each mention by entity."""
     return [[(m["sentence"], m["start"], m["end"]) for m in entity["mentions"]] for entity in result["entities"]]
+
+
+def test_a_text_may_have_an_id(extract: DocRelationExtractionPipeline, relate: DocRelationExtractionPipeline) -> None:
+    """And then what a result has: a result that is given back is the document that it was."""
+    plain, named = extract([TEXTS[0], {"id": "a letter", "text": TEXTS[0]}])
+    assert (plain["id"], named["id"]) == ("text-0", "a letter")
+    assert {**named, "id": "text-0"} == plain
+    assert extract({"text": TEXTS[0]}) == plain
+    marked = {"id": "a letter", "text": TEXTS[0], "entities": ENTITIES}
+    assert relate(marked) == {**relate(TEXTS[0], entities=ENTITIES), "id": "a letter"}
+    with pytest.raises(DocumentError, match="document 'a letter': entities is None; this model finds relations"):
+        relate({"id": "a letter", "text": TEXTS[0]})
+    for broken, message in (({"id": 7, "text": "a"}, "id is 7; give a string"), ({"text": 3}, "text is 3; give a")):
+        with pytest.raises(DocumentError, match=message):
+            extract(broken)
+    with pytest.raises(DocumentError, match=r"document\.txt is 'a'; drop this key"):
+        extract({"id": "a", "text": "b", "txt": "a"})
+
+
+def test_labels_of_a_document_are_not_those_of_its_result(extract: DocRelationExtractionPipeline) -> None:
+    training = {"complete": {"relations": False}, "soft_relations": [{"head": 0, "tail": 1, "type": "x", "score": 0.5}]}
+    document = extract(TEXTS[0])
+    assert extract({**document, **training}) == document
+
+
+def test_map_needs_no_first_result_with_content(extract: DocRelationExtractionPipeline) -> None:
+    texts = datasets.Dataset.from_dict({"content": ["", *TEXTS[:3]]})
+    features = datasets.Features({**texts.features, **result_features()})
+    found = texts.map(lambda row: extract(row["content"]), features=features)
+    assert found.features == features
+    rows = [{name: value for name, value in row.items() if name != "content"} for row in found]
+    assert [Document.from_dict(row).to_dict() for row in rows] == [extract(text) for text in ["", *TEXTS[:3]]]
 
 
 def test_result_of_a_text(extract: DocRelationExtractionPipeline) -> None:

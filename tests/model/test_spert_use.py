@@ -18,6 +18,7 @@ from modeling_docre import Predictor
 from modeling_docre.pipeline_docre import DocRelationExtractionPipeline
 from modeling_docre.training import run
 from modeling_docre.training.arguments import DocRETrainingArguments
+from modeling_docre.training.evaluation import single_stage_scores
 from modeling_docre.training.thresholds import GRID, tune_thresholds
 
 TEXT = "Anna B was born in Berlin. She works in Ulm. " * 30
@@ -127,7 +128,7 @@ def test_the_threshold_is_searched_by_what_is_scored(tmp_path: Path, given: str 
     with torch.no_grad():
         running.model.relation_classifier.weight *= 20
     predictor = Predictor(running.model, tiny_tokenizer(), given)
-    chosen = tune_thresholds(predictor, [ANNA, OTTO], running.score)
+    chosen = tune_thresholds(predictor, [ANNA, OTTO], running.scorer([ANNA, OTTO]))
     found = {
         value: running.score(predictor.predict([ANNA, OTTO], relation_threshold=value), [ANNA, OTTO])["relation_f1"]
         for value in GRID
@@ -215,4 +216,4 @@ def test_a_corpus_names_its_symmetric_relations(shared_data: Any):
 
 def test_single_stages_are_those_that_the_system_has(tmp_path: Path):
     running = trainer(tiny_spert(), tmp_path, [ANNA, OTTO])
-    assert list(run.single_stage_scores(running, [ANNA, OTTO])) == ["relation_f1"]
+    assert list(single_stage_scores(running, [ANNA, OTTO])) == ["relation_f1"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build
-from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
+from tiny import tiny_atlop, tiny_jerex, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
 from training import trainer
 
 from modeling_docre import Document, DocumentError, Predictor
@@ -59,6 +59,8 @@ ROWS = [
     System("kmgre without fusion", tiny_kmgre, {"fusion": "label_assignment", "head_norm": "norm_then_sum"}),
     System("kmgre with a shared encoder", tiny_kmgre, {"shared_encoder": True, "entity_markers": "none"}),
     System("spert", tiny_spert),
+    System("joint", tiny_joint),
+    System("joint without context, with plain losses", tiny_joint, {"attended_context": False, "loss": "bce"}),
     System("spert with full context", tiny_spert, {"context": "full", "span_pooling": "mean", "pool_mask": "zero"}),
 ]
 each_system = pytest.mark.parametrize("system", ROWS, ids=lambda system: system.name)

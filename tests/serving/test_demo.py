@@ -143,8 +143,7 @@ def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
     marked = tab.locator(".highlighted")
     numbers = {number for ended in marked.locator("sup").all_inner_texts() for number in ended.strip().split(",")}
     assert numbers == {str(number) for number in range(len(expected["entities"]))}
-    boxes = tab.locator("svg[aria-label=graph] rect").count()
-    assert boxes == len({end for relation in expected["relations"] for end in (relation["head"], relation["tail"])})
+    assert tab.locator("svg[aria-label=graph] rect").count() == len(expected["entities"])
     for cell in views.relation_rows(expected)[0][:3]:
         tab.get_by_role("gridcell", name=cell).first.wait_for()  # the table is drawn after the picture
     tab.get_by_role("textbox", name="Text", exact=True).fill("   ")

@@ -1,4 +1,4 @@
-"""Fresh processes that use a Hub of this machine, where the package can be imported and where it cannot."""
+"""Processes that use a Hub of this machine: this one, and fresh ones that can import the package or cannot."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hub_server import TOKEN, Hub
+from huggingface_hub import constants, hf_api
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -23,6 +28,22 @@ def environment(hub: Hub | None, home: Path, token: str | None = TOKEN) -> dict[
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "HF_MODULES_CACHE")}
     kept |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
     return kept | (hub.environment(home, token) if hub else {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"})
+
+
+@contextmanager
+def writing_to(hub: Hub) -> Iterator[None]:
+    """This process pushes to the Hub until the block ends, which costs less than a fresh one."""
+    address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as cache:
+        patch.setattr(constants, "ENDPOINT", hub.url)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+        patch.setattr(constants, "HF_HUB_CACHE", cache)
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        patch.setattr(hf_api.api, "endpoint", hub.url)
+        patch.setattr("transformers.utils.hub._hf_api", None, raising=False)
+        patch.setenv("HF_TOKEN", TOKEN)
+        yield
 
 
 def run(

@@ -37,7 +37,7 @@ BRIEF = [
 
 
 def write_jsonl(path: Path, documents: list[Document]) -> str:
-    path.write_text("".join(json.dumps(document.to_dict()) + "\n" for document in documents))
+    path.write_text("".join(json.dumps(document.to_dict()) + "\n" for document in documents), encoding="utf-8")
     return str(path)
 
 

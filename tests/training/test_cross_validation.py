@@ -25,7 +25,8 @@ def test_mean_and_sample_standard_deviation():
     assert cross_validation.summarise({"a": dict.fromkeys(names, 0.5)})["entity_f1"]["standard_deviation"] == 0.0
 
 
-def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
     names = [f"{level}_{part}" for level in cross_validation.LEVELS for part in cross_validation.PARTS]
     commands: list[list[str]] = []
 
@@ -42,7 +43,7 @@ def test_each_fold_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert all(command[3:9] == arguments for command in commands)
     assert not any(run.parse_arguments(command[3:])[1].folds for command in commands)
     assert json.loads((tmp_path / "folds.json").read_text())["summary"]["relation_f1"]["mean"] == pytest.approx(0.55)
-    assert "10 folds" in capsys.readouterr().out
+    assert "10 folds, mean ± standard deviation" in caplog.text
     run.main(arguments)
     assert len(commands) == 10, "what is finished is not done again"
     with pytest.raises(ValueError, match=r"fold_0 holds a fold made with .*another --output_dir"):

@@ -235,7 +235,6 @@ def test_a_finished_run_that_is_resumed_stays_what_it_was(ratio, tmp_path):
 # --- the optimizer ------------------------------------------------------------------------------------------------
 
 KINDS = [{"fused": True}, {"foreach": True}, {"foreach": False}]
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 SETTINGS = {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6}
 DECAYS = (0.1, 0.0)
 
@@ -288,58 +287,58 @@ def literal_adamw(weights: list[Tensor], gradients: list[list[Tensor | None]], c
     return results
 
 
-@each_kind
-@pytest.mark.parametrize("optimizer_class", [UncorrectedAdamW, torch.optim.AdamW])
-def test_five_steps_equal_the_algorithm(optimizer_class, kind):
-    weights, gradients = fresh_weights(), gradients_of(5)
-    plain = optimizer_class is torch.optim.AdamW
-    wanted, other = (
-        literal_adamw([weight.detach().clone() for weight in weights], gradients, corrected)
-        for corrected in (plain, not plain)
-    )
-    steps_of(optimizer_of(weights, optimizer_class, kind), weights, gradients)
-    for weight, expected, different in zip(weights, wanted, other, strict=True):
-        torch.testing.assert_close(weight.detach(), expected, rtol=1e-6, atol=1e-9)
-        assert (expected - different).abs().min() > 1e-4
+def test_five_steps_equal_the_algorithm():
+    for kind in KINDS:
+        for optimizer_class in [UncorrectedAdamW, torch.optim.AdamW]:
+            weights, gradients = fresh_weights(), gradients_of(5)
+            plain = optimizer_class is torch.optim.AdamW
+            wanted, other = (
+                literal_adamw([weight.detach().clone() for weight in weights], gradients, corrected)
+                for corrected in (plain, not plain)
+            )
+            steps_of(optimizer_of(weights, optimizer_class, kind), weights, gradients)
+            for weight, expected, different in zip(weights, wanted, other, strict=True):
+                torch.testing.assert_close(weight.detach(), expected, rtol=1e-6, atol=1e-9)
+                assert (expected - different).abs().min() > 1e-4
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@each_kind
-def test_a_first_step_is_about_three_times_as_long(kind, dtype):
-    weight = torch.nn.Parameter(torch.zeros(3, dtype=dtype))
-    weight.grad = torch.tensor([1.0, -5.0, 0.01], dtype=dtype)
-    UncorrectedAdamW([weight], lr=1.0, weight_decay=0.0, **kind).step()
-    assert weight.tolist() == pytest.approx([-(10**0.5), 10**0.5, -(10**0.5)], rel=1e-4)
+def test_a_first_step_is_about_three_times_as_long():
+    for dtype in [torch.float32, torch.float64]:
+        for kind in KINDS:
+            weight = torch.nn.Parameter(torch.zeros(3, dtype=dtype))
+            weight.grad = torch.tensor([1.0, -5.0, 0.01], dtype=dtype)
+            UncorrectedAdamW([weight], lr=1.0, weight_decay=0.0, **kind).step()
+            assert weight.tolist() == pytest.approx([-(10**0.5), 10**0.5, -(10**0.5)], rel=1e-4)
 
 
-@each_kind
-@pytest.mark.parametrize("broken", [1, 2, 3])
-def test_a_saved_optimizer_goes_on_as_if_unbroken(broken, kind):
+def test_a_saved_optimizer_goes_on_as_if_unbroken():
     """Before and after the last parameter had its first gradient."""
-    weights, gradients = fresh_weights(), gradients_of(6)
-    unbroken = fresh_weights()
-    steps_of(optimizer_of(unbroken, UncorrectedAdamW, kind), unbroken, gradients)
-    first = optimizer_of(weights, UncorrectedAdamW, kind)
-    steps_of(first, weights, gradients[:broken])
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
-    second = optimizer_of(weights, UncorrectedAdamW, kind)
-    second.load_state_dict(torch.load(file))
-    steps_of(second, weights, gradients[broken:])
-    assert all(torch.equal(found, wanted) for found, wanted in zip(weights, unbroken, strict=True))
+    for kind in KINDS:
+        for broken in [1, 2, 3]:
+            weights, gradients = fresh_weights(), gradients_of(6)
+            unbroken = fresh_weights()
+            steps_of(optimizer_of(unbroken, UncorrectedAdamW, kind), unbroken, gradients)
+            first = optimizer_of(weights, UncorrectedAdamW, kind)
+            steps_of(first, weights, gradients[:broken])
+            file = io.BytesIO()
+            torch.save(first.state_dict(), file)
+            file.seek(0)
+            second = optimizer_of(weights, UncorrectedAdamW, kind)
+            second.load_state_dict(torch.load(file))
+            steps_of(second, weights, gradients[broken:])
+            assert all(torch.equal(found, wanted) for found, wanted in zip(weights, unbroken, strict=True))
 
 
-@each_kind
-def test_the_length_of_the_steps_over_a_long_run(kind):
+def test_the_length_of_the_steps_over_a_long_run():
     """Under a gradient that never changes; there is no correction by then either, and no counter wears out."""
-    weight = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
-    optimizer, wanted = UncorrectedAdamW([weight], lr=1e-3, weight_decay=0.0, **kind), 0.0
-    for step in range(1, 301):
-        weight.grad = torch.full((2,), 4.0, dtype=torch.float64)
-        optimizer.step()
-        wanted -= 1e-3 * (1 - 0.9**step) / (1 - 0.999**step) ** 0.5
-    assert weight.tolist() == pytest.approx([wanted, wanted], rel=1e-6)
+    for kind in KINDS:
+        weight = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        optimizer, wanted = UncorrectedAdamW([weight], lr=1e-3, weight_decay=0.0, **kind), 0.0
+        for step in range(1, 301):
+            weight.grad = torch.full((2,), 4.0, dtype=torch.float64)
+            optimizer.step()
+            wanted -= 1e-3 * (1 - 0.9**step) / (1 - 0.999**step) ** 0.5
+        assert weight.tolist() == pytest.approx([wanted, wanted], rel=1e-6)
 
 
 @pytest.mark.parametrize("correction", [True, False])

@@ -153,26 +153,29 @@ def cosine(own: int, total: int, warmup: int) -> float:
     return own / warmup if own < warmup else (1 + math.cos(math.pi * (own - warmup) / (total - warmup))) / 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "factor"),
-    [("linear", linear), ("cosine", cosine), ("constant_with_warmup", lambda own, _, warmup: min(1, own / warmup))],
-)
-@pytest.mark.parametrize(
-    "schedule", [PhaseSchedule(70, 20, 10, ORDER), PhaseSchedule(90, 0, 1, ORDER), PhaseSchedule(55, 5, 20, ORDER)]
-)
-def test_learning_rates_follow_the_updates_of_their_own_part(kind, factor, schedule):
-    found = rates(schedule, lr_scheduler_type=kind, warmup_steps=0.06)
-    own = [0, 0]
-    totals = [schedule.updates_of(phase, schedule.updates) for phase in ORDER]
-    warmups = [math.ceil(0.06 * total) for total in totals]
-    for done, values in enumerate(found):
-        expected = [factor(*each) for each in zip(own, totals, warmups, strict=True)]
-        assert values == pytest.approx([0.5 * expected[0], expected[1]], abs=1e-12)
-        trained = schedule.phases(done)
-        own = [count + (phase in trained) for count, phase in zip(own, ORDER, strict=True)]
-    highest = [max(column) for column in zip(*found, strict=True)]
-    assert highest == pytest.approx([0.5, 1.0])  # each part comes to its full rate
-    assert kind == "constant_with_warmup" or found[-1] == pytest.approx([0.0, 0.0], abs=1e-12)
+def test_learning_rates_follow_the_updates_of_their_own_part():
+    for kind, factor in [
+        ("linear", linear),
+        ("cosine", cosine),
+        ("constant_with_warmup", lambda own, _, warmup: min(1, own / warmup)),
+    ]:
+        for schedule in [
+            PhaseSchedule(70, 20, 10, ORDER),
+            PhaseSchedule(90, 0, 1, ORDER),
+            PhaseSchedule(55, 5, 20, ORDER),
+        ]:
+            found = rates(schedule, lr_scheduler_type=kind, warmup_steps=0.06)
+            own = [0, 0]
+            totals = [schedule.updates_of(phase, schedule.updates) for phase in ORDER]
+            warmups = [math.ceil(0.06 * total) for total in totals]
+            for done, values in enumerate(found):
+                expected = [factor(*each) for each in zip(own, totals, warmups, strict=True)]
+                assert values == pytest.approx([0.5 * expected[0], expected[1]], abs=1e-12)
+                trained = schedule.phases(done)
+                own = [count + (phase in trained) for count, phase in zip(own, ORDER, strict=True)]
+            highest = [max(column) for column in zip(*found, strict=True)]
+            assert highest == pytest.approx([0.5, 1.0])  # each part comes to its full rate
+            assert kind == "constant_with_warmup" or found[-1] == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
 def test_a_number_of_warm_up_updates_is_that_of_each_part():
@@ -185,29 +188,28 @@ def test_constant_rates_stay():
     assert rates(PhaseSchedule(12, 4, 2, ORDER), lr_scheduler_type="constant", warmup_steps=0) == [[0.5, 1.0]] * 13
 
 
-@pytest.mark.parametrize(
-    ("kind", "options"),
-    [
+def test_the_least_rate_of_a_schedule_is_a_rate_not_a_share():
+    """Each part has the rates that a run of its own updates alone would have."""
+    for kind, options in [
         ("cosine_with_min_lr", {"min_lr": 2e-4}),
         ("cosine_warmup_with_min_lr", {"min_lr": 2e-4}),
         ("polynomial", {"lr_end": 2e-4, "power": 1.0}),
-    ],
-)
-def test_the_least_rate_of_a_schedule_is_a_rate_not_a_share(kind, options):
-    """Each part has the rates that a run of its own updates alone would have."""
-    settings = {"lr_scheduler_type": kind, "warmup_steps": 3, "lr_scheduler_kwargs": options}
-    schedule, own = PhaseSchedule(40, 10, 5, ORDER), [0, 0]
-    alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3)
-    scheduler = get_scheduler(kind, alone, 3, schedule.updates_of(EXPECTATION, 40), scheduler_specific_kwargs=options)
-    expected = []
-    for _ in range(26):
-        expected.append(alone.param_groups[0]["lr"])
-        alone.step()
-        scheduler.step()
-    for done, values in enumerate(rates(schedule, rate=1e-3, head_rate=1e-3, **settings)):
-        assert values == pytest.approx([expected[count] for count in own], rel=1e-6)
-        own = [count + (phase in schedule.phases(done)) for count, phase in zip(own, ORDER, strict=True)]
-    assert expected[25] == pytest.approx(2e-4, rel=0.05) and expected[3] == pytest.approx(1e-3, rel=0.05)
+    ]:
+        settings = {"lr_scheduler_type": kind, "warmup_steps": 3, "lr_scheduler_kwargs": options}
+        schedule, own = PhaseSchedule(40, 10, 5, ORDER), [0, 0]
+        alone = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3)
+        scheduler = get_scheduler(
+            kind, alone, 3, schedule.updates_of(EXPECTATION, 40), scheduler_specific_kwargs=options
+        )
+        expected = []
+        for _ in range(26):
+            expected.append(alone.param_groups[0]["lr"])
+            alone.step()
+            scheduler.step()
+        for done, values in enumerate(rates(schedule, rate=1e-3, head_rate=1e-3, **settings)):
+            assert values == pytest.approx([expected[count] for count in own], rel=1e-6)
+            own = [count + (phase in schedule.phases(done)) for count, phase in zip(own, ORDER, strict=True)]
+        assert expected[25] == pytest.approx(2e-4, rel=0.05) and expected[3] == pytest.approx(1e-3, rel=0.05)
 
 
 def test_a_second_schedule_of_an_optimizer_begins_at_its_first_rates():

@@ -68,47 +68,64 @@ def test_each_bundled_recipe_says_in_one_line_what_it_is_for():
     assert len(set(recipes.values())) == len(recipes)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
+def test_what_is_unknown_is_named(capsys):
+    for arguments, parts in [
         (["--sytem", "atlop"], ["--sytem", "'system'"]),
         (["--system", "atlop", "--relation_head", "global"], ["--relation_head"]),
         (["--system", "bert"], ["bert", "atlop"]),
         (["--system", "kmgre", "--xi", "much"], ["--xi", "much"]),
-    ],
-)
-def test_what_is_unknown_is_named(arguments, parts, capsys):
-    with pytest.raises(SystemExit):
-        parse(*arguments)
-    message = capsys.readouterr().err
-    assert all(part in message for part in parts)
+    ]:
+        with pytest.raises(SystemExit):
+            parse(*arguments)
+        message = capsys.readouterr().err
+        assert all(part in message for part in parts), message
 
 
-@pytest.mark.parametrize(("content", "parts"), [("- a\n- b\n", ["r.yaml", "list"]), ("xi: 1\n", ["r.yaml", "'xi'"])])
-def test_a_recipe_that_is_none_is_named(content, parts, tmp_path, capsys):
+def test_a_recipe_that_is_none_is_named(tmp_path, capsys):
     file = tmp_path / "r.yaml"
-    file.write_text(content)
-    with pytest.raises((SystemExit, ValueError)) as caught:
+    for content, parts in {
+        "- a\n- b\n": ["holds list", "option: value"],
+        "text": ["holds str"],
+        "xi: 1\n": ["unknown option 'xi'"],
+        "folder: [a\nsystem: atlop\n": ["is not YAML", "line 2"],
+        "folder: a\nfolder: b\n": ["'folder' twice"],
+        "folder: {a: [1}\n": ["is not YAML"],
+    }.items():
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises((SystemExit, ValueError)) as caught:
+            parse(str(file))
+        message = f"{caught.value}{capsys.readouterr().err}"
+        assert all(part in message for part in ["r.yaml", *parts]), message
+    file.write_bytes("folder: Łódź\n".encode("latin2"))
+    with pytest.raises(ValueError, match=r"r\.yaml is not in UTF-8"):
         parse(str(file))
-    message = f"{caught.value}{capsys.readouterr().err}"
-    assert all(part in message for part in parts)
 
 
-@pytest.mark.parametrize(
-    ("cuda", "bfloat16", "wanted"),
-    [(False, False, {}), (True, True, {"bf16": True}), (True, False, {"fp16": True})],
-)
-def test_precision_follows_the_device(cuda, bfloat16, wanted, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
-    assert recipe.precision_of_the_device() == wanted
+def test_an_option_gets_the_text_that_the_recipe_has(tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "eval_strategy: no\nload_best_model_at_end: no\nlanguage: no\nencoder: 010\nentity_repr: yes\n"
+        "symmetric_relations: [null, N/A, on, 1.0, Łódź]\nhead_learning_rate: ~\nmetric_for_best_model:\n"
+        "lr_scheduler_kwargs: {a: 1, b: [true]}\nuse_cpu: true\n",
+        encoding="utf-8-sig",
+    )
+    model, data, training, options = run.parse_arguments([str(file)])
+    assert (model.encoder, training.eval_strategy, training.load_best_model_at_end) == ("010", "no", False)
+    assert data.symmetric_relations == ["null", "N/A", "on", "1.0", "Łódź"]
+    assert training.head_learning_rate is None and training.lr_scheduler_kwargs == {"a": 1, "b": [True]}
+    assert options == {"language": "no", "entity_repr": True}
 
 
-@pytest.mark.parametrize(
-    ("flags", "asked"), [(["--system", "atlop"], True), (["--system", "atlop", "--use_cpu"], False), ([], False)]
-)
-def test_mixed_precision_is_the_default_of_systems_whose_paper_has_it(flags, asked, monkeypatch) -> None:
-    # Another option stands for the precision, which the arguments would refuse on a machine without a GPU.
-    monkeypatch.setattr(recipe, "precision_of_the_device", lambda: {"logging_steps": 7})
-    assert (run.parse_arguments(flags)[2].logging_steps == 7) == asked
-    assert run.parse_arguments([*flags, "--logging_steps", "9"])[2].logging_steps == 9
+def test_precision_follows_the_device(monkeypatch) -> None:
+    for cuda, bfloat16, wanted in [(False, False, {}), (True, True, {"bf16": True}), (True, False, {"fp16": True})]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda bfloat16=bfloat16: bfloat16)
+        assert recipe.precision_of_the_device() == wanted
+
+
+def test_mixed_precision_is_the_default_of_systems_whose_paper_has_it(monkeypatch) -> None:
+    for flags, asked in [(["--system", "atlop"], True), (["--system", "atlop", "--use_cpu"], False), ([], False)]:
+        # Another option stands for the precision, which the arguments would refuse on a machine without a GPU.
+        monkeypatch.setattr(recipe, "precision_of_the_device", lambda: {"logging_steps": 7})
+        assert (run.parse_arguments(flags)[2].logging_steps == 7) == asked
+        assert run.parse_arguments([*flags, "--logging_steps", "9"])[2].logging_steps == 9

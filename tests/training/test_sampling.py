@@ -192,13 +192,13 @@ def test_entities_are_the_gold_clusters(document):
     assert [ENTITY_TYPES[kind] for kind in example.entity_types] == [entity.type for entity in document.entities]
 
 
-@pytest.mark.parametrize("document", ODD_DOCUMENTS, ids=lambda document: document.id)
-def test_odd_documents_have_samples_of_the_right_shape(document):
-    example = sample(document)
-    assert example.word_ranges.shape == (len(example.sentences), 2)
-    assert example.coreference[0].shape[1] == example.relations[0].shape[1] == 2
-    for array in arrays_of(example):
-        assert array.dtype in (np.int64, np.float32)
+def test_odd_documents_have_samples_of_the_right_shape():
+    for document in ODD_DOCUMENTS:
+        example = sample(document)
+        assert example.word_ranges.shape == (len(example.sentences), 2)
+        assert example.coreference[0].shape[1] == example.relations[0].shape[1] == 2
+        for array in arrays_of(example):
+            assert array.dtype in (np.int64, np.float32)
 
 
 def test_stages_that_are_not_there_draw_nothing():
@@ -267,14 +267,14 @@ def test_unknown_labels_are_refused_before_training():
         sample(ANNA, options={"relation_types": ["born", "works"]})
 
 
-@pytest.mark.parametrize("mode", ["tokens", "decoded"])
-def test_inference_compares_the_texts_that_the_option_says(mode):
-    options = config(edit_distance_text=mode)
-    featurizer = Featurizer(tiny_tokenizer(), options)
-    (features,) = featurizer([build("x", ["Ab ."], [("PER", [(0, 0, 2)])])])
-    expected = ["Ab", ".", "Ab ."] if mode == "tokens" else ["ab", ".", "ab."]
-    assert candidate_example(features, options, featurizer).span_texts == expected
-    assert given_example(features, options, featurizer, "mentions").span_texts == expected[-1:]
+def test_inference_compares_the_texts_that_the_option_says():
+    for mode in ["tokens", "decoded"]:
+        options = config(edit_distance_text=mode)
+        featurizer = Featurizer(tiny_tokenizer(), options)
+        (features,) = featurizer([build("x", ["Ab ."], [("PER", [(0, 0, 2)])])])
+        expected = ["Ab", ".", "Ab ."] if mode == "tokens" else ["ab", ".", "ab."]
+        assert candidate_example(features, options, featurizer).span_texts == expected
+        assert given_example(features, options, featurizer, "mentions").span_texts == expected[-1:]
 
 
 @given(RANDOM_DOCUMENTS)
@@ -291,14 +291,14 @@ def test_given_mentions_stand_in_the_order_of_candidates_without_repeats(documen
     assert given_spans.span_texts == [candidates.span_texts[row] for row in rows]
 
 
-@pytest.mark.parametrize("given_what", ["entities", "clusters"])
-def test_given_entities_are_those_of_training(given_what):
-    featurizer = Featurizer(tiny_tokenizer(), config())
-    (features,) = featurizer([ANNA])
-    example, training = given_example(features, config(), featurizer, given_what), sample(ANNA, negatives_mention=0)
-    assert np.array_equal(example.word_ranges, training.word_ranges)
-    assert np.array_equal(example.members, training.members) and np.array_equal(example.sizes, training.sizes)
-    assert (example.entity_types is None) == (given_what == "clusters")
+def test_given_entities_are_those_of_training():
+    for given_what in ["entities", "clusters"]:
+        featurizer = Featurizer(tiny_tokenizer(), config())
+        (features,) = featurizer([ANNA])
+        example, training = given_example(features, config(), featurizer, given_what), sample(ANNA, negatives_mention=0)
+        assert np.array_equal(example.word_ranges, training.word_ranges)
+        assert np.array_equal(example.members, training.members) and np.array_equal(example.sizes, training.sizes)
+        assert (example.entity_types is None) == (given_what == "clusters")
 
 
 # --- a model whose entities are given ------------------------------------------------------------------------------

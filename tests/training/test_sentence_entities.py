@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from samples import ANNA, ODD_DOCUMENTS, build
 from strategies import documents
 
-from modeling_docre.documents import Candidate, Document
+from modeling_docre.documents import Candidate, Completeness, Document, SoftRelation
 from modeling_docre.training.sentence_entities import crossing_relations, split_entities
 
 
@@ -49,9 +49,11 @@ def test_mentions_that_two_entities_share():
 
 
 def test_candidates_go_and_all_else_stays():
-    document = replace(ANNA, candidates=(Candidate(0, 1),))
+    soft = (SoftRelation(3, 2, "seat", 0.5),)
+    document = replace(ANNA, candidates=(Candidate(0, 1),), soft_relations=soft, complete=Completeness(relations=False))
     found = split_entities(document)
-    assert found.candidates is None and (found.id, found.sentences) == (ANNA.id, ANNA.sentences)
+    assert found.candidates is found.soft_relations is None and found.complete == document.complete
+    assert (found.id, found.sentences) == (ANNA.id, ANNA.sentences)
 
 
 def test_relations_across_sentences_are_counted():

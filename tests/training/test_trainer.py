@@ -20,7 +20,7 @@ from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation,
 from modeling_docre.data_collator import DocRECollator
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
-from modeling_docre.training.thresholds import fit_relation_thresholds
+from modeling_docre.training.thresholds import cut_relations, fit_relation_thresholds
 from modeling_docre.training.trainer import DocRETrainer
 
 FIVE = [
@@ -38,21 +38,21 @@ def without_dropout(model: Any) -> Any:
 # --- parameter groups ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"relation_head": "global"}, {"task": "relation"}, {"task": "pipeline"}])
-def test_every_trainable_parameter_is_in_exactly_one_group(options: dict[str, Any], tmp_path: Path) -> None:
-    model = tiny_jerex(**options)
-    frozen = model.encoders[0].model.embeddings.word_embeddings.weight.requires_grad_(False)
-    rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "weight_decay": 0.1}
-    groups = trainer(model, tmp_path, [ANNA], **rates).create_optimizer().param_groups
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = [names[id(parameter)] for group in groups for parameter in group["params"]]
-    assert sorted(found) == sorted(name for name, value in model.named_parameters() if value is not frozen)
-    for group in groups:
-        for parameter in group["params"]:
-            name = names[id(parameter)]
-            assert group["lr"] == (1e-3 if name.startswith("encoders.") else 1e-2), name
-            undecayed = name.endswith("bias") or "LayerNorm" in name
-            assert group["weight_decay"] == (0.0 if undecayed else 0.1), name
+def test_every_trainable_parameter_is_in_exactly_one_group(tmp_path: Path) -> None:
+    for options in [{}, {"relation_head": "global"}, {"task": "relation"}, {"task": "pipeline"}]:
+        model = tiny_jerex(**options)
+        frozen = model.encoders[0].model.embeddings.word_embeddings.weight.requires_grad_(False)
+        rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "weight_decay": 0.1}
+        groups = trainer(model, tmp_path, [ANNA], **rates).create_optimizer().param_groups
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        found = [names[id(parameter)] for group in groups for parameter in group["params"]]
+        assert sorted(found) == sorted(name for name, value in model.named_parameters() if value is not frozen)
+        for group in groups:
+            for parameter in group["params"]:
+                name = names[id(parameter)]
+                assert group["lr"] == (1e-3 if name.startswith("encoders.") else 1e-2), name
+                undecayed = name.endswith("bias") or "LayerNorm" in name
+                assert group["weight_decay"] == (0.0 if undecayed else 0.1), name
 
 
 def test_head_learning_rate_may_be_absent_or_zero(tmp_path: Path) -> None:
@@ -236,7 +236,8 @@ def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_p
         predictions = predictor.predict(FIVE[:3])
         assert running.score(predictions, FIVE[:3])["relation_f1"] == f1
         scored = predictor.predict(FIVE[:3], relation_threshold=0.1)
-        assert _facts(fit_relation_thresholds(model.config, scored, FIVE[:3])) == _facts(predictions)
+        fit_relation_thresholds(model.config, running.score(scored, FIVE[:3], ranking=True)["ranking"])
+        assert _facts(cut_relations(model.config, scored)) == _facts(predictions)
         assert model.config.thresholds_in_force() == kept
         seen.add(str(kept))
     assert len(seen) > 1
@@ -245,9 +246,8 @@ def test_each_checkpoint_holds_the_thresholds_fitted_to_it(threshold: str, tmp_p
 def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = iter([0.2, 0.8])
 
-    def fit(config: Any, scored: Any, references: Any) -> Any:
+    def fit(config: Any, ranking: Any) -> None:
         config.relation_threshold = next(fitted)
-        return scored
 
     monkeypatch.setattr("modeling_docre.training.trainer.fit_relation_thresholds", fit)
     ScriptedTrainer.script = iter([0.5, 0.1])
@@ -264,8 +264,11 @@ class ScriptedTrainer(DocRETrainer):
 
     script: ClassVar[Iterator[float]]
 
-    def score(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
-        return {"relation_f1": next(self.script), "mention_f1": 1.0}
+    def scorer(self, references: Any) -> Any:
+        def score(predictions: Any, ranking: bool = False) -> dict[str, Any]:
+            return {"ranking": {}} if ranking else {"relation_f1": next(self.script), "mention_f1": 1.0}
+
+        return score
 
 
 def _scripted(folder: Path, values: list[float], *callbacks: TrainerCallback, **options: Any) -> ScriptedTrainer:

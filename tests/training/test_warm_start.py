@@ -1,4 +1,4 @@
-"""Starting from trained weights: the mean of several checkpoints, and what is refused."""
+"""Starting from trained weights: the mean of several checkpoints, new types, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from samples import ANNA, OTTO, build
-from tiny import tiny_jerex, tiny_memory_jerex
+from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert
+from training import trainer
 
 from modeling_docre import JerexModel, MemoryJerexModel
 from modeling_docre.configuration_atlop import AtlopConfig
-from modeling_docre.training.warm_start import check_known_types, warm_start
+from modeling_docre.training.warm_start import check_known_types, warm_start, with_types
 
 
 def _shaken(seed: int, **options):
@@ -31,16 +32,17 @@ def _saved(tmp_path: Path, *models) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_weights_are_the_mean(count, tmp_path):
-    models = [_shaken(seed) for seed in range(count)]
-    found = warm_start(JerexModel, _saved(tmp_path, *models), {}).state_dict()
-    for key, value in found.items():
-        values = [model.state_dict()[key] for model in models]
-        assert value.dtype == values[0].dtype
-        torch.testing.assert_close(value, sum(item.double() for item in values).div(count).to(value.dtype))
-    if count == 1:
-        assert all(torch.equal(value, models[0].state_dict()[key]) for key, value in found.items())
+def test_weights_are_the_mean(tmp_path):
+    models = [_shaken(seed) for seed in range(5)]
+    names = _saved(tmp_path, *models)
+    for count in (1, 2, 5):
+        found = warm_start(JerexModel, names[:count], {}).state_dict()
+        for key, value in found.items():
+            values = [model.state_dict()[key] for model in models[:count]]
+            assert value.dtype == values[0].dtype
+            torch.testing.assert_close(value, sum(item.double() for item in values).div(count).to(value.dtype))
+        if count == 1:
+            assert all(torch.equal(value, models[0].state_dict()[key]) for key, value in found.items())
 
 
 def test_options_replace_what_is_saved(tmp_path):
@@ -81,3 +83,66 @@ def test_types_that_a_trained_model_does_not_know_are_told(caplog):
     for document, name in ((odd, "'eats'"), (other, "'FOOD'")):
         with pytest.raises(ValueError, match=name):
             check_known_types(config, [document])
+
+
+# --- new types ----------------------------------------------------------------------------------------------------
+
+NEW = {
+    "entity_types": ["FOOD", "PER"],
+    "relation_types": ["eats", "works", "likes"],
+    "relation_labels": {"eats": "takes in", "works": "another label"},
+    "symmetric_relations": ["likes", "works"],
+}
+MODELS = [
+    tiny_jerex(),
+    tiny_jerex(relation_head="global", task="pipeline"),
+    tiny_memory_jerex(memory_reading=False),
+    tiny_memory_jerex(memory_reading=False, relation_head="global", similarity="cosine"),
+    tiny_atlop(),
+    tiny_atlop(loss="bce", threshold="per_class", relation_thresholds=[0.1, 0.2, 0.3]),
+    tiny_kmgre(),
+    tiny_spert(),
+]
+
+
+def _outputs(model, folder: Path) -> dict[str, torch.Tensor]:
+    """What a model makes of gold entities beside sampled negatives."""
+    running = trainer(model, folder, [ANNA, OTTO])
+    batch = running.data_collator([running.train_dataset[number] for number in range(2)])
+    with torch.no_grad():
+        output = model.eval()(**batch)
+    # SpERT's score of being a mention is that of being of any type.
+    left_out = {"mention_logits"} if output.span_logits is not None else set()
+    return {name: value for name, value in output.items() if name.endswith("_logits") and name not in left_out}
+
+
+def test_new_types_join_those_that_a_trained_model_knows(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for model in MODELS:
+        caplog.clear()
+        larger, name = with_types(model, NEW), type(model).__name__
+        config = larger.config
+        assert type(larger) is type(model) and not larger.training
+        assert config.entity_types == ["PER", "LOC", "ORG", "FOOD"], name
+        assert config.relation_types == ["born", "works", "seat", "eats", "likes"], name
+        assert config.relation_labels == {"eats": "takes in"} and config.symmetric_relations == ["likes"], name
+        if getattr(config, "threshold", None) == "per_class":
+            assert config.relation_thresholds == [0.1, 0.2, 0.3, 0.5, 0.5]
+        assert "new entity types FOOD" in caplog.text and "new relation types eats, likes" in caplog.text
+        before, after = (_outputs(item, tmp_path) for item in (model, larger))
+        assert before.keys() == after.keys() and "relation_logits" in before
+        for key, value in before.items():
+            known = after[key][:, : value.shape[1]] if value.dim() == 2 else after[key]
+            torch.testing.assert_close(known, value, msg=f"{name} {key}")
+        grown = {key for key, value in larger.state_dict().items() if value.shape != model.state_dict()[key].shape}
+        new_rows = [larger.state_dict()[key][-1] for key in grown if key.endswith("weight")]
+        assert new_rows and all(row.abs().sum() > 0 for row in new_rows), name
+        larger.save_pretrained(tmp_path / "larger")
+        type(model).from_pretrained(tmp_path / "larger")
+
+
+def test_a_model_that_knows_all_types_or_reads_none_stays_as_it_is():
+    model = tiny_jerex()
+    assert with_types(model, {"entity_types": ["LOC"], "relation_types": ["seat", "born"]}) is model
+    model = tiny_atlop(entity_types=[])  # admits any type
+    assert with_types(model, {"entity_types": ["FOOD"], "relation_types": []}) is model

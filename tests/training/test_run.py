@@ -1,4 +1,4 @@
-"""train.py from end to end: recipes, flags, data, output, interruptions, several processes."""
+"""Runs from end to end: recipes, flags, data, output, failures, interruptions, several processes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO, build
 from tiny import save_tiny, tiny_encoder, tiny_jerex, tiny_tokenizer
-from training import BRIEF, FIVE, write_jsonl
+from training import BRIEF, FIVE, trainer, write_jsonl
 from transformers.trainer_callback import TrainerState
 
-from modeling_docre import Document, DocumentError, JerexModel, Predictor, write_docred
+from modeling_docre import Document, DocumentError, JerexModel, Predictor, text, write_docred
 from modeling_docre.training import run
 from modeling_docre.training.arguments import DocRETrainingArguments
+from modeling_docre.training.saving import save_model
+from modeling_docre.training.trainer import DocRETrainer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+UNEVALUATED = ["--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_strategy", "no"]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +44,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     write_docred(FIVE, folder / "train.json")
     validation = write_jsonl(folder / "validation.jsonl", FIVE[:3])
     return ["--train_file", str(folder / "train.json"), "--validation_file", validation]
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def fails(arguments: list[str], *words: str, kind: type[BaseException] = ValueError) -> None:
@@ -176,13 +185,16 @@ def test_documents_that_teach_nothing_are_left_out(tmp_path: Path, caplog: pytes
         run.training_examples(tiny_jerex(task="relation"), tiny_tokenizer(), ODD_DOCUMENTS[:3], settings)
 
 
-def test_unknown_types_are_found_before_training_starts(tmp_path: Path) -> None:
-    odd = build("odd", ["a b"], [("PER", [(0, 0, 1)]), ("LOC", [(0, 1, 2)])], [(0, 1, "eats")])
-    folder = save_tiny(tmp_path / "model")
-    data = ["--train_file", write_jsonl(tmp_path / "a.jsonl", [ANNA, odd]), "--output_dir", str(tmp_path / "o")]
-    quiet = ["--eval_strategy", "no", "--load_best_model_at_end", "false"]
-    fails([*BRIEF, *data, *quiet, "--init_from", str(folder)], "'odd'", "'eats'", kind=DocumentError)
-    assert not (tmp_path / "o").exists()
+def test_a_trained_model_learns_new_types(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    odd = build("odd", ["a b"], [("PER", [(0, 0, 1)]), ("FOOD", [(0, 1, 2)])], [(0, 1, "eats")])
+    folder, output = save_tiny(tmp_path / "model"), tmp_path / "o"
+    data = ["--train_file", write_jsonl(tmp_path / "a.jsonl", [ANNA, odd]), "--output_dir", str(output)]
+    with caplog.at_level("INFO"):
+        run.main([*BRIEF, *data, *UNEVALUATED, "--max_steps", "1", "--init_from", str(folder)])
+    assert "new entity types FOOD" in caplog.text and "new relation types eats" in caplog.text
+    config = JerexModel.from_pretrained(output).config
+    assert config.entity_types == ["PER", "LOC", "ORG", "FOOD"]
+    assert config.relation_types == ["born", "works", "seat", "eats"]
 
 
 def test_a_trained_model_is_not_scored_on_types_of_which_it_knows_none(tmp_path: Path) -> None:
@@ -192,6 +204,29 @@ def test_a_trained_model_is_not_scored_on_types_of_which_it_knows_none(tmp_path:
     for document, name in ((odd, "'eats'"), (other, "'FOOD'")):
         data = ["--validation_file", write_jsonl(tmp_path / "a.jsonl", [document]), "--output_dir", str(tmp_path / "o")]
         fails([*BRIEF, *data, "--no_do_train", "--init_from", str(folder)], name, "train a new model")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_stage_needs_only_the_labels_that_it_uses(tmp_path: Path, encoder: str) -> None:
+    """Mentions alone are learned from documents without relations, and scored on them."""
+    file = write_jsonl(tmp_path / "a.jsonl", [replace(document, relations=()) for document in FIVE[:2]])
+    files = ["--train_file", file, "--validation_file", file, "--output_dir", str(tmp_path / "o")]
+    common = [*BRIEF, *files, *UNEVALUATED, "--encoder", encoder, "--max_steps", "1"]
+    run.main([*common, "--task", "mention"])
+    assert _read(tmp_path / "o/config.json")["relation_types"] == []
+    assert "mention_f1" in _read(tmp_path / "o/validation/scores.json")
+    fails([*common, "--task", "relation"], "relation_types is empty")
+
+
+def test_a_language_that_spacy_cannot_read_is_said_before_training(
+    tmp_path: Path, encoder: str, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blank(language: str) -> None:
+        raise ImportError("the tokenizer needs another package")
+
+    monkeypatch.setattr(text.spacy, "blank", blank)
+    common = [*BRIEF, *files, "--encoder", encoder, "--output_dir", str(tmp_path / "o"), "--language", "th"]
+    fails(common, "'th'", "install what it asks for", "`language`")
     assert not (tmp_path / "o").exists()
 
 
@@ -213,16 +248,14 @@ def test_sample_corpus_end_to_end(tmp_path: Path, encoder: str, capsys: pytest.C
         "1",
     ]
     run.main([str(recipe), *flags, *BRIEF, "--early_stopping_patience", "2"])
-    predictions = [
-        Document.from_dict(item) for item in json.loads((output / "validation/predictions.json").read_text())
-    ]
-    scores = json.loads((output / "validation/scores.json").read_text())
+    predictions = [Document.from_dict(item) for item in _read(output / "validation/predictions.json")]
+    scores = _read(output / "validation/scores.json")
     assert len(predictions) == scores["documents"] == 12
     assert {"relation_f1", "ign_f1", "per_type", "thresholds", "predict_samples_per_second"} <= scores.keys()
-    state = json.loads((output / "checkpoint-3/trainer_state.json").read_text())
+    state = _read(output / "checkpoint-3/trainer_state.json")
     assert state["global_step"] == 3 and state["best_metric"] is not None
-    assert json.loads((output / "train_results.json").read_text())["epoch"] == 1
-    config = json.loads((output / "config.json").read_text())
+    assert _read(output / "train_results.json")["epoch"] == 1
+    config = _read(output / "config.json")
     assert (config["relation_head"], config["task"]) == ("global", "relation")
     assert config["relation_threshold"] == scores["thresholds"]["relation_threshold"]
     assert config["relation_types"] == sorted(config["relation_labels"])
@@ -232,20 +265,18 @@ def test_a_model_is_calibrated_and_saved_in_half_precision(tmp_path: Path, files
     folder, output = save_tiny(tmp_path / "model", task="relation", relation_threshold=0.3), tmp_path / "output"
     options = ["--no_do_train", "--init_from", str(folder), "--output_dir", str(output), "--calibrate", "true"]
     run.main([*BRIEF, *options, *files[2:], "--test_file", files[3], "--weights_dtype", "float16"])
-    config = json.loads((output / "config.json").read_text())
+    config = _read(output / "config.json")
     assert config["relation_temperature"] != 1 and config["dtype"] == "float32"
     assert (output / "model.safetensors").stat().st_size < 0.55 * (folder / "model.safetensors").stat().st_size
-    found = [Document.from_dict(item) for item in json.loads((output / "test/predictions.json").read_text())]
+    found = [Document.from_dict(item) for item in _read(output / "test/predictions.json")]
     model = JerexModel.from_pretrained(output)
     assert found == Predictor(model, tiny_tokenizer()).predict(FIVE[:3]), "the scores are those of what is loaded"
-    calibration = json.loads((output / "test/scores.json").read_text())["calibration"]
+    calibration = _read(output / "test/scores.json")["calibration"]
     assert [calibration[name] for name in ("temperature", "shift")] == [
         config[f"relation_{name}"] for name in ("temperature", "shift")
     ]
-    card = (output / "README.md").read_text()
+    card = (output / "README.md").read_text(encoding="utf-8")
     assert f"divided by {calibration['temperature']:.2f}, and" in card and "calibrated on documents like" in card
-    assert "![Precision over recall, by threshold](precision_recall.svg)" in card
-    assert (output / "precision_recall.svg").read_text().startswith("<svg")
     fails([*BRIEF, *options[:5], *files[2:], "--least_precision", "0.5"], "--calibrate true")
 
 
@@ -255,18 +286,96 @@ def test_a_trained_model_goes_on_with_other_options(tmp_path: Path, files: list[
     # Another thing than the model would do by itself: nearly everything is a relation.
     options = ["--relation_threshold", "0.3", "--no_do_train", "--init_from", str(folder), "--output_dir", str(output)]
     run.main([*BRIEF, *options, *files[2:], "--test_file", files[3], "--window_overlap", "8"])
-    config = json.loads((output / "config.json").read_text())
+    config = _read(output / "config.json")
     assert (config["relation_threshold"], config["window_overlap"], config["task"]) == (0.3, 8, "relation")
-    found = [Document.from_dict(item) for item in json.loads((output / "test/predictions.json").read_text())]
+    found = [Document.from_dict(item) for item in _read(output / "test/predictions.json")]
     model = tiny_jerex(task="relation", relation_threshold=0.3)
     assert found == Predictor(model, tiny_tokenizer()).predict(FIVE[:3])
     assert any(document.relations for document in found)
-    assert "ign_f1" not in json.loads((output / "test/scores.json").read_text())
+    assert "ign_f1" not in _read(output / "test/scores.json")
     other = tmp_path / "other"
     tiny_encoder().save_pretrained(other)
     fails(
         [*BRIEF, *files, "--init_from", str(other), "--output_dir", str(output)], "'bert'", "'docre-jerex'", "--system"
     )
+
+
+# --- failures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, encoder: str, files: list[str]) -> list[str]:
+    """Flags of a short run that was made, its output folder the last."""
+    output = tmp_path_factory.mktemp("finished") / "output"
+    flags = [*BRIEF, *files, *UNEVALUATED, "--encoder", encoder, "--task", "relation", "--max_steps", "1"]
+    run.main([*flags, "--output_dir", str(output)])
+    return [*flags, "--output_dir", str(output)]
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_full_disk_leaves_the_former_run_as_it_was(finished: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Path(finished[-1])
+    before = _contents(output)
+    assert {"model.safetensors", "config.json", "validation/scores.json", "README.md", "train_results.json"} <= set(
+        before
+    )
+
+    def fill(tensors: Any, file: Any, **options: Any) -> None:
+        Path(file).write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", fill)
+    fails([*finished, "--seed", "7"], "No space left on device", str(output), kind=OSError)
+    assert _contents(output) == before
+
+
+def test_no_error_of_a_report_costs_the_model(
+    finished: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = Path(finished[-1])
+    before = _contents(output)
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise UnicodeEncodeError("ascii", "Ł", 0, 1, "ordinal not in range(128)")
+
+    monkeypatch.setattr(DocRETrainer, "score", fail)
+    fails([*finished, "--seed", "7"], "ordinal")
+    assert f"the model is saved in {output}" in caplog.text
+    after = _contents(output)
+    assert after["model.safetensors"] != before["model.safetensors"] and JerexModel.from_pretrained(output)
+    former = {"README.md", "validation/scores.json", "validation/predictions.json"}
+    assert former <= before.keys() and not former & after.keys(), (
+        "nothing of the former model stands beside the new one"
+    )
+
+
+def test_a_training_that_diverges_is_an_error_and_saves_nothing(tmp_path: Path, encoder: str, files: list[str]) -> None:
+    quick = ["--learning_rate", "1e30", "--warmup_steps", "0", "--num_train_epochs", "2", "--output_dir", str(tmp_path)]
+    common = [*BRIEF, *files, *UNEVALUATED, "--encoder", encoder, *quick]
+    fails(common, "stage is nan at update 2", "diverges", "--learning_rate (1e+30)")
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path) -> None:
+    model = tiny_jerex()
+    name, weight = "entity_classifier.output.weight", model.entity_classifier.output.weight
+    for value, right in ((3e38, True), (float("nan"), False), (float("inf"), False)):
+        weight.data[:] = value  # of large numbers the sum is infinite, too
+        model.save_pretrained(tmp_path / "saved")
+        running = trainer(model, tmp_path / "run", [ANNA])
+        if right:
+            JerexModel.from_pretrained(tmp_path / "saved")
+            continue
+        with pytest.raises(ValueError, match=rf"{name} of .*saved is not finite"):
+            JerexModel.from_pretrained(tmp_path / "saved")
+        with pytest.raises(ValueError, match=rf"{name} of the trained model is not finite"):
+            save_model(running)
+        with pytest.raises(ValueError, match=rf"{name} of the model after update 0 is not finite"):
+            running._save_checkpoint(model, None)
+        assert not list((tmp_path / "run").rglob("*"))
 
 
 # --- interruptions ------------------------------------------------------------------------------------------------
@@ -287,16 +396,12 @@ def test_the_last_checkpoint_is_the_newest_complete_one(tmp_path: Path) -> None:
 
 KILLED = """
 import os, sys
-import torch
 from transformers import TrainerCallback
 from modeling_docre.training import run
-from modeling_docre.training import trainer as trainer_docre
-
-torch.set_num_threads(1)
 
 class Kill(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == int(os.environ.get("KILL_AT", -1)):
+        if state.global_step == 7:
             os._exit(9)
 
 build = run.build_trainer
@@ -315,40 +420,46 @@ def _environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", **variables}
 
 
-def test_a_killed_run_resumes_to_the_same_weights_and_scores(tmp_path: Path, encoder: str, files: list[str]) -> None:
-    def run(output: Path, *flags: str, **variables: str) -> int:
-        steps = ["--num_train_epochs", "3", "--save_strategy", "steps", "--eval_strategy", "steps"]
-        steps += [
-            "--save_steps",
-            "4",
-            "--eval_steps",
-            "4",
-            "--dataloader_num_workers",
-            "2",
-            "--output_dir",
-            str(output),
-        ]
-        command = [sys.executable, "-c", KILLED, *BRIEF, *files, "--encoder", encoder, "--task", "relation", *steps]
-        process = subprocess.run([*command, *flags], env=_environment(**variables), capture_output=True, text=True)
-        assert process.returncode in (0, 9), process.stderr
-        return process.returncode
+def _start(*command: str, **variables: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=_environment(**variables),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
+
+def _finishes(process: subprocess.Popen[bytes], status: int = 0) -> None:
+    _, errors = process.communicate()
+    assert process.returncode == status, errors.decode("utf-8", "replace")
+
+
+def test_a_killed_run_resumes_to_what_an_unbroken_one_of_another_locale_gives(tmp_path: Path, encoder: str) -> None:
+    polish = build("Łódź", ["anna was born in Łódź ."], [("PER", [(0, 0, 1)]), ("LOC", [(0, 4, 5)])], [(0, 1, "born")])
+    file = write_jsonl(tmp_path / "a.jsonl", [*FIVE[:4], polish])
+    flags = [*BRIEF, "--train_file", file, "--validation_file", file, "--encoder", encoder, "--task", "relation"]
+    flags += ["--num_train_epochs", "3", "--save_strategy", "steps", "--eval_strategy", "steps", "--save_steps", "4"]
+    flags += ["--eval_steps", "4", "--dataloader_num_workers", "2"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert run(whole) == 0
-    assert run(parts, "--resume_from_checkpoint", "last", KILL_AT="7") == 9  # nothing to resume from yet
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    resumed = [*flags, "--resume_from_checkpoint", "last", "--output_dir", str(parts)]
+    unbroken = _start("-m", "modeling_docre.training.run", *flags, "--output_dir", str(whole), **ascii_alone)
+    _finishes(_start("-c", KILLED, *resumed), status=9)  # nothing to resume from yet
+    _finishes(unbroken)
+    assert "Łódź" in (whole / "validation" / "predictions.json").read_text(encoding="utf-8")
     assert [path.name for path in parts.glob("checkpoint-*")] == ["checkpoint-4"]
     (parts / "checkpoint-6").mkdir()  # as if killed while saving
-    assert run(parts, "--resume_from_checkpoint", "last") == 0
+    run.main(resumed)
     wanted, found = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
     assert [name for name in wanted if not torch.equal(wanted[name], found[name])] == []
     assert _results(whole) == _results(parts)
 
 
 def _results(output: Path) -> tuple[Any, Any]:
-    scores = json.loads((output / "validation" / "scores.json").read_text())
+    scores = _read(output / "validation" / "scores.json")
     own = ("predict_", "command")  # of a run, not of its result
     scores = {name: value for name, value in scores.items() if not name.startswith(own)}
-    return scores, json.loads((output / "validation" / "predictions.json").read_text())
+    return scores, _read(output / "validation" / "predictions.json")
 
 
 # --- two processes ------------------------------------------------------------------------------------------------
@@ -356,18 +467,12 @@ def _results(output: Path) -> tuple[Any, Any]:
 
 def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, encoder: str, files: list[str]) -> None:
     """Five training and three validation documents: neither can be dealt out evenly."""
-
-    def run(output: Path, *flags: str, processes: int) -> None:
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--standalone"]
-        command = [*(launcher if processes > 1 else [sys.executable]), str(REPOSITORY / "train.py")]
-        arguments = [*BRIEF, *files, "--output_dir", str(output), *flags]
-        process = subprocess.run([*command, *arguments], env=_environment(), capture_output=True, text=True)
-        assert process.returncode == 0, process.stderr
-
     thresholds = ["--mention_threshold", "0.3", "--coreference_threshold", "0.4", "--relation_threshold", "0.3"]
     epochs = ["--encoder", encoder, "--num_train_epochs", "1", "--logging_steps", "1"]
-    run(tmp_path / "two", *epochs, *thresholds, processes=2)
-    log = json.loads((tmp_path / "two" / "checkpoint-2" / "trainer_state.json").read_text())
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", str(REPOSITORY / "train.py")]
+    common = [*BRIEF, *files, "--output_dir"]
+    _finishes(_start(*launcher, *common, str(tmp_path / "two"), *epochs, *thresholds))
+    log = _read(tmp_path / "two" / "checkpoint-2" / "trainer_state.json")
     assert log["global_step"] == 2
     losses = [entry for entry in log["log_history"] if "loss" in entry]
     assert len(losses) == 2
@@ -376,7 +481,7 @@ def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, encoder: str,
             entry["loss_mention"] + entry["loss_coreference"] + 0.25 * entry["loss_entity"] + entry["loss_relation"]
         )
         assert entry["loss"] == pytest.approx(weighted, rel=1e-4)
-    run(tmp_path / "one", "--no_do_train", "--init_from", str(tmp_path / "two"), processes=1)
+    run.main([*common, str(tmp_path / "one"), "--no_do_train", "--init_from", str(tmp_path / "two")])
     one, two = _results(tmp_path / "one"), _results(tmp_path / "two")
     assert len(two[1]) == 3 and any(document["entities"] for document in two[1])
     assert one == two

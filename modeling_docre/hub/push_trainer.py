@@ -1,4 +1,4 @@
-"""How a trainer shares its models on the Hub: what it pushes, and when."""
+"""How a trainer pushes its models to the Hub: what it pushes, and when."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 
 from .cards import write_card
-from .push import failure, share
-from .upload import UPLOAD_ERRORS
+from .push import PUSH_ERRORS, failure_message, push_folder
 
 logger = logging.get_logger(__name__)
 
 
-class SharingTrainer(Trainer):
+class PushTrainer(Trainer):
     """A trainer that pushes models and nothing of its own: no training arguments, no state of the optimizer.
 
     `hub_strategy` is "every_save", for each best checkpoint as it comes (each one where none is better than another),
@@ -46,7 +45,7 @@ class SharingTrainer(Trainer):
         try:
             # Older transformers know no `private`, and nobody has to ask for it.
             super().init_hf_repo(token=token, **({} if private is None else {"private": private}))
-        except UPLOAD_ERRORS as error:
+        except PUSH_ERRORS as error:
             name = self.args.hub_model_id or Path(self.args.output_dir).absolute().name
             raise ConnectionError(
                 f"the repository {name} cannot be made on the Hub: {str(error).splitlines()[0]}; check the connection, "
@@ -80,7 +79,7 @@ class SharingTrainer(Trainer):
         self.save_model(_internal_call=True)
         if not self.is_world_process_zero():
             return None
-        return self._share(self.args.output_dir, commit_message, token=token, revision=revision, **facts)
+        return self._push(self.args.output_dir, commit_message, token=token, revision=revision, **facts)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Push a checkpoint if it is the best one so far, or if none is better than another.
@@ -97,11 +96,11 @@ class SharingTrainer(Trainer):
         if self.scored and self.scored[0] == step:  # an earlier evaluation was one of other weights
             facts = {"scores": self.scored[1], "split": "validation"}
         try:
-            self._share(checkpoint_folder, f"Training in progress, step {step}", tagged=False, **facts)
-        except UPLOAD_ERRORS as error:
-            logger.warning(failure(checkpoint_folder, str(self.hub_model_id), error, self.args.hub_revision))
+            self._push(checkpoint_folder, f"Training in progress, step {step}", tagged=False, **facts)
+        except PUSH_ERRORS as error:
+            logger.warning(failure_message(checkpoint_folder, str(self.hub_model_id), error, self.args.hub_revision))
 
-    def _share(
+    def _push(
         self,
         folder: str,
         message: str | None,
@@ -112,7 +111,7 @@ class SharingTrainer(Trainer):
     ) -> CommitInfo:
         model = self.accelerator.unwrap_model(self.model)
         write_card(folder, model, repository=self.hub_model_id, **{**self.card_facts, **facts})
-        return share(
+        return push_folder(
             folder,
             str(self.hub_model_id),
             message=message,
