@@ -21,6 +21,7 @@ from .configuration_limits import (
     check_encoder,
     check_labels,
     check_language,
+    check_signatures,
     check_sizes,
     check_version,
 )
@@ -264,15 +265,8 @@ class DocREConfig(PreTrainedConfig):
 
     def validate_signatures(self) -> None:
         """Refuse signatures of types that the configuration does not have."""
-        for triple in self.signatures or ():
-            if len(triple) != 3:
-                raise ValueError(
-                    f"signatures has {triple}; give lists of a relation type and the types of head and tail"
-                )
-            if triple[0] not in self.relation_types:
-                raise ValueError(f"signatures names {triple[0]!r}, which is not among relation_types; add it there")
-            if unknown := [name for name in triple[1:] if self.entity_types and name not in self.entity_types]:
-                raise ValueError(f"signatures names {unknown[0]!r}, which is not among entity_types; add it there")
+        if self.signatures is not None:
+            check_signatures(self.signatures, self.relation_types, self.entity_types)
 
     def validate_scaling(self) -> None:
         """Refuse a temperature that is not positive and finite, and a shift that is not finite."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ import torch
 
 from .configuration_docre import DocREConfig, RelationCut
 from .documents import Document, Entity, Mention, MentionPair, Relation
-from .signatures import Signatures
 
 
 class Scaling(NamedTuple):
@@ -36,6 +35,36 @@ class Scaling(NamedTuple):
     def undo(self, logits: np.ndarray) -> np.ndarray:
         """The logits of the model, from those of the scores."""
         return (logits - self.shift) * self.temperature
+
+
+class Signatures:
+    """The triples (relation type, type of the head, type of the tail) that may hold.
+
+    A type of entity that no one listed, or that is missing, allows every relation.
+
+    Args:
+        triples: what may hold.
+        entity_types: the types of entities that are known.
+    """
+
+    def __init__(self, triples: Iterable[Sequence[str]], entity_types: Iterable[str]):
+        self.triples = frozenset((relation, head, tail) for relation, head, tail in triples)
+        self.pairs = frozenset((head, tail) for _, head, tail in self.triples)
+        self.known = frozenset(entity_types)
+
+    def allow(self, relation: str, head: str, tail: str) -> bool:
+        """Whether a relation of this type may hold between entities of these types."""
+        return not {head, tail} <= self.known or (relation, head, tail) in self.triples
+
+    def related_types(self, entity_types: Sequence[str]) -> np.ndarray:
+        """Which types of head and tail allow any relation, [entity types, entity types] bool."""
+        return np.array(
+            [
+                [not {head, tail} <= self.known or (head, tail) in self.pairs for tail in entity_types]
+                for head in entity_types
+            ],
+            dtype=bool,
+        ).reshape(len(entity_types), len(entity_types))
 
 
 def decode(

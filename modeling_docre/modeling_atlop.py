@@ -16,7 +16,7 @@ from .layers import ConcatLinear, binary_loss
 from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32
 from .stage_entities import pool_entities
-from .stage_localized_context import EVIDENCE_WEIGHT, AttendedText
+from .stage_localized_context import AttendedText
 from .stage_marked_mentions import MarkedText, read
 from .stage_pairs import PairClassifier, threshold_losses
 
@@ -65,9 +65,6 @@ class AtlopModel(GivenEntitiesModel):
         "per_device_train_batch_size": 4,
         "negatives_relation": -1,
     }
-
-    evidence_share: float = EVIDENCE_WEIGHT
-    """The share of a pair's context that its evidence exceeds; with 1 each sentence has its weight."""
 
     def __init__(self, config: AtlopConfig):
         super().__init__(config)

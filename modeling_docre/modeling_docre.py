@@ -104,6 +104,9 @@ class DocREPreTrainedModel(PreTrainedModel):
     phases: tuple[str, ...] = ("joint",)
     phase = "joint"
 
+    evidence_share: float = 0.5
+    """The share of a pair's context that its evidence sentences exceed; with 1 each sentence has its weight."""
+
     config_class = DocREConfig
     base_model_prefix = "docre"
     main_input_name = "input_ids"

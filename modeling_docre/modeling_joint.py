@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, MentionPairs, Spans, entity_pairs, mention_pairs
+from .candidates import Entities, Spans, entity_pairs, mention_pairs
 from .configuration_joint import JointConfig
 from .grouped_bilinear import GroupedBilinear
 from .layers import ConcatLinear, TwoLayer, binary_loss, class_loss, evidence_loss
@@ -19,6 +19,21 @@ from .stage_localized_context import AttendedText
 from .stage_mention_attention import attend_from_spans, pool_subwords, weigh_mention_pairs
 from .stage_mentions import MentionClassifier, select_mentions
 from .stage_pairs import PairClassifier, PairScores, threshold_losses
+
+
+class Related(NamedTuple):
+    """Entities as stage (d) sees them, their types [entities] int64, and the pairs [pairs, 2] int64 to score."""
+
+    entities: Entities
+    types: Tensor
+    pairs: Tensor
+
+
+class Attended(NamedTuple):
+    """What mentions [mentions, heads, longest document] and entities [entities, heads, ...] attend to."""
+
+    mentions: Tensor
+    entities: Tensor
 
 
 class JointModel(DocREPreTrainedModel):
@@ -115,10 +130,9 @@ class JointModel(DocREPreTrainedModel):
             losses["mention"] = binary_loss(result["mention_logits"], span_labels)
 
         if coreference is not None:  # (b) sampled pairs
-            result["coreference_logits"] = self.coreference_scorer(
-                vectors, coreference["pairs"], coreference["distances"]
-            )
-            losses["coreference"] = binary_loss(result["coreference_logits"], coreference["labels"])
+            logits = self.coreference_scorer(vectors, coreference["pairs"], coreference["distances"])
+            result["coreference_logits"] = logits
+            losses["coreference"] = binary_loss(logits, coreference["labels"])
         if entities is not None:
             clusters = Entities(**entities)
         else:  # (b) all pairs of the mentions found
@@ -129,45 +143,45 @@ class JointModel(DocREPreTrainedModel):
         result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
         result["entity_documents"] = clusters.document
 
-        result["entity_type_logits"] = self.entity_classifier(  # (c)
-            self.entity_dropout(pool_entities(vectors, clusters))
-        )
+        type_logits = self.entity_classifier(self.entity_dropout(pool_entities(vectors, clusters)))  # (c)
+        result["entity_type_logits"] = type_logits
         if entity_types is not None:
-            losses["entity"] = class_loss(result["entity_type_logits"], entity_types)
+            losses["entity"] = class_loss(type_logits, entity_types)
         else:
-            entity_types = result["entity_type_logits"].argmax(1)
+            entity_types = type_logits.argmax(1)
 
-        related, types = clusters, entity_types
-        if relations is None:
-            pairs = _possible_pairs(clusters, entity_types, related_types)
-        else:
-            pairs = relations["pairs"]
-            if "members" in relations:  # damaged entities
-                related = Entities(relations["members"], relations["sizes"], relations["document"])
-                types = relations["types"]
-        text = None
-        if attention is not None:
-            rows = attend_from_spans(attention, listed.take(related.members))  # [mentions, heads, longest document]
-            of_entities = segment_mean(rows, related.owners, len(related.sizes))
-            text = AttendedText(hidden, of_entities, document_lengths, related.document, subword_sentences)
-        scores = self._score_pairs(self._pair_vectors(hidden, vectors, listed, related, types), pairs, text)  # (d)
-        result |= {"pairs": pairs, "relation_logits": self._relation_logits(scores)}
+        related = _related_entities(clusters, entity_types, relations, related_types)  # (d)
+        attended = self._attend(attention, listed, related.entities)
+        text = attended and AttendedText(
+            hidden, attended.entities, document_lengths, related.entities.document, subword_sentences
+        )
+        scores = self._score_pairs(self._entity_vectors(hidden, vectors, listed, related), related.pairs, text)
+        result |= {"pairs": related.pairs, "relation_logits": self._relation_logits(scores)}
         if relations is not None and "labels" in relations:
-            losses |= self._relation_losses(scores, relations, related, subword_sentences, document_lengths)
-        elif text is not None:
-            result |= self._explain(scores, rows, related, pairs)  # (e)
+            losses |= self._relation_losses(scores, relations)
+            if text is not None and "evidence_pairs" in relations:  # (e)
+                losses["evidence"] = _evidence_loss(scores, relations, text)
+        elif attended is not None:
+            result |= self._explain(scores, attended, related)
         return DocREOutput(**self.weigh(losses), entity_types=entity_types, **result)
 
     def _find_mentions(self, logits: Tensor, labels: Tensor | None) -> Tensor:
         """Span indices of the given mentions, else of those that reach the threshold."""
         return select_mentions(logits, self.config.mention_threshold) if labels is None else labels.nonzero().squeeze(1)
 
-    def _pair_vectors(self, hidden: Tensor, vectors: Tensor, spans: Spans, entities: Entities, types: Tensor) -> Tensor:
+    def _attend(self, attention: Any, spans: Spans, entities: Entities) -> Attended | None:
+        """What entities attend to: the mean over their mentions of the mean over the mention's subwords."""
+        if attention is None:
+            return None
+        mentions = attend_from_spans(attention, spans.take(entities.members))
+        return Attended(mentions, segment_mean(mentions, entities.owners, len(entities.sizes)))
+
+    def _entity_vectors(self, hidden: Tensor, vectors: Tensor, spans: Spans, related: Related) -> Tensor:
         """What a pair sees of an entity: its pooled mentions and its type, [entities, hidden + meta size]."""
         if self.config.mention_pool != "max":
             vectors = pool_subwords(hidden, spans, self.config.mention_pool)
-        pooled = pool_entities(at_least_float32(vectors), entities, self.config.entity_pool).to(hidden.dtype)
-        return pooled if self.type_embedding is None else torch.cat([pooled, self.type_embedding(types)], dim=1)
+        pooled = pool_entities(at_least_float32(vectors), related.entities, self.config.entity_pool).to(hidden.dtype)
+        return pooled if self.type_embedding is None else torch.cat([pooled, self.type_embedding(related.types)], dim=1)
 
     def _score_pairs(self, entity_vectors: Tensor, pairs: Tensor, text: AttendedText | None) -> PairScores:
         classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
@@ -180,50 +194,53 @@ class JointModel(DocREPreTrainedModel):
         types = scores.logits[:, 1:]
         return types - scores.logits[:, :1] if self.config.loss == "at" else types
 
-    def _relation_losses(
-        self,
-        scores: PairScores,
-        relations: dict[str, Tensor],
-        entities: Entities,
-        subword_sentences: Tensor | None,
-        document_lengths: Tensor,
-    ) -> dict[str, Tensor]:
-        """The losses of relations, a teacher's scores and evidence."""
+    def _relation_losses(self, scores: PairScores, relations: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of labels and of a teacher's scores."""
         if self.config.loss == "at":
-            losses = threshold_losses(scores.logits, relations, self.config.unlabelled_weight)
-        else:
-            losses = {"relation": binary_loss(scores.logits[:, 1:], relations["labels"])}
-        if "evidence_pairs" in relations and subword_sentences is not None:
-            losses["evidence"] = scores.logits.sum() * 0.0
-            if scores.sentence_weights is not None and scores.unordered is not None:
-                documents = positions_in_segments(document_lengths)[0]
-                counts = segment_max(subword_sentences[:, None] + 1, documents, len(document_lengths)).squeeze(1)
-                losses["evidence"] = evidence_loss(
-                    scores.sentence_weights[scores.unordered],
-                    counts[entities.document[relations["pairs"][:, 0]]],
-                    relations["evidence_pairs"],
-                    relations["evidence_sentences"],
-                    relations["evidence_shares"],
-                )
-        return losses
+            return threshold_losses(scores.logits, relations, self.config.unlabelled_weight)
+        return {"relation": binary_loss(scores.logits[:, 1:], relations["labels"])}
 
-    def _explain(self, scores: PairScores, rows: Tensor, entities: Entities, pairs: Tensor) -> dict[str, Tensor]:
+    def _explain(self, scores: PairScores, attended: Attended, related: Related) -> dict[str, Tensor]:
         """The sentences and the mention pairs that carried each pair."""
-        listed: MentionPairs = mention_pairs(entities, pairs)
+        entities, pairs = related.entities, related.pairs
+        listed = mention_pairs(entities, pairs)
         result = {
             "mention_pair_owner": listed.owner,
             "mention_pair_head": listed.head_mention,
             "mention_pair_tail": listed.tail_mention,
-            "mention_pair_weight": weigh_mention_pairs(rows, entities, listed, pairs),
+            "mention_pair_weight": weigh_mention_pairs(attended.mentions, entities, listed, pairs),
         }
-        evidence = scores.evidence()
+        evidence = scores.evidence(self.evidence_share)
         return result if evidence is None else result | {f"evidence_{k}": v for k, v in evidence._asdict().items()}
 
 
-def _possible_pairs(entities: Entities, types: Tensor, related_types: Tensor | None) -> Tensor:
-    """All ordered pairs of entities of one document, but for those whose types are never related."""
-    pairs = entity_pairs(entities.document)
-    if related_types is None:
-        return pairs
-    head, tail = types[pairs].unbind(1)
-    return pairs[related_types[head, tail]]
+def _related_entities(
+    clusters: Entities, types: Tensor, relations: dict[str, Tensor] | None, related_types: Tensor | None
+) -> Related:
+    """What is related: given pairs, perhaps of damaged entities, else all pairs but those of types never related."""
+    if relations is None:
+        pairs = entity_pairs(clusters.document)
+        if related_types is not None:
+            head, tail = types[pairs].unbind(1)
+            pairs = pairs[related_types[head, tail]]
+        return Related(clusters, types, pairs)
+    if "members" in relations:
+        damaged = Entities(relations["members"], relations["sizes"], relations["document"])
+        return Related(damaged, relations["types"], relations["pairs"])
+    return Related(clusters, types, relations["pairs"])
+
+
+def _evidence_loss(scores: PairScores, relations: dict[str, Tensor], text: AttendedText) -> Tensor:
+    """How far the context of the pairs with evidence lies on other sentences; zero where there are no pairs."""
+    if scores.sentence_weights is None or scores.unordered is None:
+        return scores.logits.sum() * 0.0
+    assert text.sentences is not None
+    documents = positions_in_segments(text.document_lengths)[0]  # [subwords]
+    counts = segment_max(text.sentences[:, None] + 1, documents, len(text.document_lengths)).squeeze(1)
+    return evidence_loss(
+        scores.sentence_weights[scores.unordered],
+        counts[text.documents[relations["pairs"][:, 0]]],
+        relations["evidence_pairs"],
+        relations["evidence_sentences"],
+        relations["evidence_shares"],
+    )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from .configuration_limits import check_signatures
 from .data_collator import DocRECollator
-from .decoding import decode
+from .decoding import Signatures, decode
 from .documents import Document
 from .features import Features, Featurizer
 from .model_inputs import Example, candidate_example, given_example
 from .modeling_docre import DocREPreTrainedModel
 from .segments import token_batches
-from .signatures import Signatures
 
 
 def to_device(values: Any, device: torch.device) -> Any:
@@ -49,16 +49,19 @@ class Predictor:
             return given_example(features, self.config, self.featurizer, given)
         return candidate_example(features, self.config, self.featurizer)
 
-    def signatures(self, triples: Iterable[Sequence[str]] | Literal["stored"] | None = "stored") -> Signatures | None:
+    def signatures(self, triples: Sequence[Sequence[str]] | Literal["stored"] | None = "stored") -> Signatures | None:
         """The signatures that decisions obey.
 
         Args:
             triples: in place of those of the configuration; None for none.
+
+        Raises:
+            ValueError: a triple is none, or names a type that the model does not know.
         """
-        triples = self.config.signatures if isinstance(triples, str) else triples
+        triples = self.config.signatures if triples == "stored" else triples
         if triples is None:
             return None
-        triples = list(triples)
+        check_signatures(triples, self.config.relation_types, self.config.entity_types)
         return Signatures(triples, self.config.entity_types or {name for _, *ends in triples for name in ends})
 
     @torch.inference_mode()
@@ -77,7 +80,7 @@ class Predictor:
         features: Sequence[Features],
         given: str | None = None,
         relation_threshold: float | None = None,
-        signatures: Iterable[Sequence[str]] | Literal["stored"] | None = "stored",
+        signatures: Sequence[Sequence[str]] | Literal["stored"] | None = "stored",
     ) -> list[Document]:
         """Predicted documents of one batch; arguments in place of what the configuration holds."""
         given, obeyed = given or self.given, self.signatures(signatures)

@@ -26,8 +26,6 @@ HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
 BLOCK_WEIGHTS = 2**23
-# The evidence of a pair is the fewest sentences that hold more than this part of the weight that lies on sentences.
-EVIDENCE_WEIGHT = 0.5
 
 
 class AttendedText(NamedTuple):
@@ -180,7 +178,7 @@ def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor
     return segment_sum(weights[inside], sentences[inside], int(text.sentences.max()) + 1).T
 
 
-def find_evidence(sentence_weights: Tensor, least_share: float = EVIDENCE_WEIGHT) -> Evidence:
+def find_evidence(sentence_weights: Tensor, least_share: float) -> Evidence:
     """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair.
 
     With 1 as the least share they are all sentences that have any weight.

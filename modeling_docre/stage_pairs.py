@@ -13,7 +13,6 @@ from .grouped_bilinear import GroupedBilinear
 from .layers import ConcatLinear, adaptive_threshold_loss, binary_loss
 from .segments import in_chunks, positions_in_segments, segment_starts
 from .stage_localized_context import (
-    EVIDENCE_WEIGHT,
     AttendedText,
     Block,
     Evidence,
@@ -44,7 +43,7 @@ class PairScores(NamedTuple):
     sentence_weights: Tensor | None = None
     unordered: Tensor | None = None
 
-    def evidence(self, least_share: float = EVIDENCE_WEIGHT) -> Evidence | None:
+    def evidence(self, least_share: float) -> Evidence | None:
         """The fewest sentences that hold more than a share of each pair's context; both orders of a pair share them."""
         if self.sentence_weights is None or self.unordered is None:
             return None

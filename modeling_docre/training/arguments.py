@@ -54,6 +54,8 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
 
     Args:
         head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
+        signature_min: how often the training documents have to state a relation type between two entity types so that
+            the model returns it between them; 0 lets every type hold between all.
         adam_bias_correction: whether AdamW corrects its moments for their start at zero.
         train_max_tokens: subwords per training batch, padding included; None means `per_device_train_batch_size`
             documents.
@@ -82,6 +84,7 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     restore_callback_states_from_checkpoint: bool = True
     # A part may get no gradient in an update: memories that are not read yet, a stage without a sample.
     ddp_find_unused_parameters: bool | None = True
+    signature_min: int = 0
     adam_bias_correction: bool = True
     train_max_tokens: int | None = None
     eval_max_tokens: int = 2048

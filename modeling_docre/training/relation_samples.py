@@ -10,10 +10,11 @@ import numpy as np
 
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
-from modeling_docre.features import relation_matrix, relation_pairs
+from modeling_docre.features import relation_pairs
 from modeling_docre.model_inputs import EvidenceLabels, IncompleteLabels
 
 from .arguments import SamplingArguments
+from .relation_labels import relation_matrix
 
 
 class EntityGroups(NamedTuple):
@@ -117,7 +118,7 @@ def relation_samples(
         pairs,
         labels.astype(np.float32),
         None if soft is None else _incomplete_labels(document, soft[tuple(sources.T)], labels, arguments.teacher_mask),
-        _evidence_labels(document, sources) if config.traits.evidence_guidance else None,
+        _evidence_labels(document, sources, labels) if config.traits.evidence_guidance else None,
     )
 
 
@@ -141,9 +142,10 @@ def _positives(
 ) -> np.ndarray:
     """What counts as related, [entities, entities, types] bool.
 
-    These are the document's relations or, with a least score, those of people and what a teacher scores as much.
+    These are the document's relations or, where they are incomplete and with a least score, those of people and what a
+    teacher scores as much.
     """
-    if soft is None or least_score is None:
+    if soft is None or least_score is None or relations_complete(document):
         return relation_matrix(document, relation_types)
     human = tuple(relation for relation in document.relations if relation.origin != "model")
     return relation_matrix(replace(document, relations=human), relation_types) | (soft >= least_score)
@@ -152,28 +154,38 @@ def _positives(
 def _incomplete_labels(
     document: Document, soft: np.ndarray, labels: np.ndarray, mask_score: float | None
 ) -> IncompleteLabels:
-    """What is unknown of pairs whose soft scores [pairs, types] and labels [pairs, types] are given."""
+    """What is unknown of pairs whose soft scores [pairs, types] and labels [pairs, types] are given.
+
+    Where people labelled all relations, a type without a label does not hold, whatever a teacher says.
+    """
+    complete = relations_complete(document)
+    masks = mask_score is not None and not complete
     return IncompleteLabels(
-        masked=np.zeros_like(labels) if mask_score is None else (soft >= mask_score) & ~labels,
-        complete=np.full(len(soft), relations_complete(document)),
+        masked=(soft >= mask_score) & ~labels if masks else np.zeros_like(labels),
+        complete=np.full(len(soft), complete),
         soft=soft,
         taught=np.full(len(soft), document.soft_relations is not None),
     )
 
 
-def _evidence_labels(document: Document, pairs: np.ndarray) -> EvidenceLabels:
-    """Where the relations of pairs [pairs, 2] are stated: the mean distribution of those that have evidence."""
+def _evidence_labels(document: Document, pairs: np.ndarray, labels: np.ndarray) -> EvidenceLabels:
+    """Where the relations of pairs [pairs, 2] with labels [pairs, types] are stated.
+
+    It is the mean distribution of a pair's relations that have evidence: uniform over the sentences that people name,
+    else a teacher's weights.
+    """
     count = len(document.sentences)
     stated: dict[tuple[int, int], list[np.ndarray]] = {}
     for relation in document.relations:
         weights = np.zeros(count)
-        if relation.sentence_weights is not None:
-            weights[:] = relation.sentence_weights
-        elif relation.evidence:
+        if relation.evidence:
             weights[list(relation.evidence)] = 1.0
+        elif relation.sentence_weights is not None:
+            weights[:] = relation.sentence_weights
         if weights.sum() > 0:
             stated.setdefault((relation.head, relation.tail), []).append(weights / weights.sum())
-    rows = [number for number, pair in enumerate(map(tuple, pairs.tolist())) if pair in stated]
-    table = np.array([np.mean(stated[tuple(pairs[row].tolist())], axis=0) for row in rows]).reshape(-1, count)
+    related = zip(map(tuple, pairs.tolist()), labels.any(axis=1), strict=True)
+    rows = [number for number, (pair, positive) in enumerate(related) if positive and pair in stated]
+    table = np.array([np.mean(stated[tuple(pairs[row].tolist())], axis=0) for row in rows]).reshape(len(rows), count)
     items, sentences = np.nonzero(table)
     return EvidenceLabels(np.array(rows, dtype=np.int64)[items], sentences, table[items, sentences].astype(np.float32))

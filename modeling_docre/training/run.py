@@ -27,6 +27,7 @@ from .hardware import emulates_bfloat16, machine_facts
 from .recipe import parse_recipe
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
+from .signatures import learn_signatures
 from .thresholds import tune_thresholds
 from .trainer import DocRETrainer
 from .warm_start import check_known_types, warm_start, with_types
@@ -104,6 +105,8 @@ def build_trainer(
     documents = corpus.splits.get("train", [])[: data.max_train_documents]
     if training.do_train and not documents:
         raise ValueError("there are no training documents; give some, or only evaluate with --no_do_train")
+    if training.do_train and training.signature_min:
+        learn_signatures(model, documents, training.signature_min)
     if training.do_train and training.eval_strategy != "no" and not corpus.splits.get("validation"):
         raise ValueError(
             "there are no validation documents; give some, or train without evaluation by --eval_strategy no "

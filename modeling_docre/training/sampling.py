@@ -183,9 +183,11 @@ def training_examples(
 
     Raises:
         DocumentError: an entity or relation type of a document is not among those of the model.
-        ValueError: what is left does not fill one batch.
+        ValueError: what is left does not fill one batch, or the system relates no damaged entities.
     """
     config = model.config
+    if training.entity_noise and not config.traits.typed_pairs:
+        raise ValueError(f"entity_noise damages entities that joint relates; {type(model).__name__} needs it to be 0")
     if config.traits.given is None:
         reached = [split_entities(document) for document in documents] if config.traits.reads_sentences else documents
         logger.info("training documents:\n%s", measure_reach(reached, config.max_span_size))
