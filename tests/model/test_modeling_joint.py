@@ -289,7 +289,9 @@ def test_pairs_whose_types_allow_nothing_are_not_scored() -> None:
 
 
 def test_groups_that_do_not_divide_the_pair_are_refused() -> None:
-    with pytest.raises(StrictDataclassClassValidationError, match="bilinear_groups is 5; give a divisor of the pair's width, 32"):
+    with pytest.raises(
+        StrictDataclassClassValidationError, match="bilinear_groups is 5; give a divisor of the pair's width, 32"
+    ):
         tiny_joint(bilinear_groups=5)
     with pytest.raises(StrictDataclassClassValidationError, match="pair_size"):
         tiny_joint(pair_size=0)
