@@ -55,9 +55,10 @@ class JointModel(DocREPreTrainedModel):
     config_class = JointConfig
     title = "Joint"
     citation = """
-@misc{docre-joint,
-  title = {Joint: entities from raw text, related by the context that both attend to},
-  note = {A system of the package modeling\\_docre}
+@misc{modeling-docre,
+  title = {modeling_docre: document-level relation extraction for the Hugging Face Hub},
+  author = {The authors of modeling_docre},
+  note = {joint}
 }"""
     training_defaults: ClassVar[dict[str, Any]] = {
         "learning_rate": 1e-4,

@@ -145,7 +145,7 @@ def test_evidence_trains_where_the_context_lies() -> None:
     assert model.bilinear.linear.weight.grad is None
 
 
-# --- the losses alone, on random input ---------------------------------------------------------------------------------
+# --- the losses alone, on random input --------------------------------------------------------------------------------
 
 
 def random_losses(pairs: int = 40, types: int = 5) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -242,7 +242,7 @@ def test_a_teachers_weights_pull_as_their_divergence() -> None:
     assert loss.item() != pytest.approx(divergence.item())
 
 
-# --- what is damaged, left out or odd -----------------------------------------------------------------------------------
+# --- what is damaged, left out or odd ---------------------------------------------------------------------------------
 
 
 @torch.no_grad()

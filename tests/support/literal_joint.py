@@ -82,7 +82,7 @@ def literal_logits(model: Any, head: LiteralEntity, tail: LiteralEntity) -> Tens
 
 
 def literal_incomplete_loss(logits: Tensor, positive: Tensor, masked: Tensor, weight: float) -> Tensor:
-    """The loss of a pair with positives P, masked types M and the rest N: L1(P) + weight * log(1 + sum over N of e^m)."""
+    """The loss of a pair, L1(P) + weight * log(1 + sum over N of e^m); N is what is neither positive nor masked."""
     margins = logits[1:] - logits[0]
     loss = torch.zeros((), dtype=logits.dtype)
     for r in range(len(margins)):
