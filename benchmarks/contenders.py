@@ -18,6 +18,7 @@ from modeling_docre.hub.encoders import encoder_folder
 from modeling_docre.predictor import to_device
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
+from modeling_docre.training.training_inputs import TrainingCollator
 
 BARE, BARE_MARKED, BARE_SENTENCES = "bare encoder", "bare encoder, marked text", "bare encoder, sentence by sentence"
 BARE_DELIMITED = "bare encoder, text between start and end tokens"
@@ -226,7 +227,7 @@ class SystemContender(Contender):
         """Gold annotation and sampled negatives as tensors; the same draw each time."""
         generator = np.random.default_rng(0)
         examples = [training_example(item, self.config, self.sampling, generator) for item in batch]
-        return self.predictor.collator(examples)
+        return TrainingCollator()(examples)
 
 
 class KmgreContender(SystemContender):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,39 +12,6 @@ from .documents import Document
 from .features import Features, Featurizer, entity_type_ids, mention_table, relation_pairs
 
 
-class IncompleteLabels(NamedTuple):
-    """What is unknown of entity pairs, and what a teacher says of them.
-
-    `masked` [pairs, types] bool are types that may or may not hold; `complete` [pairs] bool tells whether a type
-    without a label does not hold; `soft` [pairs, types] float32 are a teacher's scores where the pair was `taught`
-    [pairs] bool.
-    """
-
-    masked: np.ndarray
-    complete: np.ndarray
-    soft: np.ndarray
-    taught: np.ndarray
-
-
-class EvidenceLabels(NamedTuple):
-    """Where relations are stated: positions in the list of pairs, ascending, sentences and their shares, [items] each.
-
-    The shares of a pair sum to 1.
-    """
-
-    pairs: np.ndarray
-    sentences: np.ndarray
-    shares: np.ndarray
-
-
-class EntityList(NamedTuple):
-    """Entities by the positions of their mentions in the list of spans: `members` [mentions], `sizes`, `types`."""
-
-    members: np.ndarray
-    sizes: np.ndarray
-    types: np.ndarray
-
-
 @dataclass(frozen=True)
 class Example:
     """A document and what is asked about it, as arrays with indices local to the document.
@@ -53,8 +19,7 @@ class Example:
     `word_ranges` [spans, 2] and `sentences` [spans] list the spans. The rest is absent (None) where a model has to
     find it itself: `span_labels` [spans]; `coreference` = (pairs [pairs, 2], edit distances [pairs], labels [pairs]);
     `members` [mentions], `sizes` [entities], `entity_types` [entities]; `relations` = (pairs [pairs, 2], labels
-    [pairs, types]). `span_texts` are the strings that coreference compares at inference. `incomplete` and `evidence`
-    say more of training pairs; `related_entities` are what the pairs are made of where that is not the entities.
+    [pairs, types]). `span_texts` are the strings that coreference compares at inference.
     """
 
     features: Features
@@ -68,9 +33,6 @@ class Example:
     entity_types: np.ndarray | None = None
     relations: tuple[np.ndarray, np.ndarray | None] | None = None
     subword_sentences: np.ndarray | None = None
-    incomplete: IncompleteLabels | None = None
-    evidence: EvidenceLabels | None = None
-    related_entities: EntityList | None = None
 
 
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:

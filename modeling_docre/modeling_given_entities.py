@@ -36,7 +36,7 @@ class GivenEntitiesModel(DocREPreTrainedModel):
             spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
             entities: the fields of `Entities`.
             relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types]; where
-                labels are incomplete, also the fields of `IncompleteLabels`.
+                labels are incomplete, also what `threshold_losses` takes.
             special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
             subword_sentences: [subwords] int64, the sentence of each subword, -1 outside of sentences.
 

@@ -28,7 +28,7 @@ from .stage_localized_context import (
 PAIR_CHUNK = 16_384
 
 LABEL_FIELDS = frozenset(["labels", "masked", "complete", "soft", "taught"])
-"""What training knows of each entity pair: its labels, and the fields of `IncompleteLabels`."""
+"""What training knows of each entity pair (see `threshold_losses`)."""
 
 
 class PairScores(NamedTuple):
@@ -126,7 +126,9 @@ def threshold_losses(logits: Tensor, relations: Mapping[str, Tensor], unlabelled
 
     Args:
         logits: [pairs, 1 + types], float, the threshold class first.
-        relations: `labels` [pairs, types] and, where labels are incomplete, the fields of `IncompleteLabels`.
+        relations: `labels` [pairs, types] and, where labels are incomplete, `masked` [pairs, types] bool, types that
+            may or may not hold; `complete` [pairs] bool, whether a type without a label does not hold; `soft` [pairs,
+            types], a teacher's scores where the pair was `taught` [pairs] bool.
         unlabelled_weight: how far a type without a label counts as false where labels are incomplete.
 
     Returns:

@@ -11,10 +11,10 @@ import numpy as np
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
 from modeling_docre.features import relation_pairs
-from modeling_docre.model_inputs import EvidenceLabels, IncompleteLabels
 
 from .arguments import SamplingArguments
 from .relation_labels import relation_matrix
+from .training_inputs import EvidenceLabels, IncompleteLabels
 
 
 class EntityGroups(NamedTuple):
@@ -184,8 +184,8 @@ def _evidence_labels(document: Document, pairs: np.ndarray, labels: np.ndarray) 
             weights[:] = relation.sentence_weights
         if weights.sum() > 0:
             stated.setdefault((relation.head, relation.tail), []).append(weights / weights.sum())
-    related = zip(map(tuple, pairs.tolist()), labels.any(axis=1), strict=True)
-    rows = [number for number, (pair, positive) in enumerate(related) if positive and pair in stated]
+    related = np.flatnonzero(labels.any(axis=1)).tolist()
+    rows = [number for number in related if tuple(pairs[number].tolist()) in stated]
     table = np.array([np.mean(stated[tuple(pairs[row].tolist())], axis=0) for row in rows]).reshape(len(rows), count)
     items, sentences = np.nonzero(table)
     return EvidenceLabels(np.array(rows, dtype=np.int64)[items], sentences, table[items, sentences].astype(np.float32))

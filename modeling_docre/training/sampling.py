@@ -23,13 +23,14 @@ from modeling_docre.features import (
     Featurizer,
     mention_table,
 )
-from modeling_docre.model_inputs import EntityList, Example, entity_classes, entity_sizes
+from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
 
 from .arguments import DocRETrainingArguments, SamplingArguments
 from .recall_ceiling import measure_reach
 from .relation_samples import EntityGroups, draw, entity_groups, lacks_labels, relation_samples
 from .sentence_entities import crossing_relations, split_entities
 from .sentence_sampling import sentence_example
+from .training_inputs import EntityList, TrainingExample
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def training_example(
         )
         word_ranges, sentences = np.concatenate([word_ranges, spans]), np.concatenate([sentences, span_sentences])
         span_labels = (np.arange(len(word_ranges)) < gold).astype(np.float32)
-    return Example(
+    return TrainingExample(
         features,
         word_ranges,
         sentences,

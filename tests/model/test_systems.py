@@ -20,12 +20,12 @@ from training import trainer
 
 from modeling_docre import Document, DocumentError, Predictor
 from modeling_docre import stage_localized_context as localized_context
-from modeling_docre.data_collator import DocRECollator
 from modeling_docre.features import Featurizer
 from modeling_docre.predictor import to_device
 from modeling_docre.stage_pairs import PairClassifier
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
+from modeling_docre.training.training_inputs import TrainingCollator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -286,8 +286,8 @@ def test_the_loss_of_a_batch_is_a_mean_over_its_samples(system: System) -> None:
     features = Featurizer(tiny_tokenizer(), model.config)([ANNA])
     examples = TrainingExamples(features * 2, model.config, settings, 0)
     with torch.no_grad():
-        one = model(**DocRECollator()([examples[0]])).losses
-        two = model(**DocRECollator()([examples[0], examples[1]])).losses
+        one = model(**TrainingCollator()([examples[0]])).losses
+        two = model(**TrainingCollator()([examples[0], examples[1]])).losses
     assert one.keys() == two.keys() >= set(model.config.traits.stages)
     for stage in one:
         torch.testing.assert_close(one[stage], two[stage], rtol=1e-4, atol=1e-6)
@@ -314,7 +314,7 @@ def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, lambda *given: calls.append(0) or score(*given))
             found = Predictor(model, tiny_tokenizer()).predict(documents, 10_000)
-        batch = DocRECollator()(trainer(model, tmp_path, documents, negatives_relation=-1).train_dataset)
+        batch = TrainingCollator()(trainer(model, tmp_path, documents, negatives_relation=-1).train_dataset)
         model.zero_grad()
         model.eval()(**batch).loss.backward()
         gradients = {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
@@ -405,7 +405,7 @@ def test_a_model_moves_with_its_batch(system: System) -> None:
     features = Featurizer(tiny_tokenizer(), system.model().config)([ANNA])
     settings = DocRETrainingArguments("unused", use_cpu=True, eval_strategy="no", load_best_model_at_end=False)
     moved = to_device(
-        DocRECollator()([TrainingExamples(features, system.model().config, settings, 0)[0]]), torch.device("meta")
+        TrainingCollator()([TrainingExamples(features, system.model().config, settings, 0)[0]]), torch.device("meta")
     )
 
     def tensors(value: Any) -> list[torch.Tensor]:
