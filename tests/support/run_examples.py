@@ -94,7 +94,7 @@ def docre(arguments: list[str]) -> None:
 
 def parse_training(arguments: list[str]) -> None:
     """Read a recipe and the options of a training."""
-    import_module("modeling_docre.training.arguments").parse_arguments(arguments)
+    import_module("modeling_docre.training.run").parse_arguments(arguments)
 
 
 def export_corpus(module: str, arguments: list[str]) -> None:
