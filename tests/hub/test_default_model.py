@@ -69,6 +69,7 @@ def test_it_finds_what_a_plain_text_says(graph: dict[str, Any]) -> None:
     assert all(TEXT[m["char_start"] : m["char_end"]] == m["name"] for e in graph["entities"] for m in e["mentions"])
 
 
+@pytest.mark.slow
 def test_the_wheel_finds_the_same_in_an_environment_of_its_own(graph: dict[str, Any], tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run(

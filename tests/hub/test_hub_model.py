@@ -230,6 +230,7 @@ def set_trap(pushed: Pushed, canary: Path) -> None:
         pushed.hub.put(f"trap/{name}", code)
 
 
+@pytest.mark.slow
 def test_a_model_works_the_same_where_the_package_is_not(pushed: Pushed, elsewhere: dict[str, Any]) -> None:
     """Every system in one process, two of them from repositories of the same name."""
     assert elsewhere["loaded"] == []

@@ -71,6 +71,7 @@ def output_of(process: subprocess.Popen[str]) -> str:
     return output.strip()
 
 
+@pytest.mark.slow
 def test_processes_may_install_at_the_same_time(tmp_path: Path):
     code = f"{STANDALONE}print(metric_cache.install_metric())"
     running = [python(tmp_path, tmp_path / "home", "-W", "error", "-c", code) for _ in range(4)]

@@ -100,6 +100,7 @@ def test_with_trust_the_code_travels_with_the_model(kind: type, encoder: Path, t
     assert close(build(third)(TEXTS[0], **call), expected)
 
 
+@pytest.mark.slow
 def test_without_the_package_trust_in_the_model_is_trust_in_its_encoder(encoder: Path, tmp_path: Path) -> None:
     extract = saved(encoder, JerexModel, tmp_path / "own" / "best", mention_threshold=0.0, relation_threshold=0.0)
     found = run_without_package(tmp_path, {"own": (TEXTS[0], None)})
@@ -164,6 +165,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 def test_from_the_hub_the_code_is_that_of_the_pinned_commit(encoder: Path, sung: Path, tmp_path: Path) -> None:
     options = {**LABELS, "mention_threshold": 0.0, "relation_threshold": 0.0, "max_span_size": 2}
     with running_hub() as hub:

@@ -46,6 +46,7 @@ def own_phases(model: Any) -> tuple[str, ...]:
     return PHASES if model.key_classifier is not None else (MAXIMIZATION,)
 
 
+@pytest.mark.slow
 def test_every_ablation_learns_and_is_another_function():
     seen, documents = {}, [SHARED_START, OTTO]
     for name, options in ABLATIONS.items():

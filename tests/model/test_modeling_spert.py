@@ -104,6 +104,7 @@ def test_forward_is_the_equations_over_enumerated_spans(options: dict[str, Any])
         torch.testing.assert_close(output.relation_logits[row], logits)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_sentence_of_three_hundred_words_is_read_in_windows():
     model = exact()

@@ -269,6 +269,7 @@ def test_atlop_reads_a_long_text_in_windows(atlop: DocRelationExtractionPipeline
         build(decisive_atlop(long_input="error"))(LONG_TEXT, entities=LONG_ENTITIES)
 
 
+@pytest.mark.slow
 def test_two_systems_in_a_fresh_process_without_the_package(tmp_path: Path) -> None:
     """Both from folders named `best`: each keeps its code and its scores."""
     pipes = {"atlop": build(decisive_atlop()), "jerex": build(decisive_jerex())}

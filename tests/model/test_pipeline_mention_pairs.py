@@ -181,6 +181,7 @@ def test_the_mention_pairs_of_jerex_have_offsets_too() -> None:
                 assert pair.keys() == KMGRE_KEYS - {"key_score", "relation_score"}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_the_package_explains_alike(tmp_path: Path) -> None:
     """The code that travels with a checkpoint is complete."""
     pipe = build(decisive_kmgre())

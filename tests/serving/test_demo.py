@@ -12,7 +12,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -71,15 +70,11 @@ def test_entities_are_read_from_lines():
             views.read_entities(lines, text)
 
 
-def browser_or_skip() -> str:
-    """The path of a Chromium; skips the test where something that it takes is not installed."""
-    for name, extra in (("gradio", "demo"), ("playwright", "e2e")):
-        if find_spec(name) is None:
-            pytest.skip(f"{name} is not installed (extra `{extra}`)")
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no Chromium is installed; set CHROMIUM to the path of one")
-    return found
+def chromium() -> str:
+    """The path of a Chromium."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "no Chromium is installed; set CHROMIUM to the path of one"
+    return path
 
 
 def free_port() -> int:
@@ -102,7 +97,6 @@ def wait_for(url: str, process: subprocess.Popen, seconds: int = 240) -> None:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Iterator:
     """A browser, and a function that opens the demo of a model in it."""
-    executable = browser_or_skip()
     from playwright.sync_api import sync_playwright
 
     running = []
@@ -121,7 +115,7 @@ def page(tmp_path_factory) -> Iterator:
         return tab
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:
             yield lambda model: opened(model, browser.new_page())
         finally:
@@ -131,6 +125,7 @@ def page(tmp_path_factory) -> Iterator:
                 process.wait()
 
 
+@pytest.mark.browser
 def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
     model = decisive_jerex(relation_threshold=0.0)
     tab = page(model)
@@ -153,6 +148,7 @@ def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
+@pytest.mark.browser
 def test_entities_are_asked_for_where_the_model_needs_them(page):
     tab = page(decisive_atlop(relation_threshold=0.0))
     tab.get_by_role("textbox", name="Text", exact=True).fill("Tom met Anna.")

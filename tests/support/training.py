@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from samples import ANNA, OTTO
 from tiny import tiny_tokenizer
@@ -39,6 +39,18 @@ BRIEF = [
 def write_jsonl(path: Path, documents: list[Document]) -> str:
     path.write_text("".join(json.dumps(document.to_dict()) + "\n" for document in documents), encoding="utf-8")
     return str(path)
+
+
+class ScriptedTrainer(DocRETrainer):
+    """Evaluation finds the scores of a script instead of its own, one after the other."""
+
+    script: ClassVar[Iterator[float]]
+
+    def scorer(self, references: Any) -> Any:
+        def score(predictions: Any, ranking: bool = False) -> dict[str, Any]:
+            return {"ranking": {}} if ranking else {"relation_f1": next(self.script), "mention_f1": 1.0}
+
+        return score
 
 
 class Killed(Exception):

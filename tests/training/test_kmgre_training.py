@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO
 from tiny import tiny_kmgre
-from training import Killed, Killer, trainer
+from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import KmgreModel
@@ -206,6 +205,7 @@ def _whole_state(running: DocRETrainer) -> dict[str, Any]:
 
 
 # An epoch has three updates: those of the warm-up, then of the E-step, of the M-step, and of the E-step again.
+@pytest.mark.slow
 @pytest.mark.parametrize("alternate", ["epoch", "batch"])
 def test_a_resumed_run_ends_where_an_unbroken_one_does(alternate, tmp_path):
     unbroken = _run(tmp_path / "unbroken", alternate)
@@ -225,15 +225,6 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(alternate, tmp_path):
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------------
-
-
-class ScriptedTrainer(DocRETrainer):
-    """Evaluation finds the scores of a script instead of its own, one after the other."""
-
-    script: ClassVar[Iterator[float]]
-
-    def score(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
-        return {"relation_f1": next(self.script)}
 
 
 EVERY_EPOCH = {"eval_strategy": "epoch", "save_strategy": "epoch", "num_train_epochs": 5, "warmup_epochs": 1}

@@ -67,6 +67,7 @@ def test_fine_tuning_follows_pre_training(tmp_path: Path, encoder: str) -> None:
     assert {name: getattr(config, name) for name in widths} == widths and config.memory_reading
 
 
+@pytest.mark.slow
 def test_two_processes_train_a_model_that_does_not_read_yet(tmp_path: Path, encoder: str) -> None:
     """Readers have no gradient then, and with gradient checkpointing each process has to expect that, too."""
     write_docred([ANNA, OTTO, replace(ANNA, id="c"), replace(OTTO, id="d")], tmp_path / "train.json")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 from samples import ANNA, OTTO
 from tiny import tiny_jerex, tiny_memory_jerex
 from torch import Tensor
-from training import Killed, Killer, trainer
+from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import MemoryJerexModel
@@ -138,15 +137,6 @@ def test_an_evaluation_before_the_first_update_does_not_read(tmp_path):
     assert watch.passes[:2] == [[False, 0], [True, 0]]
 
 
-class ScriptedTrainer(DocRETrainer):
-    """Evaluation finds the scores of a script instead of its own, one after the other."""
-
-    script: ClassVar[Iterator[float]]
-
-    def score(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
-        return {"relation_f1": next(self.script)}
-
-
 @pytest.mark.parametrize(("best", "reading"), [(2, False), (3, False), (4, True), (5, True)])
 def test_the_best_checkpoint_brings_its_own_reading_back(best, reading, tmp_path, caplog):
     ScriptedTrainer.script = iter([0.9 if step == best else 0.1 for step in range(1, 6)])
@@ -200,6 +190,7 @@ def _whole_state(running: DocRETrainer) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
     """Interrupted before reading begins, with the last update that does not read, and later."""
     unbroken = _run(tmp_path / "unbroken")

@@ -434,6 +434,7 @@ def _finishes(process: subprocess.Popen[bytes], status: int = 0) -> None:
     assert process.returncode == status, errors.decode("utf-8", "replace")
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_what_an_unbroken_one_of_another_locale_gives(tmp_path: Path, encoder: str) -> None:
     polish = build("Łódź", ["anna was born in Łódź ."], [("PER", [(0, 0, 1)]), ("LOC", [(0, 4, 5)])], [(0, 1, "born")])
     file = write_jsonl(tmp_path / "a.jsonl", [*FIVE[:4], polish])
@@ -465,6 +466,7 @@ def _results(output: Path) -> tuple[Any, Any]:
 # --- two processes ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_evaluate_like_one(tmp_path: Path, encoder: str, files: list[str]) -> None:
     """Five training and three validation documents: neither can be dealt out evenly."""
     thresholds = ["--mention_threshold", "0.3", "--coreference_threshold", "0.4", "--relation_threshold", "0.3"]

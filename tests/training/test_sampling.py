@@ -250,6 +250,7 @@ def test_workers_draw_what_the_main_process_draws_in_every_epoch(persistent):
     assert not any(equal(a, b) for a, b in zip(*drawn, strict=True))
 
 
+@pytest.mark.slow
 def test_negatives_are_drawn_uniformly():
     document = build("uniform", ["a b c"], [("PER", [(0, 0, 1)])])
     counts = Counter(

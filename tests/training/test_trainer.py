@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from samples import ANNA, ODD_DOCUMENTS, OTTO
 from tiny import tiny_atlop, tiny_jerex, tiny_tokenizer
-from training import Killed, Killer, trainer
+from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
@@ -259,18 +258,6 @@ def test_the_best_checkpoint_comes_back_with_its_thresholds(tmp_path: Path, monk
     assert running.model.config.relation_threshold == 0.2
 
 
-class ScriptedTrainer(DocRETrainer):
-    """Evaluation finds the scores of a script instead of its own, one after the other."""
-
-    script: ClassVar[Iterator[float]]
-
-    def scorer(self, references: Any) -> Any:
-        def score(predictions: Any, ranking: bool = False) -> dict[str, Any]:
-            return {"ranking": {}} if ranking else {"relation_f1": next(self.script), "mention_f1": 1.0}
-
-        return score
-
-
 def _scripted(folder: Path, values: list[float], *callbacks: TrainerCallback, **options: Any) -> ScriptedTrainer:
     ScriptedTrainer.script = iter(values)
     every = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}
@@ -302,6 +289,7 @@ def test_the_best_checkpoint_leaves_the_number_format_of_the_final_file(tmp_path
     assert kinds == [{torch.float32}, {torch.float16}]
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_on_after_an_interruption(tmp_path: Path) -> None:
     values = [0.5, 0.4, 0.3, 0.2, 0.1, 0.0]
     unbroken = _scripted(tmp_path / "a", values, EarlyStoppingCallback(3), num_train_epochs=6)
@@ -332,6 +320,7 @@ def _draws(folder: Path, *callbacks: TrainerCallback) -> DocRETrainer:
     return trainer(tiny_jerex(), folder, FIVE, callbacks=callbacks, examples=RecordingExamples, **options)
 
 
+@pytest.mark.slow
 def test_each_epoch_draws_its_own_samples_also_after_an_interruption(tmp_path: Path) -> None:
     unbroken = _draws(tmp_path / "a")
     unbroken.train()
@@ -353,6 +342,7 @@ def test_each_epoch_draws_its_own_samples_also_after_an_interruption(tmp_path: P
         assert resumed.train_dataset.seen == seen[left:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("killed_at", "checkpoint", "options"),
     [
