@@ -23,24 +23,16 @@ logger = logging.getLogger(__name__)
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
-    """Class index of each entity's type, [entities] int64.
+    """Class index of each entity's type, [entities] int64; errors as for `type_ids`."""
+    return type_ids(document, "entities", "entity_types", entity_types)
+
+
+def type_ids(document: Document, field: str, option: str, types: Sequence[str]) -> np.ndarray:
+    """Class index of the type of each item of a document's `field`, [items] int64.
 
     Raises:
-        DocumentError: a type is not among `entity_types`.
+        DocumentError: a type is not among `types`, which stand in the configuration's `option`.
     """
-    return _type_ids(document, "entities", "entity_types", entity_types)
-
-
-def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.ndarray:
-    """Class index of each relation's type, [relations] int64.
-
-    Raises:
-        DocumentError: a type is not among `relation_types`.
-    """
-    return _type_ids(document, "relations", "relation_types", relation_types)
-
-
-def _type_ids(document: Document, field: str, option: str, types: Sequence[str]) -> np.ndarray:
     index = {name: number for number, name in enumerate(types)}
     items = getattr(document, field)
     for number, item in enumerate(items):
@@ -53,19 +45,6 @@ def _type_ids(document: Document, field: str, option: str, types: Sequence[str])
                 fix += ", or give the pipeline's call an entity_type_map"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
     return np.array([index[item.type] for item in items], dtype=np.int64)
-
-
-def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:
-    """Gold relations as [entities, entities, types] bool: head, tail, class index.
-
-    Raises:
-        DocumentError: a type is not among `relation_types`.
-    """
-    kinds = relation_type_ids(document, relation_types)
-    matrix = np.zeros((len(document.entities), len(document.entities), len(relation_types)), dtype=bool)
-    for relation, kind in zip(document.relations, kinds, strict=True):
-        matrix[relation.head, relation.tail, kind] = True
-    return matrix
 
 
 def mention_table(document: Document) -> tuple[np.ndarray, np.ndarray]:

@@ -106,6 +106,9 @@ class DocREPreTrainedModel(PreTrainedModel):
     phases: tuple[str, ...] = ("joint",)
     phase = "joint"
 
+    evidence_share: float = 0.5
+    """The share of a pair's context that its evidence sentences exceed; with 1 each sentence has its weight."""
+
     config_class = DocREConfig
     base_model_prefix = "docre"
     main_input_name = "input_ids"
@@ -121,6 +124,13 @@ class DocREPreTrainedModel(PreTrainedModel):
         for name in names:
             if not getattr(self.config, name):
                 raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+
+    def weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
+        """The losses, and their sum weighted as the configuration says: with 1 where it has no such weight."""
+        if not losses:
+            return {}
+        loss = sum(getattr(self.config, f"{name}_weight", 1.0) * value for name, value in losses.items())
+        return {"loss": loss, "losses": losses}
 
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights.

@@ -15,6 +15,7 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .configuration_limits import check_signatures
 from .document_parsing import closest_first
 from .documents import Document, DocumentError, Entity, Mention, Relation
 from .given_entities import given_entities, warn_of_cuts
@@ -58,6 +59,8 @@ class DocRelationExtractionPipeline(Pipeline):
 
     - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's.
     - `relations`: the relation types to keep, by their name or readable label.
+    - `signatures`: triples [relation type, type of the head, type of the tail] that may hold, instead of those of the
+      configuration (`"stored"`, the default); None lets every type hold between all.
     - `entities`: what is known about the entities, so that only the relations are extracted. A list of
       `{"type": str, "mentions": [{"char_start": int, "char_end": int}, ...]}` (or `sentence`, `start`, `end` in
       words) for one input, a list of such lists for several; or True, for the entities of the `Document`
@@ -108,13 +111,14 @@ class DocRelationExtractionPipeline(Pipeline):
         entity_type_map: Mapping[str, str] | None = None,
         offsets: str | None = None,
         num_workers: int | None = None,
+        signatures: Any = _MISSING,
         **unknown: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Check the arguments and give each to its step."""
         if unknown:
             raise TypeError(
                 f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
-                "entity_type_map, offsets, batch_size and progress"
+                "entity_type_map, offsets, signatures, batch_size and progress"
             )
         _check_workers(num_workers)
         if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
@@ -125,9 +129,14 @@ class DocRelationExtractionPipeline(Pipeline):
             raise ValueError(f"entity_type_map is {_shorten(entity_type_map)}; give a dict of types by other names")
         chosen = None if relations is None else self._known_types(relations)
         reading = {"entities": entities, "types": entity_type_map, "offsets": offsets}
+        forward = {"threshold": float(threshold)} if threshold is not None else {}
+        if signatures is not _MISSING:
+            if signatures is not None and signatures != "stored":
+                check_signatures(signatures, self.model.config.relation_types, self.model.config.entity_types)
+            forward["signatures"] = signatures
         return (
             {name: value for name, value in reading.items() if value is not None},
-            {"threshold": float(threshold)} if threshold is not None else {},
+            forward,
             {"relations": chosen} if chosen is not None else {},
         )
 
@@ -254,10 +263,12 @@ class DocRelationExtractionPipeline(Pipeline):
             "Document or its dict form"
         )
 
-    def _forward(self, model_inputs: list[dict[str, Any]], threshold: float | None = None) -> list[Document]:
+    def _forward(
+        self, model_inputs: list[dict[str, Any]], threshold: float | None = None, signatures: Any = "stored"
+    ) -> list[Document]:
         """Predicted documents of a batch of inputs about which the same is known."""
         features = [item["features"] for item in model_inputs]
-        return self.predictor.predict_batch(features, model_inputs[0]["given"], relation_threshold=threshold)
+        return self.predictor.predict_batch(features, model_inputs[0]["given"], threshold, signatures)
 
     def postprocess(self, model_outputs: Document, relations: frozenset[str] | None = None) -> dict[str, Any]:
         """A predicted document as a dict, with the text of each mention and only the relation types to keep."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor, nn
 
-from .candidates import Entities
+from .candidates import Entities, Spans, coreference_pairs, edit_distances
+from .configuration_end_to_end import EndToEndConfig
 from .layers import ClampedEmbedding, TwoLayer
 from .segments import in_chunks
 
@@ -137,3 +140,39 @@ def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: 
     inside = (head == tail).nonzero().squeeze(1)
     whole = scores.new_ones(len(entities.sizes))
     return whole.scatter_reduce(0, head[inside], scores[inside], "amin")
+
+
+def resolve_mentions(
+    scorer: CoreferenceScorer,
+    vectors: Tensor,
+    spans: Spans,
+    texts: Sequence[str],
+    mentions: Tensor,
+    config: EndToEndConfig,
+) -> tuple[dict[str, Tensor], Entities]:
+    """Score all mention pairs of each document and cluster its mentions.
+
+    Args:
+        scorer: scores mention pairs.
+        vectors: [spans, hidden].
+        spans: the batch's spans.
+        texts: the string of each span.
+        mentions: [mentions], int64 span indices in candidate order.
+        config: how the two orders of a pair become one score, and the threshold.
+
+    Returns:
+        `coreference_logits` [pairs] of `coreference_pairs` and `entity_linkage_scores` [entities], and the entities.
+
+    Raises:
+        ValueError: there is not one string per span.
+    """
+    if len(texts) != len(spans.document):
+        raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
+    documents = spans.document[mentions]
+    pairs = coreference_pairs(documents, both_orders=config.coref_symmetrise != "upper")
+    distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
+    logits = scorer(vectors[mentions], pairs, distances)
+    scores = symmetric_scores(torch.sigmoid(logits.float()), config.coref_symmetrise)
+    clusters = cluster_mentions(mentions, documents, scores, config.coreference_threshold)
+    linkage = linkage_scores(mentions, clusters, pairs[: len(scores)], scores)
+    return {"coreference_logits": logits, "entity_linkage_scores": linkage}, clusters

@@ -27,6 +27,7 @@ from .hardware import emulates_bfloat16, machine_facts
 from .recipe import parse_recipe
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
+from .signatures import learn_signatures
 from .thresholds import tune_thresholds
 from .trainer import DocRETrainer
 from .warm_start import check_known_types, warm_start, with_types
@@ -102,6 +103,8 @@ def build_trainer(
         option = "--convention" if data.convention else "--no_overlap"
         raise ValueError(f"{option} scores entities that are found, and {type(model).__name__} is given them")
     documents = corpus.splits.get("train", [])[: data.max_train_documents]
+    if training.do_train and training.signature_min:
+        learn_signatures(model, documents, training.signature_min)
     facts = _read_facts(data.train_facts) if data.train_facts else documents or None
     return DocRETrainer(
         model,
