@@ -42,7 +42,7 @@ def test_own_documents_are_checked_when_they_are_read(tmp_path: Path) -> None:
         with pytest.raises(DocumentError, match=message):
             read(*documents)
     for labels in ([["works", "works for"]], {"works": 5}):
-        with pytest.raises(ValueError, match="holds no labels"):
+        with pytest.raises(ValueError, match="has no labels"):
             read(anna, labels=labels)
 
 
