@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named(options: dict[str, Any], found: str, folders
 
 def test_a_test_corpus_with_other_labels_is_refused(folders: dict[str, str]) -> None:
     arguments = CorpusArguments(corpus="sample", test_corpus="revisit_docred", test_data_dir=folders["test_data_dir"])
-    with pytest.raises(ValueError, match="--test_corpus revisit_docred has 'NUM' among its entity_types, --corpus sam"):
+    with pytest.raises(ValueError, match="--test_corpus revisit_docred has 'NUM' among its entity_types, but --corpus"):
         load_corpus(arguments)
 
 
