@@ -13,8 +13,7 @@ from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
 from .stage_coreference import CoreferenceScorer, resolve_mentions
-from .stage_entities import pool_entities
-from .stage_mentions import MentionClassifier, select_mentions
+from .stage_mentions import MentionClassifier, pool_entities, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
 
