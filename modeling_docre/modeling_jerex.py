@@ -151,13 +151,9 @@ class JerexModel(DocREPreTrainedModel):
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
                 return DocREOutput(**self.weigh(losses), **result)
+            scorer, of_spans = self.coreference_scorer, vectors["coreference"]
             resolved, clusters = resolve_mentions(
-                self.coreference_scorer,
-                vectors["coreference"],
-                listed,
-                span_texts or [],
-                result["mentions"],
-                self.config,
+                scorer, of_spans, listed, span_texts or [], result["mentions"], self.config
             )
             result |= resolved
         result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
