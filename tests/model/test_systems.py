@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -65,9 +65,30 @@ ROWS = [
     System("joint without context, with plain losses", tiny_joint, NO_CONTEXT),
     System("spert with full context", tiny_spert, {"context": "full", "span_pooling": "mean", "pool_mask": "zero"}),
 ]
-each_system = pytest.mark.parametrize("system", ROWS, ids=lambda system: system.name)
-GIVEN = [system for system in ROWS if system.model().config.traits.entities_given]
-each_given = pytest.mark.parametrize("system", GIVEN, ids=lambda system: system.name)
+
+
+def each(systems: Iterable[System]) -> Any:
+    """Run a test for each of some systems."""
+    return pytest.mark.parametrize("system", list(systems), ids=lambda system: system.name)
+
+
+TRAITS = {system.name: system.model().config.traits for system in ROWS}
+FIRST_OF_A_CLASS = {system.build: system.name for system in reversed(ROWS)}
+each_system = each(ROWS)
+each_variant = pytest.mark.parametrize(
+    "system",
+    [
+        pytest.param(
+            system, id=system.name, marks=[] if FIRST_OF_A_CLASS[system.build] == system.name else [pytest.mark.slow]
+        )
+        for system in ROWS
+    ],
+)
+each_given = each(system for system in ROWS if TRAITS[system.name].entities_given)
+each_that_finds_entities = each(system for system in ROWS if not TRAITS[system.name].entities_given)
+each_given_with_attention = each(
+    system for system in ROWS if TRAITS[system.name].entities_given and TRAITS[system.name].mention_attention
+)
 
 MANY = build(
     "every pair of many related",
@@ -169,7 +190,7 @@ def test_trains_saves_reloads_and_predicts_the_same(tmp_path: Path) -> None:
         assert_alike(json.loads(line), json.loads(plain(documents)), 1e-6)
 
 
-@each_system
+@each_variant
 def test_overfits_two_documents(system: System, tmp_path: Path) -> None:
     model = system.model()
     for module in model.modules():
@@ -229,11 +250,9 @@ def test_five_thousand_words(system: System, tmp_path: Path) -> None:
     assert running.score([found], [LONG])["documents"] == 1
 
 
-@each_system
+@each_that_finds_entities
 def test_nothing_is_found_and_one_mention_is_found(system: System) -> None:
     model = system.model()
-    if model.config.traits.entities_given:
-        pytest.skip("its mentions are given")
     if model.config.traits.reads_sentences:
         for count in (0, 1):
             [found] = Predictor(keeping(system.model(), count), tiny_tokenizer()).predict([ANNA])
@@ -294,13 +313,11 @@ def test_the_loss_of_a_batch_is_a_mean_over_its_samples(system: System) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8])
-@each_given
+@each_given_with_attention
 def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
     system: System, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = permissive(system)
-    if not model.config.traits.mention_attention:
-        pytest.skip("it pools no context and scores all pairs at once")
     documents = [ANNA, *ODD_DOCUMENTS, MANY, OTTO]
 
     # What runs once per chunk, and what bounds its size.
