@@ -2,7 +2,7 @@
 
     python benchmarks/paragraphs.py [MODEL] [--threshold T] [--out FILE]
 
-MODEL is the folder or Hub name of a model that finds entities itself; absent, it is the one that comes along.
+MODEL is the folder or Hub name of a model that finds entities itself; without it, the bundled model is measured.
 `benchmarks/paragraphs/facts.jsonl` holds invented texts about people, places, organisations, films and dates, two of
 them long, one full of traps where two entities meet without a relation. Each has the entities that it states facts
 about, by their names, and the facts, in the way in which Re-DocRED annotates.
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="file that the table is written to, too")
     options = parser.parse_args(arguments)
     if options.model is None:
-        parser.error("no model comes along with this checkout; name one")
+        parser.error("this checkout has no bundled model; name one")
     extract, paragraphs = pipeline(TASK, model=options.model), read_paragraphs()
     graphs = extract([paragraph.text for paragraph in paragraphs], threshold=options.threshold)
     named = [stated_entities(*pair) for pair in zip(graphs, (item.entities for item in paragraphs), strict=True)]
