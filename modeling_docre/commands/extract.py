@@ -16,8 +16,8 @@ import typer
 from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
-from .files import read_text, write_output
-from .process import UsageError, without_progress_bars
+from .files import check_output, read_text, write_output
+from .process import UsageError, check_probability, without_progress_bars
 from .sources import Source, files_of, is_one_text, read_sources
 
 Graph = dict[str, Any]
@@ -82,10 +82,13 @@ def extract(
       docre extract "Mira Halloran was born in Galway, Ireland."
       docre extract --file letters/*.txt --format jsonl
     """
+    check_probability("--threshold", threshold)
     sources, single = _inputs(words or [], file or [])
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} belongs to a single text{hint}")
+    for output in filter(None, (json_file, picture)):
+        check_output(output)
     if entities:
         given = _read_json(entities)
         sources = (source._replace(entities=given) for source in sources)
@@ -132,17 +135,15 @@ def _load(model: str | None) -> Any:
     from transformers import pipeline
 
     import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
+    from modeling_docre.hub.loading import model_named
     from modeling_docre.hub.resources import default_model
     from modeling_docre.pipeline_docre import TASK
 
     name = model or default_model()
     if name is None:
         raise UsageError("this checkout has no bundled model; name one by --model")
-    try:
-        with without_progress_bars():
-            return pipeline(TASK, model=name)
-    except OSError as error:
-        raise OSError(f"the model {name} cannot be loaded: {error}") from error
+    with model_named(name), without_progress_bars():
+        return pipeline(TASK, model=name)
 
 
 def _show(graph: Graph, format: Format, single: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .process import UsageError, without_progress_bars
+from .process import UsageError, check_probability, without_progress_bars
 
 
 def label(
@@ -46,18 +46,18 @@ def label(
         float | None,
         typer.Option(
             help="Score from which a type is no negative in training, instead of the one that 95 % of the validation's "
-            "relations reach. It is noted, no label depends on it."
+            "relations reach. It is noted; no label depends on it.",
         ),
     ] = None,
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Take relations for incomplete in documents that do not say so.")
     ] = False,
 ) -> None:
-    """Label a corpus by a trained model, or by the mean of the scores of several.
+    """Label a corpus by trained models.
 
-    The models relate the entities that the documents have. Relations of people stay. Where relations are incomplete,
-    those that score high enough are added, with origin "model". All scores from 0.05 on are stored beside them. A run
-    that was interrupted goes on when it is called again.
+    Of several models, the mean of their scores counts. They relate the entities that the documents have. Relations of
+    people stay. Where relations are incomplete, those that score high enough are added, with origin "model". All scores
+    from 0.05 on are stored beside them. A run that was interrupted goes on when it is called again.
 
     \b
     Example:
@@ -67,9 +67,8 @@ def label(
     from modeling_docre.annotations.report import ReadReport
     from modeling_docre.training.labelling import Teacher, Thresholds, label_corpus
 
-    for name, value in (("positive", positive), ("masked", masked)):
-        if value is not None and not 0 <= value <= 1:
-            raise UsageError(f"--{name} is {value}; give a number from 0 to 1")
+    check_probability("--positive", positive)
+    check_probability("--masked", masked)
     file, models = GrowingFile(out), [*models, *words[1:]]
     documents = _documents(words[0], config, data_dir, split)
     if incomplete:
@@ -100,7 +99,9 @@ def _documents(name: str, config: str | None, data_dir: Path | None, split: str)
         folder = None if data_dir is None else str(data_dir)
         arguments = CorpusArguments(name, config, folder, train_split=split, validation_split="none")
     elif data_dir or config:
-        raise UsageError(f"--data-dir and --config belong to a corpus of the package, and {name} is none")
+        raise UsageError(
+            f"--data-dir and --config belong to a corpus of the package, such as docred_more, not to {name}"
+        )
     else:
         arguments = CorpusArguments(train_file=name)
     return load_corpus(arguments).splits["train"]

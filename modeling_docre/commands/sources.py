@@ -14,6 +14,7 @@ from modeling_docre.documents import DocumentError
 from .files import read_text
 
 TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+TABLES = (".csv", ".tsv", ".xlsx")
 IN_FOLDERS = (TEXT, ".jsonl", ".jsonl.gz")
 """Endings of the files that are read where a folder is named."""
 
@@ -46,13 +47,13 @@ def _files_of(name: str) -> list[str]:
         return [name]
     if os.path.isdir(name):
         below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file())
-        found, missing = [file for file in below if file.endswith(IN_FOLDERS)], f"holds no {' or '.join(IN_FOLDERS)}"
+        files, missing = [file for file in below if file.endswith(IN_FOLDERS)], f"holds no {' or '.join(IN_FOLDERS)}"
     else:
-        found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+        files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
         missing = "matches no file" if glob.has_magic(name) else "is not there"
-    if not found:
+    if not files:
         raise FileNotFoundError(f"{name} {missing}")
-    return found
+    return files
 
 
 def is_one_text(file: str) -> bool:
@@ -67,9 +68,11 @@ def read_sources(file: str) -> Iterator[Source]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not in UTF-8.
+        ValueError: it is a table, or not in UTF-8.
         DocumentError: a record is neither.
     """
+    if file.endswith(TABLES):
+        raise ValueError(f'{file} is a table; write each text as a line {{"id": ..., "text": ...}} of a .jsonl file')
     if is_one_text(file):
         yield Source(read_text(file), None if file == "-" else file)
         return
