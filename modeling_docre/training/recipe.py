@@ -18,6 +18,7 @@ from transformers import HfArgumentParser, PreTrainedConfig
 from modeling_docre.hub.resources import resource
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
+_USAGE = "%(prog)s [RECIPE] [--option value ...]"
 _BASE_FIELDS = frozenset(item.name for item in dataclasses.fields(PreTrainedConfig))
 
 
@@ -49,7 +50,7 @@ def parse_recipe(
     parser: Any = HfArgumentParser(
         groups,
         prog="docre train",
-        usage="%(prog)s [RECIPE] [--option value ...]",
+        usage=_USAGE,
         allow_abbrev=False,
         description=description,
     )
@@ -75,7 +76,7 @@ def parse_recipe(
 def _system(arguments: Sequence[str], group: Any, systems: Mapping[str, Any]) -> str:
     """The system that the arguments name, on which the other options depend."""
     # Abbreviations would let a misspelt option pass for another one.
-    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    peek = argparse.ArgumentParser(prog="docre train", usage=_USAGE, add_help=False, allow_abbrev=False)
     peek.add_argument("--system", default=group.system, choices=sorted(systems))
     return peek.parse_known_args(arguments)[0].system
 
