@@ -79,7 +79,7 @@ class ReadReport:
     def rows(self) -> list[tuple[str, int]]:
         """What is counted, in words, and how often."""
         counts = [(f.metadata, getattr(self, f.name)) for f in fields(self) if f.metadata]
-        counted = [(told["text"], number) for told, number in counts if number or not told["rare"]]
+        counted = [(about["text"], number) for about, number in counts if number or not about["rare"]]
         return counted + [(f"ignored key `{name}`", times) for name, times in sorted(self.ignored_keys.items())]
 
     def __str__(self) -> str:

@@ -141,15 +141,15 @@ def folder_facts(folder: str | Path) -> dict[str, Any]:
     `corpus`, `dataset` and `command` where these are among their keys.
     """
     folder = Path(folder)
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for split in ("test", "validation"):
         scores = _read_json(folder / split / "scores.json")
         if scores is not None and "documents" in scores:
-            told = {name: scores[name] for name in ("corpus", "dataset", "command") if scores.get(name)}
-            found = {"split": split, "scores": scores, **told}
+            origin = {name: scores[name] for name in ("corpus", "dataset", "command") if scores.get(name)}
+            facts = {"split": split, "scores": scores, **origin}
             break
     train_results = _read_json(folder / "train_results.json")
-    return found if train_results is None else {**found, "train_results": train_results}
+    return facts if train_results is None else {**facts, "train_results": train_results}
 
 
 def _read_json(file: Path) -> dict[str, Any] | None:
