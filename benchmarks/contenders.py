@@ -18,8 +18,10 @@ from modeling_docre.hub.encoders import encoder_folder
 from modeling_docre.predictor import to_device
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
+from modeling_docre.training.training_inputs import TrainingCollator
 
 BARE, BARE_MARKED, BARE_SENTENCES = "bare encoder", "bare encoder, marked text", "bare encoder, sentence by sentence"
+BARE_DELIMITED = "bare encoder, text between start and end tokens"
 ENCODERS = ("bert-base", "minilm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -42,7 +44,7 @@ class Entry:
 
 
 JEREX = {"multi_instance": "JEREX multi-instance", "global": "JEREX global"}
-MEMORY_JEREX, ATLOP, KMGRE, SPERT = "memory-enhanced JEREX", "ATLOP", "KMGRE", "SpERT"
+MEMORY_JEREX, ATLOP, KMGRE, SPERT, JOINT = "memory-enhanced JEREX", "ATLOP", "KMGRE", "SpERT", "joint"
 SHARED_KMGRE = "KMGRE with a shared encoder"
 ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
 ENTRIES[MEMORY_JEREX] = Entry("memory_jerex", {}, BARE)
@@ -51,6 +53,7 @@ ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
 ENTRIES[KMGRE] = Entry("kmgre", {"expectation_updates": 1000}, BARE_MARKED)
 ENTRIES[SHARED_KMGRE] = Entry("kmgre", {"expectation_updates": 1000, "shared_encoder": True}, BARE_MARKED, True)
 ENTRIES[SPERT] = Entry("spert", {}, BARE_SENTENCES)
+ENTRIES[JOINT] = Entry("joint", {}, BARE_DELIMITED)
 USUAL = tuple(name for name, entry in ENTRIES.items() if not entry.on_request)
 
 
@@ -103,6 +106,7 @@ class Setup:
     def _checkpoint_name(self, folder: str) -> str:
         config: Any = AutoConfig.from_pretrained(folder)
         own = {"docre-atlop": ATLOP, "docre-kmgre": KMGRE, "docre-memory-jerex": MEMORY_JEREX, "docre-spert": SPERT}
+        own["docre-joint"] = JOINT
         if name := own.get(config.model_type):
             return name
         if len(config.traits.stages) < len(("mention", "coreference", "entity", "relation")):
@@ -223,7 +227,7 @@ class SystemContender(Contender):
         """Gold annotation and sampled negatives as tensors; the same draw each time."""
         generator = np.random.default_rng(0)
         examples = [training_example(item, self.config, self.sampling, generator) for item in batch]
-        return self.predictor.collator(examples)
+        return TrainingCollator()(examples)
 
 
 class KmgreContender(SystemContender):
@@ -274,7 +278,7 @@ class FindingContender(SystemContender):
 
 
 class JerexContender(FindingContender):
-    """JEREX, with its mention classifier."""
+    """JEREX, or joint, with its mention classifier."""
 
     def __init__(self, name: str, model: Any, predictor: Predictor):
         super().__init__(name, model, predictor)

@@ -18,11 +18,13 @@ from modeling_docre import (
     encoder_attention,
     modeling_atlop,
     modeling_jerex,
+    modeling_joint,
     modeling_kmgre,
     modeling_memory_jerex,
     modeling_spert,
     predictor,
     stage_marked_mentions,
+    stage_pairs,
 )
 
 COLLATE = "candidates, samples, collation"
@@ -38,7 +40,7 @@ def jerex_places(model: Any) -> list[tuple[Any, str, str]]:
         (model.mention_classifier, "forward", "mention classifier"),
         (model, "_find_mentions", "mention classifier"),
         (model.coreference_scorer, "forward", "coreference"),
-        (model, "_resolve", "coreference"),
+        (modeling_jerex, "resolve_mentions", "coreference"),
         (modeling_jerex, "pool_entities", "entity classifier"),
         (model.entity_classifier, "forward", "entity classifier"),
         (modeling_jerex, "entity_pairs", "relation classifier"),
@@ -58,15 +60,15 @@ def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
         (encoder_attention, "_rows", "attention rows"),
         (stage_marked_mentions, "segment_mean", "mentions and entities"),
         (modeling_atlop, "pool_entities", "mentions and entities"),
-        (modeling_atlop, "unordered_pairs", "localized context"),
-        (modeling_atlop, "blocks", "localized context"),
-        (modeling_atlop, "pool_block", "localized context"),
-        (modeling_atlop, "find_evidence", "evidence"),
-        (modeling_atlop, "_spread", "evidence"),
+        (stage_pairs, "unordered_pairs", "localized context"),
+        (stage_pairs, "blocks", "localized context"),
+        (stage_pairs, "pool_block", "localized context"),
+        (stage_pairs, "weigh_sentences", "evidence"),
+        (stage_pairs.PairScores, "evidence", "evidence"),
         (model.head_extractor, "forward", "extractors"),
         (model.tail_extractor, "forward", "extractors"),
         (model.bilinear, "forward", "bilinear"),
-        (modeling_atlop, "adaptive_threshold_loss", "loss"),
+        (modeling_atlop, "threshold_losses", "loss"),
     ]
 
 
@@ -85,7 +87,7 @@ def kmgre_places(model: Any) -> list[tuple[Any, str, str]]:
         (model, "_select", "key mention pairs"),
         (model, "_decide", "fusion"),
         (model, "_explain", "evidence"),
-        (modeling_kmgre, "adaptive_threshold_loss", "loss"),
+        (modeling_kmgre, "threshold_losses", "loss"),
         (modeling_kmgre, "focal_loss", "loss"),
     ]
 
@@ -100,12 +102,38 @@ def spert_places(model: Any) -> list[tuple[Any, str, str]]:
     ]
 
 
+def joint_places(model: Any) -> list[tuple[Any, str, str]]:
+    """The functions of joint's stages: owner, name, stage."""
+    return [
+        (modeling_joint, "range_max", "span pooling"),
+        (model.mention_classifier, "forward", "mention classifier"),
+        (model, "_find_mentions", "mention classifier"),
+        (model.coreference_scorer, "forward", "coreference"),
+        (modeling_joint, "resolve_mentions", "coreference"),
+        (model.entity_classifier, "forward", "entity classifier"),
+        (modeling_joint, "pool_entities", "entities"),
+        (encoder_attention, "_rows", "attention rows"),
+        (model, "_attend", "attention rows"),
+        (stage_pairs, "unordered_pairs", "localized context"),
+        (stage_pairs, "blocks", "localized context"),
+        (stage_pairs, "pool_block", "localized context"),
+        (stage_pairs, "weigh_sentences", "evidence"),
+        (model.head_extractor, "forward", "extractors"),
+        (model.tail_extractor, "forward", "extractors"),
+        (model.bilinear, "forward", "bilinear"),
+        (modeling_joint, "threshold_losses", "loss"),
+        (modeling_joint, "_evidence_loss", "evidence"),
+        (model, "_explain", "evidence"),
+    ]
+
+
 PLACES = {
     "docre-jerex": jerex_places,
     "docre-memory-jerex": memory_jerex_places,
     "docre-atlop": atlop_places,
     "docre-kmgre": kmgre_places,
     "docre-spert": spert_places,
+    "docre-joint": joint_places,
 }
 
 

@@ -53,7 +53,8 @@ class Series:
         name: name of the result file and of the output folder.
         runs: the runs by name.
         columns: heads of the table's score columns with the scores in each, in percent.
-        scores: the scores that a row keeps beside those of the columns.
+        scores: the scores that a row keeps beside those of the columns; `single_stages.SCORE` is one of a stage on the
+            gold result of the stage before, in runs with `single_stages`.
         settings: what a row keeps of the configuration of the resulting model.
     """
 
@@ -102,6 +103,7 @@ class Series:
         started = time.time()
         _run([sys.executable, str(HERE.parent / "train.py"), str(recipe), *options])
         scores = _read_json(folder / "validation" / "scores.json")
+        scores |= {f"single_stages.{name}": value for name, value in scores.get("single_stages", {}).items()}
         trained, config = _read_json(folder / "train_results.json"), _read_json(folder / "config.json")
         peaks = [facts[key] for facts, key in ((trained, _TRAIN_PEAK), (scores, _PREDICT_PEAK)) if key in facts]
         return {

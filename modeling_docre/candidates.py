@@ -206,6 +206,7 @@ def intra_sentence_or_closest(candidates: MentionPairs, context: Contexts, count
     return (intra | closest).nonzero().squeeze(1)
 
 
+@torch.compiler.disable  # NumPy on the host
 def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Tensor:
     """Character Levenshtein distances (unit costs, case-sensitive) between mention strings.
 

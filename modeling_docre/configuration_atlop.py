@@ -78,4 +78,5 @@ class AtlopConfig(GivenEntitiesConfig):
             relation_cut=RelationCut(threshold, strict=True, top_k=self.top_k if adaptive else 0),
             fits_thresholds=not adaptive,
             mention_attention=self.localized_context,
+            adaptive_threshold=self.loss == "at",
         )

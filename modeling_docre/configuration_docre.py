@@ -21,6 +21,7 @@ from .configuration_limits import (
     check_encoder,
     check_labels,
     check_language,
+    check_signatures,
     check_sizes,
     check_version,
 )
@@ -90,6 +91,9 @@ class Traits(NamedTuple):
     encoder pays at mentions with `mention_attention`.
 
     Without `reads_entity_types` the types of given entities enter no score, and empty `entity_types` admit any type.
+    With `adaptive_threshold` a type of a relation is trained against a threshold class, and types that are not known to
+    hold or not can be left out; with `evidence_guidance` the sentences that state a relation are trained, too. With
+    `typed_pairs` pairs whose entity types allow no relation need not be scored.
     `memory_levels` are the levels at which the stages read a memory once `memory_reading` is on, None without a memory.
     `set_by_training` names the options that training sets by itself, so that no recipe may.
     """
@@ -103,6 +107,9 @@ class Traits(NamedTuple):
     entity_markers: str = "none"
     mention_attention: bool = False
     reads_entity_types: bool = True
+    adaptive_threshold: bool = False
+    evidence_guidance: bool = False
+    typed_pairs: bool = False
     memory_levels: tuple[str, ...] | None = None
     set_by_training: frozenset[str] = frozenset()
 
@@ -129,11 +136,14 @@ class DocREConfig(PreTrainedConfig):
         window_overlap: least number of subwords that neighbouring windows share.
         extended_positions: usable positions after the enlargement of `"extend"`.
         extra_position_std: standard deviation of the new rows of an enlarged position table.
-        add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so).
+        add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so);
+            None until a model first meets its tokenizer, by which it is then set.
         language: spaCy language code by which raw text is cut into sentences and words.
         relation_temperature, relation_shift: what relation logits are divided by, and what is added to them, before
             they become scores; fitted ones bring the scores close to the share of relations that are right (`Scaling`).
             Thresholds are of these scores.
+        signatures: triples [relation type, type of the head, type of the tail] that may hold; a relation of another
+            triple is not returned. None allows all.
         weights_dtype: number format of the saved weights: `"float16"` halves their file, and rounds them. In memory
             they are float32 unless asked for otherwise.
 
@@ -152,10 +162,11 @@ class DocREConfig(PreTrainedConfig):
     window_overlap: int = 128
     extended_positions: int = 700
     extra_position_std: float | int = 0.02
-    add_prefix_space: bool = False
+    add_prefix_space: bool | None = None
     language: str = "en"
     relation_temperature: float | int = 1.0
     relation_shift: float | int = 0.0
+    signatures: list[list[str]] | None = None
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -252,6 +263,11 @@ class DocREConfig(PreTrainedConfig):
         for name in ("symmetric_relations", "relation_labels"):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
+
+    def validate_signatures(self) -> None:
+        """Refuse signatures of types that the configuration does not have."""
+        if self.signatures is not None:
+            check_signatures(self.signatures, self.relation_types, self.entity_types)
 
     def validate_scaling(self) -> None:
         """Refuse a temperature that is not positive and finite, and a shift that is not finite."""

@@ -19,12 +19,18 @@ class GivenEntitiesConfig(DocREConfig):
             represents a mention by the mean of its subwords.
         relation_threshold: the score that a relation must exceed. With the adaptive threshold a score is
             sigmoid(logit of the type - logit of the threshold class), and 0.5 is its decision.
+        add_prefix_space: False by default as in ATLOP's release, also where the encoder is RoBERTa.
         top_k: most relation types that a pair may have; 0 for no limit.
+        unlabelled_weight: how far a type without a label counts as false in documents whose relations are incomplete.
+        distillation_weight: weight of a teacher's scores in the loss, where documents hold them.
     """
 
     entity_markers: Literal["star_per_token", "star_per_mention", "none"] = "star_per_token"
     relation_threshold: float | int = 0.5
     top_k: int = 0
+    add_prefix_space: bool | None = False
+    unlabelled_weight: float | int = 0.5
+    distillation_weight: float | int = 0.0
     # Two windows then suffice for twice the encoder's positions, as in ATLOP's release.
     window_overlap: int = 0
 
@@ -44,5 +50,6 @@ class GivenEntitiesConfig(DocREConfig):
             special_tokens=True,  # attention is paid to them, too
             entity_markers=self.entity_markers,
             mention_attention=True,
+            adaptive_threshold=True,
             reads_entity_types=False,
         )

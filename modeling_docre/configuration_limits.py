@@ -18,6 +18,8 @@ SIZE = 2**24
 
 LABEL_LENGTH = 500
 
+_OF_SIGNATURES = ("relation_types", "entity_types", "entity_types")
+
 _CODE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
@@ -53,6 +55,22 @@ def check_labels(name: str, labels: Sequence[str]) -> None:
     for label in labels:
         if fix := label_fix(label):
             raise ValueError(f"{name} has the label {label[:40]!r}; {fix}")
+
+
+def check_signatures(triples: Any, relation_types: Sequence[str], entity_types: Sequence[str]) -> None:
+    """Refuse anything but lists of a relation type and the types of head and tail; no entity types admit any."""
+    if isinstance(triples, str) or not isinstance(triples, Sequence):
+        raise ValueError(
+            f"signatures is {triples!r}; give a list of [relation type, type of the head, type of the tail]"
+        )
+    for triple in triples:
+        if isinstance(triple, str) or not isinstance(triple, Sequence) or len(triple) != 3:
+            raise ValueError(f"signatures has {triple!r}; give lists of a relation type and the types of head and tail")
+        for name, types, option in zip(triple, (relation_types, *[entity_types] * 2), _OF_SIGNATURES, strict=True):
+            if not isinstance(name, str) or ((types or option == "relation_types") and name not in types):
+                raise ValueError(
+                    f"signatures names {name!r}, which is not among {option}; the model knows {', '.join(types)}"
+                )
 
 
 def label_fix(label: str) -> str | None:

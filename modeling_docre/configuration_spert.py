@@ -24,6 +24,8 @@ class SpertConfig(DocREConfig):
         relation_negatives: `"strong"` relates the spans that are entities, `"weak"` any two spans of a sentence, in
             training and at inference (section 4.2).
         relation_threshold: least score of a relation.
+        max_related_entities: how many entities of a sentence are related at most, the best-scoring ones, where the
+            model finds them itself: the pairs are quadratic in entities that it finds wrongly. Not with `"weak"`.
         max_span_size: longest candidate span.
         meta_size: width of the size embedding.
         size_rows: rows of the size embedding; larger spans share the last row.
@@ -39,6 +41,7 @@ class SpertConfig(DocREConfig):
     pool_mask: Literal["minus_inf", "zero"] = "minus_inf"
     relation_negatives: Literal["strong", "weak"] = "strong"
     relation_threshold: float | int = 0.4
+    max_related_entities: int = 64
     max_span_size: int = 10
     meta_size: int = 25
     size_rows: int = 100
@@ -47,7 +50,7 @@ class SpertConfig(DocREConfig):
 
     def validate_spans(self) -> None:
         """Refuse sizes that leave nothing to decide on, and a threshold or dropout outside [0, 1]."""
-        check_counts(self, "max_span_size", "meta_size", "size_rows")
+        check_counts(self, "max_related_entities", "max_span_size", "meta_size", "size_rows")
         check_probabilities(self, "relation_threshold", "dropout")
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,9 @@ class DocRECollator:
 
     The result holds `input_ids` [subwords], `document_lengths` [documents, or their sentences where those are read by
     themselves] and the group `spans` (see `Spans`), and, where the examples have them, `special_lengths` [2],
-    `subword_sentences` [subwords], `span_labels` [spans],
-    `span_texts`, and the groups `coreference` (`pairs`, `distances`, `labels`), `entities` (see `Entities`),
-    `entity_types` [entities] and `relations` (`pairs`, and in training `labels`). All examples of a batch must ask for
-    the same.
+    `subword_sentences` [subwords], `span_labels` [spans], `span_texts`, `entity_types` [entities], and the groups
+    `coreference` (`pairs`, `distances`, `labels`), `entities` (see `Entities`) and `relations` (`pairs`, and in
+    training `labels`). All examples of a batch must ask for the same.
     """
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
@@ -28,60 +27,63 @@ class DocRECollator:
         def column(name: str) -> list[Any]:
             return [getattr(example, name) for example in examples]
 
-        def shifted(arrays: Sequence[np.ndarray], offsets: Sequence[int]) -> torch.Tensor:
-            return _concat([array + offset for array, offset in zip(arrays, offsets, strict=True)])
-
         first, number = examples[0], torch.arange(len(examples))
         lengths = [len(features.input_ids) for features in column("features")]
         span_counts = [len(ranges) for ranges in column("word_ranges")]
-        span_offsets = _offsets(span_counts)
+        span_offsets = offsets(span_counts)
         subword_ranges = [example.features.subword_ranges(example.word_ranges) for example in examples]
         batch: dict[str, Any] = {
-            "input_ids": _concat([features.input_ids for features in column("features")]),
-            "document_lengths": _concat([features.text_lengths for features in column("features")]),
+            "input_ids": concat([features.input_ids for features in column("features")]),
+            "document_lengths": concat([features.text_lengths for features in column("features")]),
             "spans": {
-                "subword_range": shifted(subword_ranges, _offsets(lengths)),
-                "word_range": _concat(column("word_ranges")),
-                "sentence": _concat(column("sentences")),
+                "subword_range": shifted(subword_ranges, offsets(lengths)),
+                "word_range": concat(column("word_ranges")),
+                "sentence": concat(column("sentences")),
                 "document": number.repeat_interleave(torch.tensor(span_counts)),
             },
         }
         if any(first.features.special_lengths):
             batch["special_lengths"] = torch.tensor(first.features.special_lengths)
         if first.subword_sentences is not None:
-            batch["subword_sentences"] = _concat(column("subword_sentences"))
+            batch["subword_sentences"] = concat(column("subword_sentences"))
         if first.span_texts is not None:
             batch["span_texts"] = [text for texts in column("span_texts") for text in texts]
         if first.span_labels is not None:
-            batch["span_labels"] = _concat(column("span_labels"))
+            batch["span_labels"] = concat(column("span_labels"))
         if first.coreference is not None:
             pairs, distances, labels = zip(*column("coreference"), strict=True)
             batch["coreference"] = {
                 "pairs": shifted(pairs, span_offsets),
-                "distances": _concat(distances),
-                "labels": _concat(labels),
+                "distances": concat(distances),
+                "labels": concat(labels),
             }
         if first.members is not None:
             entity_counts = [len(sizes) for sizes in column("sizes")]
             batch["entities"] = {
                 "members": shifted(column("members"), span_offsets),
-                "sizes": _concat(column("sizes")),
+                "sizes": concat(column("sizes")),
                 "document": number.repeat_interleave(torch.tensor(entity_counts)),
             }
         if first.entity_types is not None:
-            batch["entity_types"] = _concat(column("entity_types"))
+            batch["entity_types"] = concat(column("entity_types"))
         if first.relations is not None:
             pairs, labels = zip(*column("relations"), strict=True)
-            entity_offsets = _offsets([len(sizes) for sizes in column("sizes")])
-            batch["relations"] = {"pairs": shifted(pairs, entity_offsets)}
+            batch["relations"] = {"pairs": shifted(pairs, offsets(map(len, column("sizes"))))}
             if labels[0] is not None:
-                batch["relations"]["labels"] = _concat(labels)
+                batch["relations"]["labels"] = concat(labels)
         return batch
 
 
-def _offsets(counts: Sequence[int]) -> list[int]:
-    return [0, *np.cumsum(counts[:-1]).tolist()] if counts else []
+def offsets(counts: Iterable[int]) -> list[int]:
+    """Where each of several lists begins when they lie end to end."""
+    return [0, *np.cumsum(list(counts))[:-1].tolist()]
 
 
-def _concat(arrays: Sequence[np.ndarray]) -> torch.Tensor:
+def shifted(arrays: Sequence[np.ndarray], by: Sequence[int]) -> torch.Tensor:
+    """The arrays end to end, each plus its number."""
+    return concat([array + offset for array, offset in zip(arrays, by, strict=True)])
+
+
+def concat(arrays: Sequence[np.ndarray]) -> torch.Tensor:
+    """The arrays end to end."""
     return torch.from_numpy(np.concatenate(arrays))

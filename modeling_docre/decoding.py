@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -37,6 +37,36 @@ class Scaling(NamedTuple):
         return (logits - self.shift) * self.temperature
 
 
+class Signatures:
+    """The triples (relation type, type of the head, type of the tail) that may hold.
+
+    A type of entity that no one listed, or that is missing, allows every relation.
+
+    Args:
+        triples: what may hold.
+        entity_types: the types of entities that are known.
+    """
+
+    def __init__(self, triples: Iterable[Sequence[str]], entity_types: Iterable[str]):
+        self.triples = frozenset((relation, head, tail) for relation, head, tail in triples)
+        self.pairs = frozenset((head, tail) for _, head, tail in self.triples)
+        self.known = frozenset(entity_types)
+
+    def allow(self, relation: str, head: str, tail: str) -> bool:
+        """Whether a relation of this type may hold between entities of these types."""
+        return not {head, tail} <= self.known or (relation, head, tail) in self.triples
+
+    def related_types(self, entity_types: Sequence[str]) -> np.ndarray:
+        """Which types of head and tail allow any relation, [entity types, entity types] bool."""
+        return np.array(
+            [
+                [not {head, tail} <= self.known or (head, tail) in self.pairs for tail in entity_types]
+                for head in entity_types
+            ],
+            dtype=bool,
+        ).reshape(len(entity_types), len(entity_types))
+
+
 def decode(
     output: Mapping[str, Any],
     spans: Mapping[str, Any],
@@ -44,13 +74,15 @@ def decode(
     config: DocREConfig,
     given: str | None = None,
     relation_threshold: float | None = None,
+    signatures: Signatures | None = None,
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
     A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
     with the empty type; so does a related span that is not an entity. An entity's score is the probability of its
-    type, a relation's score that of its type. In a system that reads sentences a symmetric relation stands once, its
-    head being what comes first.
+    type, times `entity_linkage_scores` where there are some, a relation's score that of its type. In a system that
+    reads sentences a symmetric relation stands once, its head being what begins first; of two that begin with the same
+    word, as nested ones may, either can be the head.
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
@@ -59,6 +91,7 @@ def decode(
         config: labels, thresholds and scaling.
         given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
         relation_threshold: least score of a relation instead of the configuration's.
+        signatures: which types of head and tail each relation type may have; None for any.
 
     Returns:
         One document per input document, with the predicted entities and relations.
@@ -70,7 +103,10 @@ def decode(
     cut = config.traits.relation_cut
     if relation_threshold is not None:
         cut = cut._replace(threshold=relation_threshold)
-    decoder = _Decoder(host, {name: _to_host(value) for name, value in spans.items()}, config, cut, given)
+    host_spans = {name: _to_host(value) for name, value in spans.items()}
+    decoder = _Decoder(host, host_spans, config, cut, given)
+    if signatures is not None:
+        decoder.forbid(signatures, documents)
     return [decoder.document(number, document) for number, document in enumerate(documents)]
 
 
@@ -138,6 +174,28 @@ class _Decoder:
             self.kept_pairs, self.kept_types = keep_relations(logits, self.cut).nonzero()
             self.kept_scores = _sigmoid(logits[self.kept_pairs, self.kept_types])
 
+    def forbid(self, signatures: Signatures, documents: Sequence[Document]) -> None:
+        """Leave out the relations that the types of their entities do not allow."""
+        if "relation_logits" not in self.output:
+            return
+        names = self._type_names(documents)
+        ends = self.output["pairs"][self.kept_pairs].tolist()
+        relation_types = [self.config.relation_types[kind] for kind in self.kept_types]
+        allowed = [
+            signatures.allow(relation, names[head], names[tail])
+            for relation, (head, tail) in zip(relation_types, ends, strict=True)
+        ]
+        kept = np.array(allowed, dtype=bool)
+        self.kept_pairs, self.kept_types = self.kept_pairs[kept], self.kept_types[kept]
+        self.kept_scores = self.kept_scores[kept]
+
+    def _type_names(self, documents: Sequence[Document]) -> list[str]:
+        """The type of each entity of the batch, empty where it has none."""
+        if self.given == "entities":
+            return [entity.type for document in documents for entity in document.entities]
+        names = [*self.config.entity_types, ""]
+        return [names[kind] for kind in self.output["entity_types"]]
+
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""
         first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1]).tolist()
@@ -179,7 +237,10 @@ class _Decoder:
         kind = int(self.output["entity_types"][entity])
         if kind < 0:
             return Entity("", mentions)
-        return Entity(self.config.entity_types[kind], mentions, score=float(self.type_scores[entity, kind]))
+        score = float(self.type_scores[entity, kind])
+        if "entity_linkage_scores" in self.output:
+            score *= float(self.output["entity_linkage_scores"][entity])
+        return Entity(self.config.entity_types[kind], mentions, score=score)
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])
@@ -205,9 +266,9 @@ class _Decoder:
             relations.setdefault((item.head, item.tail, item.type), item)
         return list(relations.values())
 
-    def _place(self, spans: np.ndarray) -> tuple[int, int]:
-        """Where in the document the first of the spans lies."""
-        return min(map(tuple, self.spans["word_range"][spans].tolist()))
+    def _place(self, spans: np.ndarray) -> int:
+        """The word with which the first of the spans begins."""
+        return int(self.spans["word_range"][spans, 0].min())
 
     def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
         pair = self.kept_pairs[row]
@@ -232,11 +293,12 @@ class _Decoder:
 
     def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
         """What carried a type of an entity pair: mention pairs, and sentences with the weight of each."""
+        stated: dict[str, Any] = {}
         if "evidence_pair" in self.output:
             rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
-            return self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
+            stated = self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
         if "mention_pair_owner" not in self.output:
-            return {}
+            return stated
         rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
         heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
         weights = self.output["mention_pair_weight"][rows]
@@ -265,6 +327,7 @@ class _Decoder:
             ),
             "evidence": tuple(evidence),
             "evidence_scores": tuple(carried[sentence] for sentence in evidence),
+            **stated,
         }
 
     def _scores_of(self, name: str, index: Any) -> np.ndarray | None:

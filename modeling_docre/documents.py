@@ -49,7 +49,7 @@ class Entity:
 class MentionPair:
     """A pair of mentions that carried a relation: positions in the head's and in the tail's `mentions`.
 
-    `score` is its weight in the decision, `key_score` the probability that the pair is key, `relation_score` that of
+    `score` is its share in the decision, `key_score` the probability that the pair is key, and `relation_score` that of
     the relation by this pair alone, from models that tell. `head_offsets` and `tail_offsets` are the half-open
     character ranges of both mentions in the document's `text`.
     """

@@ -8,7 +8,8 @@ overlap, their hidden states are averaged. Padding exists only inside this file.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from .configuration_docre import DocREConfig
-from .encoder_attention import prepare_attention_rows, run_with_rows
+from .encoder_attention import LastLayer, prepare_attention_rows, run_keeping_attention
 from .encoder_code import new_encoder
 from .segments import positions_in_segments, segment_starts, segment_sum, token_batches
 
@@ -28,13 +29,14 @@ READ_POSITIONS = 8192
 class Encoded(NamedTuple):
     """What the encoder returns for a batch.
 
-    `hidden` [subwords, hidden], in the order of the input. `attention` [queries, heads, longest document], at least
-    float32, is the last layer's attention of the positions that were asked for, over the positions of their own
-    document, zero beyond its end; None if not requested.
+    `hidden` [subwords, hidden], in the order of the input. `attention` gives the last layer's attention at positions
+    that are named after the encoder ran: of [queries] int64 positions in the input, [queries, heads, longest document],
+    at least float32, over the positions of their own document, zero beyond its end. It is None where the encoder was
+    not asked to keep its attention.
     """
 
     hidden: Tensor
-    attention: Tensor | None
+    attention: Callable[[Tensor], Tensor] | None
 
 
 class WindowLayout(NamedTuple):
@@ -143,33 +145,33 @@ class DocumentEncoder(nn.Module):
         input_ids: Tensor,
         document_lengths: Tensor,
         special_lengths: Tensor | None = None,
-        queries: Tensor | None = None,
+        keep_attention: bool = False,
     ) -> Encoded:
-        """Hidden states of the last layer, and its attention at chosen positions.
+        """Hidden states of the last layer, and its attention.
 
         Args:
             input_ids: [subwords], int64, the documents of the batch end to end.
             document_lengths: [documents], int64, subwords per document, start and end tokens included.
             special_lengths: [2], int64, start and end tokens of each document; None for none.
-            queries: [queries], int64 positions in `input_ids` whose attention is wanted; only for an encoder that
-                `gives_attention`.
+            keep_attention: whether attention rows will be asked for; only for an encoder that `gives_attention`.
         """
         if len(input_ids) == 0:
             weight, config = self.model.get_input_embeddings().weight, self.model.config
-            nothing = None if queries is None else weight.new_zeros(0, config.num_attention_heads, 0)
-            return Encoded(weight.new_zeros(0, config.hidden_size), nothing)
+            nothing = weight.new_zeros(0, config.num_attention_heads, 0)
+            return Encoded(
+                weight.new_zeros(0, config.hidden_size), (lambda queries: nothing) if keep_attention else None
+            )
         lengths = [length for length in document_lengths.tolist() if length]
         specials = (0, 0) if special_lengths is None else tuple(special_lengths.tolist())
         layout = window_layout(lengths, self.window, self.overlap, input_ids.device, specials)
         ids = input_ids[layout.rows].masked_fill(~layout.mask, self.pad_token_id)  # [windows, longest]
         mask = None if layout.full else layout.mask.long()
-        if queries is None and mask is not None and mask.numel() > READ_POSITIONS:
+        if keep_attention:
+            hidden, last_layer = run_keeping_attention(self.model, ids, mask)
+            return Encoded(_merge(hidden, layout), partial(_attention_rows, last_layer, layout, lengths))
+        if mask is not None and mask.numel() > READ_POSITIONS:
             return Encoded(self._read_in_groups(ids, layout), None)
-        if queries is None:
-            return Encoded(_merge(self.model(ids, attention_mask=mask).last_hidden_state, layout), None)
-        places = _places(layout, queries)
-        hidden, rows = run_with_rows(self.model, ids, mask, places.windows, places.slots)
-        return Encoded(_merge(hidden, layout), _merge_attention(rows, places, layout, lengths, queries))
+        return Encoded(_merge(self.model(ids, attention_mask=mask).last_hidden_state, layout), None)
 
     def _read_in_groups(self, ids: Tensor, layout: WindowLayout) -> Tensor:
         """Hidden states [subwords, hidden] of rows [windows, longest], neighbours in length read together."""
@@ -205,6 +207,13 @@ class _Places(NamedTuple):
     query: Tensor
     windows: Tensor
     slots: Tensor
+
+
+def _attention_rows(last_layer: LastLayer, layout: WindowLayout, lengths: Sequence[int], queries: Tensor) -> Tensor:
+    """Attention [queries, heads, longest document] of positions in the flat list."""
+    places = _places(layout, queries)
+    rows = last_layer.rows(places.windows, places.slots)
+    return _merge_attention(rows, places, layout, lengths, queries)
 
 
 def _places(layout: WindowLayout, queries: Tensor) -> _Places:

@@ -7,7 +7,7 @@ and soft-maxed. Encoders that take no attention function of ours run unfused, wi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,22 +63,42 @@ def prepare_attention_rows(encoder: PreTrainedModel) -> None:
         raise ValueError(f'attn_implementation is "{chosen}", which gives no attention rows; use "sdpa" or "eager"')
 
 
-def run_with_rows(
-    encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None, windows: Tensor, positions: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Hidden states, and the last layer's attention of some positions, as eager attention would give it.
+class LastLayer(NamedTuple):
+    """The attention of an encoder's last layer, kept so that rows of it can be asked for after the pass.
 
-    In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
+    Either the `weights` [windows, heads, length, length] of unfused attention, or what fused attention `noted`: query
+    and key, the mask, and how scores are scaled. What is kept lives as long as this object.
+    """
+
+    weights: Tensor | None
+    noted: dict[str, Any]
+
+    def rows(self, windows: Tensor, positions: Tensor) -> Tensor:
+        """The attention of some positions, as eager attention would give it.
+
+        In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
+
+        Args:
+            windows, positions: [rows] int64, the positions whose attention is wanted; `windows` ascending.
+
+        Returns:
+            [rows, heads, length], at least float32; each row sums to 1 but for the dropout.
+        """
+        if self.weights is None:
+            return _rows(self.noted, windows, positions)
+        return at_least_float32(self.weights[windows, :, positions])
+
+
+def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, LastLayer]:
+    """Hidden states, and the last layer's attention.
 
     Args:
         encoder: an encoder after `prepare_attention_rows`.
         ids: [windows, length] int64.
         mask: [windows, length], non-zero on real subwords, or None where all are.
-        windows, positions: [rows] int64, the positions whose attention is wanted; `windows` ascending.
 
     Returns:
-        Hidden states [windows, length, hidden] and attention [rows, heads, length], at least float32; each row sums to
-        1 but for the dropout.
+        Hidden states [windows, length, hidden], and what gives attention rows.
 
     Raises:
         ValueError: the encoder's attention is no matrix over the input, or its gradient would be lost.
@@ -91,13 +111,13 @@ def run_with_rows(
                 f"{type(encoder).__name__} gives no attention of each subword over the whole input; use another "
                 "encoder, or a model without localized context (`localized_context=False`)"
             )
-        return output.last_hidden_state, at_least_float32(weights[windows, :, positions])
-    sink: dict[str, Any] = {}
-    hidden = encoder(ids, attention_mask=mask, attention_sink=sink).last_hidden_state
-    lost = hidden.requires_grad and not sink["query"].requires_grad
+        return output.last_hidden_state, LastLayer(weights, {})
+    noted: dict[str, Any] = {}
+    hidden = encoder(ids, attention_mask=mask, attention_sink=noted).last_hidden_state
+    lost = hidden.requires_grad and not noted["query"].requires_grad
     if lost and any(getattr(module, "gradient_checkpointing", False) for module in encoder.modules()):
         raise ValueError("reentrant gradient checkpointing loses the attention's gradient; set `use_reentrant=False`")
-    return hidden, _rows(sink, windows, positions)
+    return hidden, LastLayer(None, noted)
 
 
 def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,53 +13,38 @@ from transformers import PreTrainedTokenizerBase
 
 from .candidates import entity_pairs
 from .configuration_docre import DocREConfig
+from .document_parsing import closest_first
 from .documents import Document, DocumentError, as_documents
 
 MARKER = "*"
+BYTE_LEVEL_SPACE = "Ġ"
+
+logger = logging.getLogger(__name__)
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
-    """Class index of each entity's type, [entities] int64.
+    """Class index of each entity's type, [entities] int64; errors as for `type_ids`."""
+    return type_ids(document, "entities", "entity_types", entity_types)
+
+
+def type_ids(document: Document, field: str, option: str, types: Sequence[str]) -> np.ndarray:
+    """Class index of the type of each item of a document's `field`, [items] int64.
 
     Raises:
-        DocumentError: a type is not among `entity_types`.
+        DocumentError: a type is not among `types`, which stand in the configuration's `option`.
     """
-    return _type_ids(document, "entities", "entity_types", entity_types)
-
-
-def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.ndarray:
-    """Class index of each relation's type, [relations] int64.
-
-    Raises:
-        DocumentError: a type is not among `relation_types`.
-    """
-    return _type_ids(document, "relations", "relation_types", relation_types)
-
-
-def _type_ids(document: Document, field: str, option: str, types: Sequence[str]) -> np.ndarray:
     index = {name: number for number, name in enumerate(types)}
     items = getattr(document, field)
     for number, item in enumerate(items):
         if item.type not in index:
             fix = (
-                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config; add it to `{option}` of a "
-                "new model, or drop it"
+                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config "
+                f"({', '.join(closest_first(item.type, types))}); add it to `{option}` of a new model, or drop it"
             )
+            if field == "entities":
+                fix += ", or give the pipeline's call an entity_type_map"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
     return np.array([index[item.type] for item in items], dtype=np.int64)
-
-
-def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:
-    """Gold relations as [entities, entities, types] bool: head, tail, class index.
-
-    Raises:
-        DocumentError: a type is not among `relation_types`.
-    """
-    kinds = relation_type_ids(document, relation_types)
-    matrix = np.zeros((len(document.entities), len(document.entities), len(relation_types)), dtype=bool)
-    for relation, kind in zip(document.relations, kinds, strict=True):
-        matrix[relation.head, relation.tail, kind] = True
-    return matrix
 
 
 def mention_table(document: Document) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +120,7 @@ class Featurizer:
     Args:
         tokenizer: the encoder's tokenizer.
         config: the model's configuration: whether there are start and end tokens and markers, and by `long_input`
-            whether a long document is accepted.
+            whether a long document is accepted. An `add_prefix_space` of None is set by the tokenizer.
 
     Raises:
         DocumentError: a document is longer than the configuration admits.
@@ -143,6 +129,10 @@ class Featurizer:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: DocREConfig):
         self.tokenizer, self.config = tokenizer, config
+        if config.add_prefix_space is None:
+            config.add_prefix_space = _marks_spaces(tokenizer)
+            if config.add_prefix_space:
+                logger.info("words are tokenised with a space before them, as this vocabulary needs (add_prefix_space)")
         self.filler = next(
             (
                 token
@@ -246,6 +236,16 @@ def _marker_id(tokenizer: PreTrainedTokenizerBase) -> int:
         f"the tokenizer of {tokenizer.name_or_path!r} has no piece for the marker {MARKER!r}; set "
         '`entity_markers="none"`, or add the piece to tokenizer and encoder'
     )
+
+
+def _marks_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it takes a space to make a word of letters: byte-level vocabularies have a letter for the space."""
+
+    def begins_with_space(text: str) -> bool:
+        pieces = tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return bool(pieces) and pieces[0].startswith(BYTE_LEVEL_SPACE)
+
+    return begins_with_space(" a") and not begins_with_space("a")
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

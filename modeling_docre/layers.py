@@ -136,7 +136,9 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits.float(), labels, reduction="sum") / max(len(labels), 1)
 
 
-def adaptive_threshold_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def adaptive_threshold_loss(
+    logits: Tensor, labels: Tensor, masked: Tensor | None = None, weights: Tensor | None = None
+) -> Tensor:
     """Adaptive-threshold loss: gold types rank above the threshold class, all others below it (ATLOP section 4).
 
     Per pair, `-sum over gold types r of log softmax(r)` among the gold types and the threshold class, plus
@@ -145,6 +147,8 @@ def adaptive_threshold_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: [pairs, 1 + types], float, the threshold class first.
         labels: [pairs, types], 0 or 1.
+        masked: [pairs, types], bool, types that may or may not hold and enter neither term.
+        weights: [pairs], float, weight of the second term: how far types without a label count as false.
 
     Returns:
         A scalar; zero (with a gradient of zero) where there are no pairs.
@@ -153,10 +157,34 @@ def adaptive_threshold_loss(logits: Tensor, labels: Tensor) -> Tensor:
     threshold, types = logits[:, :1], logits[:, 1:]
     minus_infinity = float("-inf")
     above = torch.cat([threshold, types.masked_fill(~gold, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
-    below = torch.cat([threshold, types.masked_fill(gold, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
+    not_false = gold if masked is None else gold | masked
+    below = torch.cat([threshold, types.masked_fill(not_false, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
     first = gold.sum(1) * above - types.masked_fill(~gold, 0.0).sum(1)
     second = below - threshold.squeeze(1)
+    if weights is not None:
+        second = second * weights
     return (first + second).sum() / max(len(logits), 1)
+
+
+def evidence_loss(weights: Tensor, sentence_counts: Tensor, pairs: Tensor, sentences: Tensor, shares: Tensor) -> Tensor:
+    """Cross-entropy of where a pair's context lies, against its evidence sentences (Ma, Wang and Okazaki, EACL 2023).
+
+    With `p_i = (w_i + 1e-6) / sum over the document's sentences j of (w_j + 1e-6)` it is the mean over the pairs with
+    evidence of `-sum of v_i log p_i`.
+
+    Args:
+        weights: [pairs, longest list of sentences], float, w: how much of each pair's context lies on each sentence.
+        sentence_counts: [pairs], int64, sentences of each pair's document.
+        pairs, sentences: [items], int64, the pairs with evidence, ascending, and their sentences.
+        shares: [items], float, v, which sums to 1 over the items of a pair.
+
+    Returns:
+        A scalar; zero (with a gradient of zero) without evidence.
+    """
+    small = 1e-6
+    total = weights.float().sum(1) + small * sentence_counts
+    log_p = (weights[pairs, sentences].float() + small).log() - total[pairs].log()  # [items]
+    return -(shares * log_p).sum() / max(len(pairs.unique_consecutive()), 1)
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: float, balanced: bool = False) -> Tensor:

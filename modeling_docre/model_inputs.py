@@ -40,7 +40,9 @@ def candidate_example(features: Features, config: DocREConfig, featurizer: Featu
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
     resolves = "coreference" in config.traits.stages
     texts = _compared_texts(features, word_ranges, config, featurizer) if resolves else None
-    return Example(features, word_ranges, sentences, span_texts=texts)
+    return Example(
+        features, word_ranges, sentences, span_texts=texts, subword_sentences=subword_sentences(features, config)
+    )
 
 
 def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
@@ -66,7 +68,14 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         word_ranges, sentences = word_ranges[order], sentences[order]
         labels = np.ones(len(word_ranges), dtype=np.float32)
         texts = _compared_texts(features, word_ranges, config, featurizer)
-        return Example(features, word_ranges, sentences, span_texts=texts, span_labels=labels)
+        return Example(
+            features,
+            word_ranges,
+            sentences,
+            span_texts=texts,
+            span_labels=labels,
+            subword_sentences=subword_sentences(features, config),
+        )
     whole = given == "entities"
     return Example(
         features,
@@ -76,21 +85,22 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         sizes=entity_sizes(features),
         entity_types=entity_classes(features.document, config) if whole else None,
         relations=(relation_pairs(features.document), None) if whole and "relation" in config.traits.stages else None,
-        subword_sentences=features.subword_sentences if config.traits.mention_attention else None,
+        subword_sentences=subword_sentences(features, config),
     )
 
 
+def subword_sentences(features: Features, config: DocREConfig) -> np.ndarray | None:
+    """The sentence of each subword, for a model that finds evidence by attention."""
+    return features.subword_sentences if config.traits.mention_attention else None
+
+
 def entity_classes(document: Document, config: DocREConfig) -> np.ndarray | None:
-    """Class index of each entity's type, None for a model that does not read the types.
+    """Class index of each entity's type, None for a model that does not read the types, to which any type is right.
 
     Raises:
         DocumentError: a type is not among those that the configuration lists.
     """
-    if config.traits.reads_entity_types:
-        return entity_type_ids(document, config.entity_types)
-    if config.entity_types:
-        entity_type_ids(document, config.entity_types)
-    return None
+    return entity_type_ids(document, config.entity_types) if config.traits.reads_entity_types else None
 
 
 def _compared_texts(

@@ -37,6 +37,7 @@ class DocREOutput(ModelOutput):
         coreference_logits: [mention pairs]; at inference the pairs (earlier, later), and the reversed ones after them
             where both orders are scored.
         entity_members, entity_sizes, entity_documents: the entities (see `Entities`).
+        entity_linkage_scores: [entities], the lowest score of the mention pairs of each, 1 for a single mention.
         span_logits: [spans, 1 + entity types], that of no entity first.
         entity_type_logits: [entities, entity types], or [entities, entity types + 1] with that of no entity last.
         entity_types: [entities] int64, gold or decided; -1 for a span that is related and no entity.
@@ -62,6 +63,7 @@ class DocREOutput(ModelOutput):
     entity_members: Tensor | None = None
     entity_sizes: Tensor | None = None
     entity_documents: Tensor | None = None
+    entity_linkage_scores: Tensor | None = None
     entity_type_logits: Tensor | None = None
     entity_types: Tensor | None = None
     pairs: Tensor | None = None
@@ -104,6 +106,9 @@ class DocREPreTrainedModel(PreTrainedModel):
     phases: tuple[str, ...] = ("joint",)
     phase = "joint"
 
+    evidence_share: float = 0.5
+    """The share of a pair's context that its evidence sentences exceed; with 1 each sentence has its weight."""
+
     config_class = DocREConfig
     base_model_prefix = "docre"
     main_input_name = "input_ids"
@@ -119,6 +124,13 @@ class DocREPreTrainedModel(PreTrainedModel):
         for name in names:
             if not getattr(self.config, name):
                 raise ValueError(f"the configuration's {name} is empty; give the list of labels to predict")
+
+    def weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
+        """The losses, and their sum weighted as the configuration says: with 1 where it has no such weight."""
+        if not losses:
+            return {}
+        loss = sum(getattr(self.config, f"{name}_weight", 1.0) * value for name, value in losses.items())
+        return {"loss": loss, "losses": losses}
 
     def new_encoder(self) -> DocumentEncoder:
         """An encoder for this model's configuration, with random weights.
@@ -174,7 +186,7 @@ class DocREPreTrainedModel(PreTrainedModel):
         for module in model.modules():
             if isinstance(module, DocumentEncoder):
                 module.adopt(copy.deepcopy(encoder))
-        return model.eval()
+        return model.float().eval()  # whatever torch's default is
 
     @classmethod
     def from_pretrained(

@@ -35,7 +35,8 @@ class GivenEntitiesModel(DocREPreTrainedModel):
             document_lengths: [documents] int64, subwords per document.
             spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
             entities: the fields of `Entities`.
-            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types].
+            relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types]; where
+                labels are incomplete, also what `threshold_losses` takes.
             special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
             subword_sentences: [subwords] int64, the sentence of each subword, -1 outside of sentences.
 
@@ -46,8 +47,8 @@ class GivenEntitiesModel(DocREPreTrainedModel):
         known, pairs = Entities(**entities), relations["pairs"]
         result = {"pairs": pairs, "entity_members": known.members, "entity_sizes": known.sizes}
         result |= {"entity_documents": known.document}
-        return DocREOutput(**result, **self.relate(text, known, pairs, relations.get("labels")))
+        return DocREOutput(**result, **self.relate(text, known, relations))
 
-    def relate(self, text: MarkedText, entities: Entities, pairs: Tensor, labels: Tensor | None) -> dict[str, Any]:
-        """The fields of the output for the entity pairs [pairs, 2], in training with their labels [pairs, types]."""
+    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
+        """The fields of the output for the entity pairs and, in training, labels that `relations` holds."""
         raise NotImplementedError

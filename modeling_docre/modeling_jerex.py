@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, Spans, coreference_pairs, edit_distances, entity_pairs
+from .candidates import Entities, Spans, entity_pairs
 from .configuration_jerex import JerexConfig
 from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
-from .stage_coreference import CoreferenceScorer, cluster_mentions, symmetric_scores
+from .stage_coreference import CoreferenceScorer, resolve_mentions
 from .stage_entities import pool_entities
 from .stage_mentions import MentionClassifier, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
@@ -35,6 +35,8 @@ class JerexModel(DocREPreTrainedModel):
     - Mention strings are the document's words in training and inference; the release decodes subwords at inference
       (`edit_distance_text="decoded"`).
     - Sizes and distances beyond their table share its last row; the release fails on them.
+    - Given mentions alone (`task="coreference"`) are taken once each in the order of candidates; the release keeps the
+      order of the file and mentions that it names twice, so which of two is the earlier one can differ.
     - With `task="pipeline"` the four separately trained models are four encoders in one checkpoint. They share no
       parameter, so training them side by side is training them apart, but for the gradient clipping, whose norm
       runs over all of them.
@@ -149,10 +151,16 @@ class JerexModel(DocREPreTrainedModel):
         else:  # (b) coreference, all pairs of the mentions found
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
-                return DocREOutput(**self._weigh(losses), **result)
-            result["coreference_logits"], clusters = self._resolve(
-                vectors["coreference"], listed, span_texts or [], result["mentions"]
+                return DocREOutput(**self.weigh(losses), **result)
+            resolved, clusters = resolve_mentions(
+                self.coreference_scorer,
+                vectors["coreference"],
+                listed,
+                span_texts or [],
+                result["mentions"],
+                self.config,
             )
+            result |= resolved
         result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
         result["entity_documents"] = clusters.document
 
@@ -174,7 +182,7 @@ class JerexModel(DocREPreTrainedModel):
             result |= self._relate(scene)
             if relations is not None and "labels" in relations:
                 losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
-        return DocREOutput(**self._weigh(losses), entity_types=entity_types, **result)
+        return DocREOutput(**self.weigh(losses), entity_types=entity_types, **result)
 
     def _encode(
         self, input_ids: Tensor, document_lengths: Tensor, spans: Spans, mentions: Tensor | None
@@ -201,18 +209,6 @@ class JerexModel(DocREPreTrainedModel):
             raise ValueError(f'a model with task="{self.config.task}" finds no mentions; give it entities or mentions')
         return select_mentions(logits, self.config.mention_threshold)
 
-    def _resolve(self, vectors: Tensor, spans: Spans, texts: list[str], mentions: Tensor) -> tuple[Tensor, Entities]:
-        """Score all mention pairs of each document and cluster its mentions."""
-        if len(texts) != len(spans.document):
-            raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
-        mode = self.config.coref_symmetrise
-        documents = spans.document[mentions]
-        pairs = coreference_pairs(documents, both_orders=mode != "upper")
-        distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
-        logits = self.coreference_scorer(vectors[mentions], pairs, distances)
-        scores = symmetric_scores(torch.sigmoid(logits.float()), mode)
-        return logits, cluster_mentions(mentions, documents, scores, self.config.coreference_threshold)
-
     def _relate(self, scene: Scene) -> dict[str, Tensor]:
         """Logits of the scene's entity pairs, and the mention pairs that carried them."""
         if scene.entity_types is None:
@@ -227,10 +223,3 @@ class JerexModel(DocREPreTrainedModel):
             "mention_pair_tail": weights.pairs.tail_mention,
             "mention_pair_weight": weights.weight,
         }
-
-    def _weigh(self, losses: dict[str, Tensor]) -> dict[str, Any]:
-        """The stages' losses, and their weighted sum."""
-        if not losses:
-            return {}
-        loss = sum(getattr(self.config, f"{stage}_weight") * value for stage, value in losses.items())
-        return {"loss": loss, "losses": losses}

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from .candidates import Entities, MentionPairs, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
-from .layers import adaptive_threshold_loss, focal_loss
+from .layers import focal_loss
 from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, segment_logsumexp, segment_max
 from .stage_key_pairs import assign_labels, select_key_pairs
 from .stage_localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
 from .stage_marked_mentions import MarkedText, Reading, read
+from .stage_pairs import LABEL_FIELDS, threshold_losses
 
 
 class MentionPairNetwork(nn.Module):
@@ -82,6 +83,8 @@ class KmgreModel(GivenEntitiesModel):
     - Pseudo labels come from the extractor in evaluation mode, and entity pairs without a relation are negatives
       (`estep_pairs`). The weight of the focal loss multiplies both classes (`focal_alpha`); its mean runs over the
       mention pairs of the batch.
+    - N_T of equations 17 to 19, which the paper does not define, is read as C without P_T: the types that
+      do not hold.
     - Every entity pair has a key mention pair: its threshold is at most the highest probability.
     - The cap of the threshold grows with the updates of the E-step after the warm-up. In the warm-up the cap is 0, all
       mention pairs are key, and each update trains both networks.
@@ -126,11 +129,12 @@ class KmgreModel(GivenEntitiesModel):
             self.key_classifier = MentionPairNetwork(encoder, width, 1, config.head_norm)
         self.post_init()
 
-    def relate(self, text: MarkedText, entities: Entities, pairs: Tensor, labels: Tensor | None) -> dict[str, Any]:
+    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
         """The logits of entity pairs with the mention pairs that carried them; with labels the loss of the phase.
 
         The E-step has its loss alone.
         """
+        pairs, labels = relations["pairs"], relations.get("labels")
         candidates = mention_pairs(entities, pairs)
         if labels is not None and self.phase == EXPECTATION:
             loss, labelled = self._expectation_loss(text, candidates, labels)
@@ -146,8 +150,8 @@ class KmgreModel(GivenEntitiesModel):
         if labels is None:
             result |= self._explain(logits, key_logits, keys, fused, candidates)
         else:
-            loss = self._maximization_loss(fused, logits, text, candidates, labels)
-            result |= {"loss": loss, "losses": {"relation": loss}, "statistics": {"kept_key": _fraction(keys)}}
+            losses = self._maximization_losses(fused, logits, text, candidates, relations)
+            result |= {**self.weigh(losses), "statistics": {"kept_key": _fraction(keys)}}
         return result
 
     def _expectation_loss(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,7 +189,7 @@ class KmgreModel(GivenEntitiesModel):
         """Which mention pairs are key, [mention pairs] bool."""
         if key_logits is None:
             return torch.ones_like(candidates.owner, dtype=torch.bool)
-        return select_key_pairs(key_logits.sigmoid(), candidates.owner, count, self.config.xi, self.config.tau)
+        return select_key_pairs(key_logits, candidates.owner, count, self.config.xi, self.config.tau)
 
     def _decide(self, logits: Tensor, keys: Tensor, candidates: MentionPairs, count: int) -> Tensor:
         """Logits [pairs, 1 + types] of entity pairs by their key mention pairs, the threshold class first."""
@@ -195,22 +199,24 @@ class KmgreModel(GivenEntitiesModel):
             return segment_logsumexp(logits, owners, count)  # equation 16
         return segment_max(logits - logits[:, :1], owners, count)  # equation 1
 
-    def _maximization_loss(
-        self, fused: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, labels: Tensor
-    ) -> Tensor:
+    def _maximization_losses(
+        self, fused: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, relations: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """The M-step: entity pairs, or without fusion mention pairs, learn the gold relations."""
+        weight = self.config.unlabelled_weight
         if self.config.fusion == "logsumexp":
-            return adaptive_threshold_loss(fused, labels)  # equations 17 to 19
-        if self.config.tau == 0:
-            return adaptive_threshold_loss(logits, labels[candidates.owner])
-        return adaptive_threshold_loss(logits, self._assign(text, candidates, labels)[1])
+            return threshold_losses(fused, relations, weight)  # equations 17 to 19
+        of_mention_pairs = {name: relations[name][candidates.owner] for name in LABEL_FIELDS & relations.keys()}
+        if self.config.tau:
+            of_mention_pairs["labels"] = self._assign(text, candidates, relations["labels"])[1]
+        return threshold_losses(logits, of_mention_pairs, weight)
 
     def _assign(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Reading, Tensor]:
         """What the frozen extractor reads, and the gold types [mention pairs, types] that it finds in mention pairs."""
         with frozen(self.relation_extractor):
             reading = self.relation_extractor.read(text)
-            scores = self.relation_extractor(reading, text, candidates)[:, 1:].sigmoid()  # equation 6
-        return reading, assign_labels(scores, labels, candidates.owner)
+            logits = self.relation_extractor(reading, text, candidates)[:, 1:]  # of equation 6
+        return reading, assign_labels(logits, labels, candidates.owner)
 
     def _explain(
         self, logits: Tensor, key_logits: Tensor | None, keys: Tensor, fused: Tensor, candidates: MentionPairs

@@ -35,7 +35,8 @@ class MemoryJerexModel(JerexModel):
     - A checkpoint remembers whether its training had turned the reading on (`memory_reading`); the release reads
       whenever a checkpoint is loaded.
     - The cosines of the classifiers are multiplied by `cosine_scale`, since a softmax over cosines alone is nearly
-      flat; those of the readers are not, as in the release.
+      flat; those of the readers are not, as in the release. Reading by the cosine (`read_similarity`) keeps the
+      matrix that maps slots to the width of representations; the release compares them as they are.
     """
 
     config_class = MemoryJerexConfig

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 from transformers import AutoModel, PreTrainedModel
+from transformers.utils import logging
 
 from .candidates import Entities, MentionPairs, Spans, contexts, entity_pairs, mention_pairs
 from .configuration_spert import SpertConfig
@@ -14,6 +15,7 @@ from .encoder import DocumentEncoder
 from .layers import ClampedEmbedding, DropoutLinear, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import (
+    best_in_segments,
     chunk_bounds,
     in_chunks,
     positions_in_segments,
@@ -22,6 +24,8 @@ from .segments import (
     segment_starts,
     segment_sum,
 )
+
+logger = logging.get_logger(__name__)
 
 # Spans and pairs of spans classified at once: bounds the memory of long texts, and where any two spans may be related.
 SPAN_CHUNK = PAIR_CHUNK = 65_536
@@ -59,6 +63,8 @@ class SpertModel(DocREPreTrainedModel):
     - Without the span filter (`relation_negatives="weak"`) a span may stand in a relation and be no entity by the span
       classifier. It then has the empty type, as in the release, so that its relation counts where entity types are not
       compared and is wrong where they are. Spans without type and relation are not part of the result.
+    - Of more than `max_related_entities` entities of a sentence the best-scoring ones are related; the release relates
+      all, which after few updates takes minutes for a sentence.
     - Between given entities with several mentions a type holds if it holds between two mentions of one sentence.
     """
 
@@ -151,7 +157,8 @@ class SpertModel(DocREPreTrainedModel):
         # (c) relation classification
         if relations is None:
             # Entities of one mention each meet in their sentence only; others may have mentions in several.
-            relations = {"pairs": entity_pairs(sentence[clusters.members] if entities is None else clusters.document)}
+            pairs = self._pairs(result, sentence) if entities is None else entity_pairs(clusters.document)
+            relations = {"pairs": pairs}
         result |= self._relate(sentences, listed, sentence, clusters, relations["pairs"])
         if "labels" in relations:
             types_of_a_pair = len(self.config.relation_types)
@@ -208,6 +215,18 @@ class SpertModel(DocREPreTrainedModel):
         types = logits[kept].argmax(1) - 1  # -1 for none
         entities = Entities(kept, torch.ones_like(kept), spans.document[kept])
         return entities, {"entity_types": types, "entity_type_logits": logits[kept].roll(-1, dims=1)}
+
+    def _pairs(self, result: dict[str, Tensor], sentence: Tensor) -> Tensor:
+        """The pairs [pairs, 2] of the entities found that are related, those of a sentence with one mention each."""
+        members, limit = result["entity_members"], self.config.max_related_entities
+        owner = sentence[members]
+        chosen = best_in_segments(result["mention_logits"][members], owner, limit)
+        if self.config.relation_negatives == "weak" or len(chosen) == len(owner):
+            return entity_pairs(owner)
+        logger.warning_once(
+            f"of more than {limit} entities in a sentence the {limit} best-scoring are related (max_related_entities)"
+        )
+        return chosen[entity_pairs(owner[chosen])]
 
     def _relate(
         self, sentences: Sentences, spans: Spans, sentence: Tensor, entities: Entities, pairs: Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from itertools import groupby, islice, repeat, zip_longest
 from numbers import Integral, Real
@@ -15,7 +15,10 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .configuration_limits import check_signatures
+from .document_parsing import closest_first
 from .documents import Document, DocumentError, Entity, Mention, Relation
+from .given_entities import given_entities, warn_of_cuts
 from .predictor import Predictor
 from .text import document_from_record, document_from_text, place_entities
 
@@ -55,13 +58,21 @@ class DocRelationExtractionPipeline(Pipeline):
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
     - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's.
-    - `relations`: the relation types to keep.
+    - `relations`: the relation types to keep, by their name or readable label.
+    - `signatures`: triples [relation type, type of the head, type of the tail] that may hold, instead of those of the
+      configuration (`"stored"`, the default); None lets every type hold between all.
     - `entities`: what is known about the entities, so that only the relations are extracted. A list of
       `{"type": str, "mentions": [{"char_start": int, "char_end": int}, ...]}` (or `sentence`, `start`, `end` in
       words) for one input, a list of such lists for several; or True, for the entities of the `Document`
-      itself. Models that find no entities need it; given a `Document`, they use its entities by default.
+      itself. Models that find no entities need it; given a `Document`, they use its entities by default. A flat list as
+      of tools that find names, `{"start": int, "end": int, "label": str}` (or `entity_group`, `entity`) in characters,
+      gives each mention an entity of its own. Models that do not read the types take any type or none.
+    - `entity_type_map`: the model's names of entity types by those of `entities`, where they differ.
+    - `offsets`: what `char_start`, `char_end` and flat offsets of given entities count: `"characters"` of Python, or
+      `"utf-16"` units as browsers, Java and C# do. Results count characters.
     - `batch_size`: documents per pass of the model, 1 if not given. Larger batches are formed of neighbours in length
       out of a buffer of 32 batches; results keep the order of the input.
+      There are no worker processes (`num_workers`): the model takes far longer than the preparation of its input.
     - `progress`: whether a progress bar is shown; by default for lists of more than 20 inputs in a terminal.
 
     Raises:
@@ -78,6 +89,7 @@ class DocRelationExtractionPipeline(Pipeline):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        _check_workers(self._num_workers)
         if self.tokenizer is None:
             raise ValueError("the pipeline has no tokenizer; give that of the model's encoder as `tokenizer`")
         self._predictor = Predictor(self.model, self.tokenizer)
@@ -96,20 +108,35 @@ class DocRelationExtractionPipeline(Pipeline):
         threshold: float | None = None,
         relations: Iterable[str] | None = None,
         entities: Any = None,
+        entity_type_map: Mapping[str, str] | None = None,
+        offsets: str | None = None,
+        num_workers: int | None = None,
+        signatures: Any = _MISSING,
         **unknown: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Check the arguments and give each to its step."""
         if unknown:
             raise TypeError(
                 f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
-                "batch_size and progress"
+                "entity_type_map, offsets, signatures, batch_size and progress"
             )
+        _check_workers(num_workers)
         if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
             raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
+        if offsets not in (None, "characters", "utf-16"):
+            raise ValueError(f'offsets is {offsets!r}; give "characters" or "utf-16"')
+        if not isinstance(entity_type_map, Mapping | None):
+            raise ValueError(f"entity_type_map is {_shorten(entity_type_map)}; give a dict of types by other names")
         chosen = None if relations is None else self._known_types(relations)
+        reading = {"entities": entities, "types": entity_type_map, "offsets": offsets}
+        forward = {"threshold": float(threshold)} if threshold is not None else {}
+        if signatures is not _MISSING:
+            if signatures is not None and signatures != "stored":
+                check_signatures(signatures, self.model.config.relation_types, self.model.config.entity_types)
+            forward["signatures"] = signatures
         return (
-            {"entities": entities} if entities is not None else {},
-            {"threshold": float(threshold)} if threshold is not None else {},
+            {name: value for name, value in reading.items() if value is not None},
+            forward,
             {"relations": chosen} if chosen is not None else {},
         )
 
@@ -117,12 +144,13 @@ class DocRelationExtractionPipeline(Pipeline):
         """The relation types to keep, each of which the model knows."""
         if isinstance(names, str) or not isinstance(names, Iterable):
             raise ValueError(f"relations is {names!r}; give a list of relation types")
-        known, names = self.model.config.relation_types, list(names)
-        if unknown := [name for name in names if name not in known]:
-            raise ValueError(
-                f"relations has {unknown[0]!r}, which the model does not know; it knows {', '.join(known)}"
-            )
-        return frozenset(names)
+        config, names = self.model.config, list(names)
+        labelled = [(kind, config.relation_labels.get(kind)) for kind in config.relation_types]
+        for name in names:
+            if not any(name in both for both in labelled):
+                known = closest_first(name, (f"{kind} ({label})" if label else kind for kind, label in labelled))
+                raise ValueError(f"relations has {name!r}, which the model does not know; it knows {', '.join(known)}")
+        return frozenset(kind for kind, label in labelled if {kind, label} & set(names))
 
     def __call__(
         self, inputs: Any, *, batch_size: int | None = None, progress: bool | None = None, **parameters: Any
@@ -176,15 +204,28 @@ class DocRelationExtractionPipeline(Pipeline):
         push = type(self.model).hub_push
         return push(self, repo_id, **options) if push else super().push_to_hub(repo_id, **options)
 
-    def preprocess(self, input_: Any, entities: Any = None, number: int = 0) -> dict[str, Any]:
+    def preprocess(
+        self,
+        input_: Any,
+        entities: Any = None,
+        number: int = 0,
+        types: Mapping[str, str] | None = None,
+        offsets: str = "characters",
+    ) -> dict[str, Any]:
         """One input as `features` and `given`, what is known about it ("entities" or None).
 
         Args:
             input_: text, words, a `Document` or its dict form.
             entities: the entities of this input, or True for those of the document.
             number: position of the input, from which text and words get their id.
+            types: the model's names of entity types by the user's.
+            offsets: what offsets into a text count.
         """
-        document, bare = self._document(input_, f"text-{number}")
+
+        def read(document_id: str, text: str | None, items: Any) -> Any:
+            return given_entities(document_id, text, items, offsets, types, self.model.config.traits.reads_entity_types)
+
+        document, bare = self._document(input_, f"text-{number}", read)
         if entities is None or entities is False:
             entities = self.model.config.traits.entities_given
             if entities and bare:
@@ -198,16 +239,21 @@ class DocRelationExtractionPipeline(Pipeline):
             fix = "True takes those of a Document; for text and words give a list of them"
             raise DocumentError(document.id, "entities", True, fix)
         elif entities is not True:
-            document, entities = place_entities(document, entities), True
+            read_entities = read(document.id, document.text, entities)
+            document, entities = warn_of_cuts(document, place_entities(document, read_entities)), True
         return {"features": self.predictor.featurizer([document])[0], "given": "entities" if entities else None}
 
-    def _document(self, input_: Any, identifier: str) -> tuple[Document, bool]:
-        """One input as a document, and whether it came without a place for entities."""
+    def _document(self, input_: Any, identifier: str, read: Callable[..., Any]) -> tuple[Document, bool]:
+        """One input as a document, and whether it came without a place for entities; `read` reads those of a text."""
+        if isinstance(input_, Mapping) and "sentences" in input_:
+            input_ = Document.from_dict(input_)
         if isinstance(input_, Document):
-            return input_, False
+            return replace(input_, entities=tuple(read(input_.id, None, input_.entities))), False
         if isinstance(input_, Mapping):
+            if isinstance(text := input_.get("text"), str) and (entities := input_.get("entities")):
+                input_ = {**input_, "entities": read(input_.get("id") or identifier, text, entities)}
             document = document_from_record(input_, identifier, self.model.config.language)
-            return document, not {"sentences", "entities"} & input_.keys()
+            return document, "entities" not in input_
         if isinstance(input_, str):
             return document_from_text(str(input_), identifier, self.model.config.language), True
         if _is_words(input_):
@@ -217,10 +263,12 @@ class DocRelationExtractionPipeline(Pipeline):
             "Document or its dict form"
         )
 
-    def _forward(self, model_inputs: list[dict[str, Any]], threshold: float | None = None) -> list[Document]:
+    def _forward(
+        self, model_inputs: list[dict[str, Any]], threshold: float | None = None, signatures: Any = "stored"
+    ) -> list[Document]:
         """Predicted documents of a batch of inputs about which the same is known."""
         features = [item["features"] for item in model_inputs]
-        return self.predictor.predict_batch(features, model_inputs[0]["given"], relation_threshold=threshold)
+        return self.predictor.predict_batch(features, model_inputs[0]["given"], threshold, signatures)
 
     def postprocess(self, model_outputs: Document, relations: frozenset[str] | None = None) -> dict[str, Any]:
         """A predicted document as a dict, with the text of each mention and only the relation types to keep."""
@@ -262,6 +310,14 @@ def _placed(document: Document, relation: Relation) -> Relation:
         for pair in relation.mention_pairs
     )
     return replace(relation, mention_pairs=tuple(pairs))
+
+
+def _check_workers(number: int | None) -> None:
+    if number:
+        raise ValueError(
+            f"num_workers is {number!r}; the pipeline prepares documents in the calling process, so leave it out, and "
+            "set batch_size for speed"
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from .configuration_limits import check_signatures
 from .data_collator import DocRECollator
-from .decoding import decode
+from .decoding import Signatures, decode
 from .documents import Document
 from .features import Features, Featurizer
 from .model_inputs import Example, candidate_example, given_example
@@ -48,21 +49,44 @@ class Predictor:
             return given_example(features, self.config, self.featurizer, given)
         return candidate_example(features, self.config, self.featurizer)
 
+    def signatures(self, triples: Sequence[Sequence[str]] | Literal["stored"] | None = "stored") -> Signatures | None:
+        """The signatures that decisions obey.
+
+        Args:
+            triples: in place of those of the configuration; None for none.
+
+        Raises:
+            ValueError: a triple is none, or names a type that the model does not know.
+        """
+        triples = self.config.signatures if triples == "stored" else triples
+        if triples is None:
+            return None
+        check_signatures(triples, self.config.relation_types, self.config.entity_types)
+        return Signatures(triples, self.config.entity_types or {name for _, *ends in triples for name in ends})
+
     @torch.inference_mode()
-    def run(self, features: Sequence[Features], given: str | None = None) -> tuple[Any, Mapping[str, Any]]:
+    def run(
+        self, features: Sequence[Features], given: str | None = None, signatures: Signatures | None = None
+    ) -> tuple[Any, Mapping[str, Any]]:
         """The model's raw output for a batch of documents, and the batch's spans."""
         batch = self.collator([self.example(item, given) for item in features])
+        if signatures is not None and self.config.traits.typed_pairs:
+            batch["related_types"] = torch.from_numpy(signatures.related_types(self.config.entity_types))
         self.model.eval()
         return self.model(**to_device(batch, self.model.device)), batch["spans"]
 
     def predict_batch(
-        self, features: Sequence[Features], given: str | None = None, relation_threshold: float | None = None
+        self,
+        features: Sequence[Features],
+        given: str | None = None,
+        relation_threshold: float | None = None,
+        signatures: Sequence[Sequence[str]] | Literal["stored"] | None = "stored",
     ) -> list[Document]:
-        """Predicted documents of one batch."""
-        given = given or self.given
-        output, spans = self.run(features, given)
+        """Predicted documents of one batch; arguments in place of what the configuration holds."""
+        given, obeyed = given or self.given, self.signatures(signatures)
+        output, spans = self.run(features, given, obeyed)
         documents = [item.document for item in features]
-        return decode(output, spans, documents, self.config, given, relation_threshold)
+        return decode(output, spans, documents, self.config, given, relation_threshold, obeyed)
 
     def predict(
         self, documents: Sequence[Document | Mapping[str, Any]], max_tokens: int = 2048, **options: Any

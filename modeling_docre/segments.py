@@ -203,3 +203,17 @@ def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]
         batch.append(position)
     if batch:
         yield batch
+
+
+def best_in_segments(scores: Tensor, owners: Tensor, limit: int) -> Tensor:
+    """Positions, ascending, of the `limit` highest scores [rows] of each owner; of equal ones the first.
+
+    Args:
+        scores: [rows].
+        owners: [rows] int64, ascending.
+        limit: most rows of an owner.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    order = order[torch.argsort(owners[order], stable=True)]
+    _, rank = positions_in_segments(torch.bincount(owners))
+    return order[rank < limit].sort().values

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor, nn
 
-from .candidates import Entities
+from .candidates import Entities, Spans, coreference_pairs, edit_distances
+from .configuration_end_to_end import EndToEndConfig
 from .layers import ClampedEmbedding, TwoLayer
 from .segments import in_chunks
 
@@ -86,6 +89,7 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
     return np.argsort(np.argsort(first))[inverse]
 
 
+@torch.compiler.disable  # NumPy on the host
 def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, threshold: float) -> Entities:
     """Entities of a batch: clusters of the mentions of each document.
 
@@ -114,3 +118,61 @@ def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, thresh
     order = torch.from_numpy(np.argsort(owner, kind="stable")).to(mentions.device)
     sizes = torch.from_numpy(np.bincount(owner, minlength=entity_start)).to(mentions.device)
     return Entities(mentions[order], sizes, torch.tensor(owner_documents, dtype=torch.int64, device=mentions.device))
+
+
+def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: Tensor) -> Tensor:
+    """How sure it is that the mentions of each entity are one: the lowest score of its mention pairs.
+
+    Under complete linkage that is the score at which the last two parts of the cluster were joined.
+
+    Args:
+        mentions: [mentions], int64 span indices, ascending.
+        entities: the entities of these mentions.
+        pairs: [pairs, 2], int64 positions in `mentions`.
+        scores: [pairs], one score per unordered pair.
+
+    Returns:
+        [entities], 1 for an entity with a single mention.
+    """
+    owners = torch.empty_like(mentions)
+    owners[torch.searchsorted(mentions, entities.members)] = entities.owners
+    head, tail = owners[pairs].unbind(1)
+    inside = (head == tail).nonzero().squeeze(1)
+    whole = scores.new_ones(len(entities.sizes))
+    return whole.scatter_reduce(0, head[inside], scores[inside], "amin")
+
+
+def resolve_mentions(
+    scorer: CoreferenceScorer,
+    vectors: Tensor,
+    spans: Spans,
+    texts: Sequence[str],
+    mentions: Tensor,
+    config: EndToEndConfig,
+) -> tuple[dict[str, Tensor], Entities]:
+    """Score all mention pairs of each document and cluster its mentions.
+
+    Args:
+        scorer: scores mention pairs.
+        vectors: [spans, hidden].
+        spans: the batch's spans.
+        texts: the string of each span.
+        mentions: [mentions], int64 span indices in candidate order.
+        config: how the two orders of a pair become one score, and the threshold.
+
+    Returns:
+        `coreference_logits` [pairs] of `coreference_pairs` and `entity_linkage_scores` [entities], and the entities.
+
+    Raises:
+        ValueError: there is not one string per span.
+    """
+    if len(texts) != len(spans.document):
+        raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
+    documents = spans.document[mentions]
+    pairs = coreference_pairs(documents, both_orders=config.coref_symmetrise != "upper")
+    distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
+    logits = scorer(vectors[mentions], pairs, distances)
+    scores = symmetric_scores(torch.sigmoid(logits.float()), config.coref_symmetrise)
+    clusters = cluster_mentions(mentions, documents, scores, config.coreference_threshold)
+    linkage = linkage_scores(mentions, clusters, pairs[: len(scores)], scores)
+    return {"coreference_logits": logits, "entity_linkage_scores": linkage}, clusters

@@ -26,8 +26,6 @@ HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
 BLOCK_WEIGHTS = 2**23
-# The evidence of a pair is the fewest sentences that hold more than this part of the weight that lies on sentences.
-EVIDENCE_WEIGHT = 0.5
 
 
 class AttendedText(NamedTuple):
@@ -169,21 +167,27 @@ def _weights_of_single_heads(text: AttendedText, pairs: Tensor, block: Block, he
     return torch.bmm(scale[:, None], products).squeeze(1).T
 
 
-def find_evidence(text: AttendedText, block: Block, weights: Tensor, least_share: float = EVIDENCE_WEIGHT) -> Evidence:
-    """The fewest sentences that hold more than a share of the weight [subwords, pairs] of each pair of a block.
+def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor:
+    """The weight [subwords, pairs] of each pair of a block by sentence, [pairs, sentences of the batch's longest list].
 
-    With 1 as the least share they are all sentences that have any weight.
+    Start and end tokens belong to no sentence.
     """
     assert text.sentences is not None
     sentences = text.sentences[block.subwords]
     inside = sentences >= 0
-    count = int(sentences.max()) + 1
-    held = segment_sum(weights[inside], sentences[inside], count).T  # [pairs, sentences]
-    total = held.sum(1, keepdim=True)
-    ranked, order = held.sort(dim=1, descending=True, stable=True)
+    return segment_sum(weights[inside], sentences[inside], int(text.sentences.max()) + 1).T
+
+
+def find_evidence(sentence_weights: Tensor, least_share: float) -> Evidence:
+    """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair.
+
+    With 1 as the least share they are all sentences that have any weight.
+    """
+    total = sentence_weights.sum(1, keepdim=True)
+    ranked, order = sentence_weights.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
     pair, rank = ((before <= least_share * total) & (ranked > 0)).nonzero(as_tuple=True)
-    return Evidence(pair + block.rows.start, order[pair, rank], ranked[pair, rank] / total[pair, 0])
+    return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
 
 
 def runs(listed: Sequence[Block], limit: int) -> Iterator[list[Block]]:

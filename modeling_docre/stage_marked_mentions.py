@@ -44,8 +44,6 @@ def read(encoder: DocumentEncoder, text: MarkedText, with_attention: bool = True
     start, end = text.spans.subword_range.unbind(1)
     owner, offset = positions_in_segments(end - start)
     queries = start[owner] + offset  # one per marker, or all subwords of the mentions
-    hidden, attention = encoder(
-        text.input_ids, text.document_lengths, text.special_lengths, queries if with_attention else None
-    )
+    hidden, attention = encoder(text.input_ids, text.document_lengths, text.special_lengths, with_attention)
     mentions = segment_mean(hidden[queries], owner, len(start))
-    return Reading(hidden, mentions, None if attention is None else segment_mean(attention, owner, len(start)))
+    return Reading(hidden, mentions, attention and segment_mean(attention(queries), owner, len(start)))

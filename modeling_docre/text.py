@@ -8,14 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from itertools import pairwise
-from numbers import Integral
+from threading import Lock
 from typing import Any
 
 import spacy
 
 from .documents import Document, DocumentError, Entity, Mention, check_encoding, parse
+from .given_entities import field_of, is_position, warn_of_cuts
 
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
+# One text at a time: the memory zone of a splitter is not for several threads, which would take turns anyway.
+_CUTTING = Lock()
 
 
 @lru_cache(maxsize=8)
@@ -50,12 +53,25 @@ def document_from_text(text: str, identifier: str, language: str = "en") -> Docu
         ValueError: spaCy does not know the language.
     """
     check_encoding(identifier, "text", text)
-    splitter = _splitter(language)
-    # The limit guards spaCy's statistical components, of which a blank pipeline has none.
-    splitter.max_length = max(splitter.max_length, len(text) + 1)
-    sentences: list[list[tuple[int, int]]] = []
     skipped = len(text) - len(text.removeprefix("\ufeff"))  # a byte-order mark belongs to no word
-    for sentence in splitter(text[skipped:]).sents:
+    with _CUTTING:
+        splitter = _splitter(language)
+        # The limit guards spaCy's statistical components, of which a blank pipeline has none.
+        splitter.max_length = max(splitter.max_length, len(text) + 1)
+        with splitter.memory_zone():  # or each new word would stay in the vocabulary for good
+            sentences = _cut(splitter(text[skipped:]), text, skipped)
+    return Document(
+        identifier,
+        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
+        text=text,
+        token_offsets=tuple(map(tuple, sentences)),
+    )
+
+
+def _cut(parsed: Any, text: str, skipped: int) -> list[list[tuple[int, int]]]:
+    """The character range of each word of each sentence; spaCy read the text without its first `skipped` characters."""
+    sentences: list[list[tuple[int, int]]] = []
+    for sentence in parsed.sents:
         end = None  # of the previous word in the sentence
         for token in sentence:
             if token.is_space:
@@ -65,12 +81,7 @@ def document_from_text(text: str, identifier: str, language: str = "en") -> Docu
                 sentences.append([])
             end = start + len(token)
             sentences[-1].append((start, end))
-    return Document(
-        identifier,
-        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
-        text=text,
-        token_offsets=tuple(map(tuple, sentences)),
-    )
+    return sentences
 
 
 def document_from_record(record: Mapping[str, Any], identifier: str, language: str = "en") -> Document:
@@ -93,7 +104,7 @@ def document_from_record(record: Mapping[str, Any], identifier: str, language: s
             raise DocumentError(name, field, value, "give a string")
     document = document_from_text(text, name, language)
     if entities := record.get("entities"):
-        document = place_entities(document, entities)
+        document = warn_of_cuts(document, place_entities(document, entities))
     return Document.from_dict({**record, **document.to_dict(), "relations": record.get("relations")})
 
 
@@ -150,15 +161,10 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     )
 
 
-def _field(record: Any, name: str) -> Any:
-    """A field of an entity or mention, or of its dict form."""
-    return record.get(name) if isinstance(record, Mapping) else getattr(record, name)
-
-
 def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, Any]]) -> Entity:
     """An entity, or one by its dict form, with the place of each mention."""
     where = f"entities[{number}]"
-    own = [places[f"{where}.mentions[{position}]"] for position in range(len(_field(entity, "mentions")))]
+    own = [places[f"{where}.mentions[{position}]"] for position in range(len(field_of(entity, "mentions")))]
     if isinstance(entity, Entity):
         mentions = zip(entity.mentions, own, strict=True)
         return replace(entity, mentions=tuple(replace(mention, **place) for mention, place in mentions))
@@ -173,8 +179,8 @@ def _check_entities(document: Document, entities: Any) -> None:
         fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
         raise DocumentError(document.id, "entities", entities, fix)
     for number, entity in enumerate(entities):
-        mentions = _field(entity, "mentions") if isinstance(entity, Entity | Mapping) else None
-        if not isinstance(mentions, list | tuple) or not mentions or not isinstance(_field(entity, "type"), str):
+        mentions = field_of(entity, "mentions") if isinstance(entity, Entity | Mapping) else None
+        if not isinstance(mentions, list | tuple) or not mentions or not isinstance(field_of(entity, "type"), str):
             fix = 'give a dict with its "type" (a string) and its "mentions" (a list of at least one)'
             raise DocumentError(document.id, f"entities[{number}]", entity, fix)
 
@@ -182,7 +188,7 @@ def _check_entities(document: Document, entities: Any) -> None:
 def _mentions(document: Document, entities: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     """Each mention, or its dict form, with its place in the input."""
     for number, entity in enumerate(entities):
-        for position, mention in enumerate(_field(entity, "mentions")):
+        for position, mention in enumerate(field_of(entity, "mentions")):
             where = f"entities[{number}].mentions[{position}]"
             if not isinstance(mention, Mention | Mapping):
                 raise DocumentError(document.id, where, mention, "give a dict with char_start and char_end")
@@ -191,21 +197,21 @@ def _mentions(document: Document, entities: Sequence[Any]) -> Iterator[tuple[str
 
 def _char_range(document: Document, where: str, mention: Any) -> tuple[int, int] | None:
     """The mention's range in the text, or None where it is given in words."""
-    start, end = _field(mention, "char_start"), _field(mention, "char_end")
+    start, end = field_of(mention, "char_start"), field_of(mention, "char_end")
     span = (start, end)
     if span == (None, None):
         return None
     where = f"{where} (char_start, char_end)"
     if document.text is None or document.token_offsets is None:
-        if _field(mention, "start") is not None:
+        if field_of(mention, "start") is not None:
             return None
         fix = "the document has no token_offsets into a text; give sentence, start and end"
         raise DocumentError(document.id, where, span, fix)
     length = len(document.text)
-    if not (_is_position(start) and _is_position(end) and start < end <= length):
+    if not (is_position(start) and is_position(end) and start < end <= length):
         fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
         raise DocumentError(document.id, where, span, fix)
-    name, text = _field(mention, "name"), document.text[start:end]
+    name, text = field_of(mention, "name"), document.text[start:end]
     if isinstance(name, str) and name.split() != text.split():
         fix = f"this is {text!r}, and the mention's name is {name!r}; count characters, or leave out the name"
         raise DocumentError(document.id, where, span, fix)
@@ -223,16 +229,12 @@ def _check_order(document: Document) -> None:
             raise DocumentError(document.id, "token_offsets", (end, start), fix)
 
 
-def _is_position(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
-
-
 def _word_range(document: Document, where: str, mention: Any) -> tuple[int, int]:
     """The range in document word indices of a mention given by sentence and words."""
-    span: tuple[Any, ...] = tuple(_field(mention, name) for name in ("sentence", "start", "end"))
+    span: tuple[Any, ...] = tuple(field_of(mention, name) for name in ("sentence", "start", "end"))
     sentence, start, end = span
     where = f"{where} (sentence, start, end)"
-    if not all(map(_is_position, span)):
+    if not all(map(is_position, span)):
         fix = "give char_start and char_end, or sentence, start and end, as whole numbers from 0 on"
         raise DocumentError(document.id, where, span, fix)
     if sentence >= len(document.sentences):

@@ -84,11 +84,11 @@ def extract(
     """
     check_probability("--threshold", threshold)
     sources, single = _inputs(words or [], file or [])
+    for option, written in (("--json", json_file), ("--picture", picture)):
+        _check_output(option, written, file or [])
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} belongs to a single text{hint}")
-    for output in filter(None, (json_file, picture)):
-        check_output(output)
     if entities:
         given = _read_json(entities)
         sources = (source._replace(entities=given) for source in sources)
@@ -102,6 +102,16 @@ def extract(
         write_output(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
     if picture:
         _draw(picture, graphs[0])
+
+
+def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None:
+    """Refuse to write over what is read, a file called `-`, or where nothing can be written."""
+    if file == Path("-"):
+        raise UsageError(f"{option} needs the name of a file; for standard output give --format json")
+    if file and file.exists() and any(os.path.exists(name) and file.samefile(name) for name in inputs):
+        raise UsageError(f"{option} {file} is what is read; give another name")
+    if file:
+        check_output(file)
 
 
 def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:

@@ -76,6 +76,8 @@ def run(command: Any, arguments: Sequence[str]) -> int:
 
 def describe(error: Exception) -> str:
     """What went wrong, for one line."""
+    if type(error).__name__.startswith("StrictDataclass") and isinstance(error.__cause__, ValueError):
+        return str(error.__cause__)  # the check of an option, without the name of the function that checks
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, _SPEAKING) and str(error):

@@ -10,7 +10,7 @@ def recipes() -> None:
     Example:
       docre recipes
     """
-    from modeling_docre.training.recipe import bundled_recipes
+    from modeling_docre.hub.resources import bundled_recipes
 
     known = bundled_recipes()
     width = max(map(len, known), default=0)

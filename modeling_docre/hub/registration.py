@@ -13,12 +13,14 @@ from transformers import AutoConfig, AutoModel
 from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.configuration_jerex import JerexConfig
+from modeling_docre.configuration_joint import JointConfig
 from modeling_docre.configuration_kmgre import KmgreConfig
 from modeling_docre.configuration_memory_jerex import MemoryJerexConfig
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.modeling_atlop import AtlopModel
 from modeling_docre.modeling_docre import DocREOutput, DocREPreTrainedModel
 from modeling_docre.modeling_jerex import JerexModel
+from modeling_docre.modeling_joint import JointModel
 from modeling_docre.modeling_kmgre import KmgreModel
 from modeling_docre.modeling_memory_jerex import MemoryJerexModel
 from modeling_docre.modeling_spert import SpertModel
@@ -34,6 +36,7 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
     "atlop": AtlopModel,
     "kmgre": KmgreModel,
     "spert": SpertModel,
+    "joint": JointModel,
 }
 """Model class by the name that recipes use."""
 
@@ -63,6 +66,8 @@ __all__ = [
     "DocRelationExtractionPipeline",
     "JerexConfig",
     "JerexModel",
+    "JointConfig",
+    "JointModel",
     "KmgreConfig",
     "KmgreModel",
     "MemoryJerexConfig",

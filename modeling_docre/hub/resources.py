@@ -28,3 +28,12 @@ def resource(name: str) -> Path:
         if place.exists():
             return place
     raise FileNotFoundError(f"no {name} in {' or '.join(str(place.parent) for place in places)}; install it again")
+
+
+def bundled_recipes() -> dict[str, str]:
+    """What each bundled recipe is for, in one line, by its name; sorted by name."""
+    return {file.stem: _first_line(file) for file in sorted(resource("recipes").glob("*.yaml"))}
+
+
+def _first_line(file: Path) -> str:
+    return file.read_text(encoding="utf-8-sig").partition("\n")[0].removeprefix("#").strip()

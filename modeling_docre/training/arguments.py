@@ -22,6 +22,8 @@ _CONVENTIONS = sorted(run_path(str(metric_folder() / "conventions.py"))["CONVENT
 class SamplingArguments:
     """How many negatives each stage is trained on, per document (JEREX section 4) or, in SpERT, per sentence.
 
+    In documents that lack labels a span or a type without one need not be a negative, and a teacher's scores say more.
+
     Args:
         negatives_mention: spans that are no mention.
         negatives_coreference: ordered pairs of mentions of different entities.
@@ -29,6 +31,11 @@ class SamplingArguments:
         negatives_inside_ratio: largest share of the negative spans that lie inside a gold mention.
         exclude_reverse_symmetric_negatives: whether the reverse of a symmetric relation's pair is no negative (SpERT's
             release until April 2021).
+        teacher_positive: score from which a teacher's word makes a relation, in place of the model's labels that the
+            documents hold; None leaves those as they are.
+        teacher_mask: score from which a type without a label is neither a positive nor a negative; None masks nothing.
+        entity_noise: share of the entities with several mentions that the relation stage sees damaged: without one of
+            their mentions, or in two parts (the sixth system).
     """
 
     negatives_mention: int = 200
@@ -36,6 +43,9 @@ class SamplingArguments:
     negatives_relation: int = 200
     negatives_inside_ratio: float = 0.5
     exclude_reverse_symmetric_negatives: bool = False
+    teacher_positive: float | None = None
+    teacher_mask: float | None = None
+    entity_noise: float = 0.0
 
 
 @dataclass
@@ -44,6 +54,8 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
 
     Args:
         head_learning_rate: learning rate of everything outside the encoders; None means `learning_rate`.
+        signature_min: how often the training documents have to state a relation type between two entity types so that
+            the model returns it between them; 0 lets every type hold between all.
         adam_bias_correction: whether AdamW corrects its moments for their start at zero.
         train_max_tokens: subwords per training batch, padding included; None means `per_device_train_batch_size`
             documents.
@@ -72,6 +84,7 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     restore_callback_states_from_checkpoint: bool = True
     # A part may get no gradient in an update: memories that are not read yet, a stage without a sample.
     ddp_find_unused_parameters: bool | None = True
+    signature_min: int = 0
     adam_bias_correction: bool = True
     train_max_tokens: int | None = None
     eval_max_tokens: int = 2048

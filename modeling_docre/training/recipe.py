@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import torch
 import yaml
 from transformers import HfArgumentParser, PreTrainedConfig
 
-from modeling_docre.hub.resources import resource
+from modeling_docre.hub.resources import bundled_recipes, resource
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
-_USAGE = "%(prog)s [RECIPE] [--option value ...]"
 _BASE_FIELDS = frozenset(item.name for item in dataclasses.fields(PreTrainedConfig))
+
+
+class _Parser(HfArgumentParser):
+    """A parser whose errors are one line, as those of the other commands."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(2)
 
 
 def parse_recipe(
@@ -47,10 +54,10 @@ def parse_recipe(
     arguments = [text for name, value in named.items() for text in _as_flags(name, value)] + arguments
     model_class = systems[_system(arguments, groups[0], systems)]
     groups = (*groups, system_options(model_class))
-    parser: Any = HfArgumentParser(
+    parser: Any = _Parser(
         groups,
         prog="docre train",
-        usage=_USAGE,
+        usage="%(prog)s [RECIPE] [--option value ...]",
         allow_abbrev=False,
         description=description,
     )
@@ -76,7 +83,7 @@ def parse_recipe(
 def _system(arguments: Sequence[str], group: Any, systems: Mapping[str, Any]) -> str:
     """The system that the arguments name, on which the other options depend."""
     # Abbreviations would let a misspelt option pass for another one.
-    peek = argparse.ArgumentParser(prog="docre train", usage=_USAGE, add_help=False, allow_abbrev=False)
+    peek = _Parser([], prog="docre train", add_help=False, allow_abbrev=False)
     peek.add_argument("--system", default=group.system, choices=sorted(systems))
     return peek.parse_known_args(arguments)[0].system
 
@@ -107,15 +114,6 @@ def precision_of_the_device() -> dict[str, bool]:
     if not torch.cuda.is_available():
         return {}
     return {"bf16": True} if torch.cuda.is_bf16_supported() else {"fp16": True}
-
-
-def bundled_recipes() -> dict[str, str]:
-    """What each bundled recipe is for, in one line, by its name; sorted by name."""
-    return {file.stem: _first_line(file) for file in sorted(resource("recipes").glob("*.yaml"))}
-
-
-def _first_line(file: Path) -> str:
-    return file.read_text(encoding="utf-8-sig").partition("\n")[0].removeprefix("#").strip()
 
 
 def find_recipe(name: str) -> Path:

@@ -27,6 +27,7 @@ from .hardware import emulates_bfloat16, machine_facts
 from .recipe import parse_recipe
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
+from .signatures import learn_signatures
 from .thresholds import tune_thresholds
 from .trainer import DocRETrainer
 from .warm_start import check_known_types, warm_start, with_types
@@ -102,13 +103,8 @@ def build_trainer(
         option = "--convention" if data.convention else "--no_overlap"
         raise ValueError(f"{option} scores entities that are found, and {type(model).__name__} is given them")
     documents = corpus.splits.get("train", [])[: data.max_train_documents]
-    if training.do_train and not documents:
-        raise ValueError("there are no training documents; give some, or only evaluate with --no_do_train")
-    if training.do_train and training.eval_strategy != "no" and not corpus.splits.get("validation"):
-        raise ValueError(
-            "there are no validation documents; give some, or train without evaluation by --eval_strategy no "
-            "--load_best_model_at_end false"
-        )
+    if training.do_train and training.signature_min:
+        learn_signatures(model, documents, training.signature_min)
     facts = _read_facts(data.train_facts) if data.train_facts else documents or None
     return DocRETrainer(
         model,
@@ -147,6 +143,35 @@ def check_options(model: ModelArguments, data: DataArguments, training: DocRETra
         raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
     if data.least_precision is not None and not data.calibrate:
         raise ValueError("--least_precision sets a threshold of fitted scores; give --calibrate true, too")
+    if training.do_train and training.num_train_epochs <= 0 and training.max_steps <= 0:
+        raise ValueError(
+            f"num_train_epochs is {training.num_train_epochs}, which trains nothing; give a number above 0, or only "
+            "evaluate with --no_do_train"
+        )
+
+
+def check_splits(corpus: Corpus, training: DocRETrainingArguments) -> None:
+    """Refuse to train without documents, and warn of documents that are trained on and scored on.
+
+    Raises:
+        ValueError: a split that the settings need is not there.
+    """
+    if training.do_train and not corpus.splits.get("train"):
+        raise ValueError("there are no training documents; give some, or only evaluate with --no_do_train")
+    if training.do_train and training.eval_strategy != "no" and not corpus.splits.get("validation"):
+        raise ValueError(
+            "there are no validation documents; give some, or train without evaluation by --eval_strategy no "
+            "--load_best_model_at_end false"
+        )
+    words = {document.sentences for document in corpus.splits.get("train", [])} if training.do_train else set()
+    for name, documents in corpus.splits.items():
+        if name != "train" and (known := sum(document.sentences in words for document in documents)):
+            logger.warning(
+                "%d of %d %s documents are training documents, too; scores on them say little",
+                known,
+                len(documents),
+                name,
+            )
 
 
 def train(trainer: DocRETrainer) -> dict[str, Any]:
@@ -198,6 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warn_of_slow_precision(training)
     set_seed(training.seed)
     corpus = load_corpus(data, options.get("language", "en"))
+    check_splits(corpus, training)
     model, tokenizer = build_model(model_args, options, corpus.labels, training.do_train)
     if model_args.init_from:
         held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))

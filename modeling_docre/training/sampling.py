@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,27 +22,38 @@ from modeling_docre.features import (
     Features,
     Featurizer,
     mention_table,
-    relation_matrix,
-    relation_pairs,
 )
 from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
 
 from .arguments import DocRETrainingArguments, SamplingArguments
 from .recall_ceiling import measure_reach
+from .relation_samples import EntityGroups, draw, entity_groups, lacks_labels, relation_samples
 from .sentence_entities import crossing_relations, split_entities
 from .sentence_sampling import sentence_example
+from .training_inputs import EntityList, TrainingExample
 
 logger = logging.getLogger(__name__)
 
 
 def training_example(
-    features: Features, config: DocREConfig, arguments: SamplingArguments, generator: np.random.Generator
+    features: Features,
+    config: DocREConfig,
+    arguments: SamplingArguments,
+    generator: np.random.Generator,
+    incomplete: bool = False,
 ) -> Example:
     """Gold mentions, clusters, types and relations of a document with sampled negatives.
 
     All gold mentions are positives, also those longer than the longest candidate and exact duplicates (JEREX's
     release). Stages that the configuration does not have draw no samples. For a system that reads sentences the samples
     are those of `sentence_example`.
+
+    Args:
+        features: the document.
+        config: the model's configuration.
+        arguments: numbers of negatives, a teacher's thresholds, entity noise.
+        generator: what draws.
+        incomplete: whether the example tells which labels are unknown, and what a teacher says.
 
     Raises:
         DocumentError: an entity or relation type is not among those of the configuration.
@@ -53,21 +63,25 @@ def training_example(
     document, stages = features.document, config.traits.stages
     word_ranges, sentences = mention_table(document)
     gold = len(word_ranges)
-    span_labels = coreference = relations = None
+    # Where mentions are missing, a span without a label may be one, and may belong to any entity.
+    mentions_complete = document.complete is None or document.complete.mentions
+    span_labels = coreference = relations = related_entities = None
     if "coreference" in stages:
-        coreference = _coreference_samples(features, word_ranges, arguments.negatives_coreference, generator)
+        negatives = arguments.negatives_coreference if mentions_complete else 0
+        coreference = _coreference_samples(features, word_ranges, negatives, generator)
     if "relation" in stages:
-        relations = _relation_samples(document, config, arguments.negatives_relation, generator)
+        groups = entity_groups(document, arguments.entity_noise, generator)
+        relations = relation_samples(document, config, arguments, generator, groups.origin, incomplete)
+        if arguments.entity_noise:
+            related_entities = _entity_list(groups, document, config)
     if "mention" in stages:
-        negatives, negative_sentences = _negative_spans(
-            document, word_ranges, config.max_span_size, arguments, generator
+        wanted = arguments.negatives_mention if mentions_complete else 0
+        spans, span_sentences = _negative_spans(
+            document, word_ranges, config.max_span_size, wanted, arguments.negatives_inside_ratio, generator
         )
-        word_ranges, sentences = (
-            np.concatenate([word_ranges, negatives]),
-            np.concatenate([sentences, negative_sentences]),
-        )
+        word_ranges, sentences = np.concatenate([word_ranges, spans]), np.concatenate([sentences, span_sentences])
         span_labels = (np.arange(len(word_ranges)) < gold).astype(np.float32)
-    return Example(
+    return TrainingExample(
         features,
         word_ranges,
         sentences,
@@ -76,15 +90,28 @@ def training_example(
         members=np.arange(gold),
         sizes=entity_sizes(features),
         entity_types=entity_classes(document, config) if {"entity", "relation"} & set(stages) else None,
-        relations=relations,
+        relations=relations and (relations.pairs, relations.labels),
+        subword_sentences=features.subword_sentences if config.traits.evidence_guidance else None,
+        incomplete=relations and relations.incomplete,
+        evidence=relations and relations.evidence,
+        related_entities=related_entities,
     )
+
+
+def _entity_list(groups: EntityGroups, document: Document, config: DocREConfig) -> EntityList:
+    types = entity_classes(document, config)
+    assert types is not None
+    sizes = np.array([len(mentions) for mentions in groups.mentions], dtype=np.int64)
+    members = np.concatenate([np.zeros(0, dtype=np.int64), *groups.mentions])
+    return EntityList(members, sizes, types[groups.origin])
 
 
 def _negative_spans(
     document: Document,
     gold: np.ndarray,
     max_span_size: int,
-    arguments: SamplingArguments,
+    wanted: int,
+    inside_ratio: float,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidate spans that are no mention: up to a share of them inside a mention, the rest from elsewhere."""
@@ -93,8 +120,7 @@ def _negative_spans(
     is_gold = ((starts == gold[:, 0]) & (ends == gold[:, 1])).any(axis=1)
     is_inside = ((starts >= gold[:, 0]) & (ends <= gold[:, 1])).any(axis=1) & ~is_gold
     inside, other = is_inside.nonzero()[0], (~is_inside & ~is_gold).nonzero()[0]
-    wanted = arguments.negatives_mention
-    inside = inside[draw(generator, len(inside), int(arguments.negatives_inside_ratio * wanted))]
+    inside = inside[draw(generator, len(inside), int(inside_ratio * wanted))]
     other = other[draw(generator, len(other), wanted - len(inside))]
     chosen = np.concatenate([inside, other])
     return ranges[chosen], sentences[chosen]
@@ -115,27 +141,6 @@ def _coreference_samples(
     return pairs, distances, (np.arange(len(pairs)) < same.sum()).astype(np.float32)
 
 
-def _relation_samples(
-    document: Document, config: DocREConfig, negatives: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """All related ordered entity pairs with their types, and sampled ordered pairs without a relation.
-
-    The pairs are those of inference: between given entities the corpus' candidates, else all.
-    """
-    labels = relation_matrix(document, config.relation_types)
-    pairs = relation_pairs(document if config.traits.entities_given else replace(document, candidates=None))
-    related = labels[pairs[:, 0], pairs[:, 1]].any(axis=1)
-    unrelated = pairs[~related]
-    unrelated = unrelated[draw(generator, len(unrelated), len(unrelated) if negatives < 0 else negatives)]
-    pairs = np.concatenate([pairs[related], unrelated])
-    return pairs, labels[pairs[:, 0], pairs[:, 1]].astype(np.float32)
-
-
-def draw(generator: np.random.Generator, available: int, wanted: int) -> np.ndarray:
-    """Up to `wanted` of `available` positions, uniformly without replacement."""
-    return generator.choice(available, size=min(available, wanted), replace=False)
-
-
 class TrainingExamples(Dataset):
     """Documents with samples drawn anew in each epoch.
 
@@ -148,6 +153,7 @@ class TrainingExamples(Dataset):
 
     def __init__(self, features: Sequence[Features], config: DocREConfig, arguments: SamplingArguments, seed: int):
         self.features, self.config, self.arguments, self.seed = features, config, arguments, seed
+        self.incomplete = config.traits.adaptive_threshold and any(lacks_labels(item.document) for item in features)
         # Shared, so that workers that outlive an epoch hear of the next one.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -165,7 +171,7 @@ class TrainingExamples(Dataset):
 
     def __getitem__(self, index: int) -> Example:
         generator = np.random.default_rng((self.seed, self.epoch, index))
-        return training_example(self.features[index], self.config, self.arguments, generator)
+        return training_example(self.features[index], self.config, self.arguments, generator, self.incomplete)
 
 
 def training_examples(
@@ -178,9 +184,11 @@ def training_examples(
 
     Raises:
         DocumentError: an entity or relation type of a document is not among those of the model.
-        ValueError: what is left does not fill one batch.
+        ValueError: what is left does not fill one batch, or the system relates no damaged entities.
     """
     config = model.config
+    if training.entity_noise and not config.traits.typed_pairs:
+        raise ValueError(f"entity_noise damages entities that joint relates; {type(model).__name__} needs it to be 0")
     if config.traits.given is None:
         reached = [split_entities(document) for document in documents] if config.traits.reads_sentences else documents
         logger.info("training documents:\n%s", measure_reach(reached, config.max_span_size))

@@ -14,7 +14,7 @@ def split_entities(document: Document, symmetric: Collection[str] = ()) -> Docum
 
     A relation between entities holds between all their mentions that share a sentence; what has no such mentions is out
     of reach of a sentence-level system. In a corpus of sentences nothing changes but the order of symmetric relations:
-    their head is the mention that comes first in the text.
+    their head is the mention that begins first in the text; of two that begin with the same word either is the head.
 
     Args:
         document: the document.
@@ -56,5 +56,5 @@ def crossing_relations(document: Document) -> int:
     return sum(not sentences[relation.head] & sentences[relation.tail] for relation in document.relations)
 
 
-def _start(document: Document, entity: Entity) -> tuple[int, int]:
-    return document.span(entity.mentions[0])
+def _start(document: Document, entity: Entity) -> int:
+    return document.span(entity.mentions[0])[0]

@@ -8,10 +8,11 @@ import torch
 from modeling_docre.candidates import entity_pairs, span_candidates
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
-from modeling_docre.features import Features, entity_type_ids, mention_table, relation_type_ids
+from modeling_docre.features import Features, entity_type_ids, mention_table
 from modeling_docre.model_inputs import Example
 
 from .arguments import SamplingArguments
+from .relation_labels import relation_type_ids
 from .sentence_entities import split_entities
 
 

@@ -18,7 +18,6 @@ from transformers import PreTrainedConfig, TrainerCallback
 from transformers.trainer_utils import speed_metrics
 
 from modeling_docre.annotations.docred import to_result_records
-from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_code import is_remote
@@ -36,6 +35,7 @@ from .phases import PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
 from .sentence_entities import split_entities
 from .thresholds import cut_relations, fit_relation_thresholds, relation_grid
+from .training_inputs import TrainingCollator
 
 TARGETS = {"mention": "mention_f1", "coreference": "cluster_f1", "entity": "entity_f1", "relation": "relation_f1"}
 """The score that a model is selected by, by its last stage."""
@@ -88,7 +88,7 @@ class DocRETrainer(PushTrainer):
         if args.metric_for_best_model == "eval_relation_f1":
             args.metric_for_best_model = f"eval_{TARGETS[model.config.traits.stages[-1]]}"
         super().__init__(
-            model, args, DocRECollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
+            model, args, TrainingCollator(), train_dataset=train_dataset, eval_dataset=eval_dataset, **options
         )
         self.add_callback(EpochCallback())
         if model.config.traits.memory_levels is not None:

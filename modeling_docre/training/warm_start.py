@@ -111,8 +111,9 @@ def check_known_types(config: Any, documents: Iterable[Document]) -> None:
         ValueError: it knows none of the entity types or relation types.
     """
     used: dict[str, set[str]] = {"entity_types": set(), "relation_types": set()}
+    reads_types = config.traits.reads_entity_types or not config.traits.entities_given
     for document in documents:
-        used["entity_types"].update(entity.type for entity in document.entities)
+        used["entity_types"].update(entity.type for entity in document.entities if reads_types)
         used["relation_types"].update(relation.type for relation in document.relations)
     for kind, names in used.items():
         known = getattr(config, kind)

@@ -32,12 +32,16 @@ def test_help_names_the_commands_and_each_has_an_example(capsys):
 def test_what_needs_no_model_loads_neither_torch_nor_transformers(tmp_path):
     script = tmp_path / "docre"
     script.write_text("from modeling_docre.__main__ import main\nmain()\n", encoding="utf-8")
-    for program in (["-m", "modeling_docre"], [str(script)]):
-        command = [sys.executable, "-X", "importtime", *program, "extract", "--help"]
+    for called, said in (
+        (["-m", "modeling_docre", "extract", "--help"], "Usage: docre extract"),
+        ([str(script), "extract", "--help"], "Usage: docre extract"),
+        ([str(script), "recipes"], "jerex_sample"),
+    ):
+        command = [sys.executable, "-X", "importtime", *called]
         done = subprocess.run(
             command, capture_output=True, text=True, encoding="utf-8", env={"PYTHONPATH": str(REPOSITORY)}
         )
-        assert done.returncode == 0 and "Usage: docre extract" in done.stdout
+        assert done.returncode == 0 and said in done.stdout
         assert "modeling_docre.commands.app" in done.stderr
         assert not re.search(r"\| +(torch|transformers|spacy|datasets)$", done.stderr, re.MULTILINE)
 

@@ -125,3 +125,11 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
 def test_no_document_is_built_from_a_result(model, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(Document, "from_dict", None)
     assert "London" in works(capsys, "extract", TEXT, "--model", model, "--picture", tmp_path / "graph.svg")
+
+
+def test_what_is_read_is_not_written_over(texts, model, capsys):
+    file = texts / "a.txt"
+    for option in ("--json", "--picture"):
+        fails(capsys, "is what is read", "extract", "--model", model, "--file", file, option, file, code=2)
+        fails(capsys, "name of a file", "extract", "--model", model, "--file", file, option, "-", code=2)
+    assert file.read_text(encoding="utf-8") == TEXT

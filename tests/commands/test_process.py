@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from modeling_docre import JerexConfig
 from modeling_docre.commands.process import describe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -56,3 +57,6 @@ def test_what_went_wrong_is_said_with_the_path():
     assert describe(ValueError("threshold is 2")) == "threshold is 2"
     assert describe(KeyError("x")).startswith("KeyError: 'x' (docre --debug")
     assert describe(ValueError()).startswith("ValueError:")
+    with pytest.raises(Exception, match="relation_threshold") as wrong:
+        JerexConfig(relation_threshold=2.0)
+    assert describe(wrong.value).startswith("relation_threshold is 2.0")

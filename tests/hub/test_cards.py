@@ -13,7 +13,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 from pipelines import build
-from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert
+from tiny import tiny_atlop, tiny_jerex, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
 from modeling_docre.graphs.printable import printable
@@ -37,6 +37,7 @@ TINY = {
     "atlop": tiny_atlop,
     "kmgre": tiny_kmgre,
     "spert": tiny_spert,
+    "joint": tiny_joint,
 }
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pipelines import build
-from tiny import tiny_atlop, tiny_jerex, tiny_kmgre, tiny_memory_jerex, tiny_spert
+from tiny import tiny_atlop, tiny_jerex, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert
 
 import modeling_docre
 from modeling_docre import SYSTEMS
@@ -18,8 +18,9 @@ TINY = {
     "atlop": tiny_atlop,
     "kmgre": tiny_kmgre,
     "spert": tiny_spert,
+    "joint": tiny_joint,
 }
-FILES, LINES = 26, 4600
+FILES, LINES = 28, 4600
 IMPORT = re.compile(r"^\s*from\s+(\S*)\s+import\b|^\s*import\s+(\S+)", re.MULTILINE)
 OF_OTHER_ROOMS = re.compile(
     r"\b(HfApi|upload_folder|upload_file|create_commit|create_repo|ModelCard|EvalResult|jinja2|Trainer|TrainingArguments|"

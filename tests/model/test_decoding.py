@@ -69,7 +69,11 @@ def test_entities_with_types_scores_and_offsets_in_their_sentences():
     assert [(m.sentence, m.start, m.end) for m in one.mentions] == [(0, 0, 1), (1, 2, 3)]
     assert [(m.sentence, m.start, m.end) for m in two.mentions] == [(1, 0, 2)]
     assert [m.score for m in one.mentions] == pytest.approx([0.9, 0.86])
-    assert one.score == pytest.approx(torch.tensor([2.0, 0, 0]).softmax(0)[0].item())
+    sure = torch.tensor([2.0, 0, 0]).softmax(0)[0].item()
+    assert one.score == pytest.approx(sure)
+    linked = output() | {"entity_linkage_scores": torch.tensor([0.9, 1.0, 1.0, 1.0])}
+    again = decode(linked, SPANS, [FIRST, SECOND], CONFIG)[0].entities
+    assert again[0].score == pytest.approx(0.9 * sure) and again[1].score == two.score
     assert [(entity.type, entity.mentions[0].start) for entity in second.entities] == [("ORG", 0), ("PER", 2)]
     assert (first.id, second.id) == ("first", "second")
 

@@ -14,11 +14,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModel, BertConfig, BertModel, FNetConfig
 
 from modeling_docre.candidates import Spans
-from modeling_docre.encoder_attention import NOTING_SDPA, prepare_attention_rows, run_with_rows
+from modeling_docre.encoder_attention import NOTING_SDPA, prepare_attention_rows, run_keeping_attention
 from modeling_docre.modeling_atlop import AtlopModel
 from modeling_docre.stage_marked_mentions import MarkedText, read
 
 WINDOWS, POSITIONS = torch.tensor([0, 0, 0, 2]), torch.tensor([5, 0, 5, 3])
+
+
+def run_with_rows(model, ids, mask, windows, positions):
+    """Hidden states, and attention rows of some positions."""
+    hidden, last_layer = run_keeping_attention(model, ids, mask)
+    return hidden, last_layer.rows(windows, positions)
 
 
 def build(config: Any, seed: int = 0) -> Any:

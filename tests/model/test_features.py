@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given, settings
 from samples import ANNA, ODD_DOCUMENTS, build, featurize
 from strategies import documents
-from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_tokenizer
+from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config, tiny_jerex, tiny_tokenizer
+from tokenizers import Tokenizer as TokenizerBackend
+from tokenizers import models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
+from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
+from modeling_docre.configuration_kmgre import KmgreConfig
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.documents import Candidate, DocumentError
-from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_matrix, relation_pairs
+from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_pairs
+from modeling_docre.training.relation_labels import relation_matrix
 
 
 def config(**options) -> JerexConfig:
@@ -77,6 +83,37 @@ def test_a_space_before_each_word_is_an_option():
     assert seen == ["a", "b", " a", " b"]
 
 
+def byte_level(add_prefix_space: bool) -> PreTrainedTokenizerFast:
+    """Letters, and two words that occur with a space before them."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["wa", "was", "Ġwas", "Ġa"]
+    vocab = {piece: number for number, piece in enumerate([*alphabet, *words])}
+    merges = [("w", "a"), ("wa", "s"), ("Ġ", "was"), ("Ġ", "a")]
+    inner = TokenizerBackend(models.BPE(vocab, merges))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
+    return PreTrainedTokenizerFast(tokenizer_object=inner)
+
+
+def test_byte_level_vocabularies_see_the_space_before_a_word(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    model = tiny_jerex()
+    for _ in range(2):
+        (features,) = Featurizer(byte_level(False), model.config)([build("x", ["was"])])
+        assert byte_level(False).convert_ids_to_tokens(features.input_ids.tolist()) == ["Ġwas"]
+    assert model.config.add_prefix_space is True and model.config.to_dict()["add_prefix_space"] is True
+    assert [message for message in caplog.messages if "add_prefix_space" in message] == caplog.messages[:1]
+    for tokenizer, options in (
+        (tiny_tokenizer(), {}),
+        (byte_level(True), {}),
+        (byte_level(False), {"add_prefix_space": False}),
+    ):
+        told = config(**options)
+        Featurizer(tokenizer, told)
+        assert told.add_prefix_space is False
+    for make in (AtlopConfig, KmgreConfig):  # as in ATLOP's release
+        assert make().add_prefix_space is False
+
+
 @pytest.mark.parametrize(("unknown", "mask", "pad", "expected"), [(3, 4, 5, 3), (None, 4, 5, 4), (None, None, 5, 5)])
 def test_the_filler_of_words_without_subwords(unknown, mask, pad, expected):
     class Tokenizer:
@@ -85,7 +122,7 @@ def test_the_filler_of_words_without_subwords(unknown, mask, pad, expected):
         def __call__(self, words, **options):
             return {"input_ids": [[] for _ in words]}
 
-    (features,) = Featurizer(Tokenizer(), config())([build("x", ["a"])])
+    (features,) = Featurizer(Tokenizer(), config(add_prefix_space=False))([build("x", ["a"])])
     assert features.input_ids.tolist() == [expected]
 
 

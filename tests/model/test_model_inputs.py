@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from samples import ANNA, featurize
-from tiny import tiny_jerex
+from samples import ANNA, build, featurize
+from tiny import tiny_jerex, tiny_tokenizer
 
-from modeling_docre.model_inputs import Example
+from modeling_docre.features import Featurizer
+from modeling_docre.model_inputs import Example, given_example
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import draw
 
@@ -27,6 +28,18 @@ def test_numbers_of_negatives_are_those_of_jerex():
     arguments = SamplingArguments()
     assert (arguments.negatives_mention, arguments.negatives_coreference, arguments.negatives_relation) == (200,) * 3
     assert arguments.negatives_inside_ratio == 0.5 and not arguments.exclude_reverse_symmetric_negatives
+
+
+def test_mentions_given_alone_are_taken_once_each_in_the_order_of_candidates():
+    """A choice beside the release of JEREX, which keeps the order of the file and what it names twice."""
+    config = tiny_jerex(task="coreference").config
+    spans = [(0, 3, 4), (0, 0, 2), (0, 3, 4), (0, 0, 1)]
+    for order in (spans, spans[::-1]):
+        featurizer = Featurizer(tiny_tokenizer(), config)
+        [features] = featurizer([build("x", ["a b c d"], [("PER", order)])])
+        example = given_example(features, config, featurizer, "mentions")
+        assert example.word_ranges.tolist() == [[0, 1], [3, 4], [0, 2]]
+        assert example.span_texts == ["a", "d", "a b"] and example.span_labels.tolist() == [1, 1, 1]
 
 
 def test_what_is_not_asked_is_absent():

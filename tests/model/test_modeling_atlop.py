@@ -12,10 +12,10 @@ from literal_atlop import literal_logits, literal_threshold_loss
 from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, TWO_WINDOWS, batch
 from tiny import tiny_atlop
 
-from modeling_docre import features, modeling_atlop
+from modeling_docre import features, stage_pairs
 from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.documents import Candidate
-from modeling_docre.modeling_atlop import AtlopModel
+from modeling_docre.stage_pairs import PairClassifier
 
 DOCUMENTS = [ANNA, TWO_WINDOWS, OTTO, THREE_WINDOWS]
 OPTIONS = [
@@ -85,7 +85,7 @@ def test_forward_is_the_equations(options):
         chance = torch.sigmoid(logits[:, 1:])
         loss = -(labels * chance.log() + (1 - labels) * (1 - chance).log()).sum() / len(labels)
     assert output.loss.item() == pytest.approx(loss.item(), rel=1e-5)
-    assert output.losses["relation"] is output.loss
+    assert torch.equal(output.losses["relation"], output.loss)
 
 
 @each_option
@@ -136,7 +136,7 @@ def test_gradients_of_the_encoder_are_those_of_finite_differences():
 
 def results(model: Any, given: dict[str, Any], patch: pytest.MonkeyPatch, chunk: int, weights: int) -> list[Any]:
     """Logits, evidence and gradients with chunks of some size."""
-    patch.setattr(modeling_atlop, "PAIR_CHUNK", chunk)
+    patch.setattr(stage_pairs, "PAIR_CHUNK", chunk)
     patch.setattr(localized_context, "BLOCK_WEIGHTS", weights)
     model.zero_grad()
     output = model(**given)
@@ -160,12 +160,12 @@ def test_chunks_change_neither_scores_nor_evidence_nor_gradients(chunk, weights,
 
 def test_chunks_are_classified_again_in_the_backward_pass_only_where_there_are_several(monkeypatch):
     model, calls = exact(), []
-    score = AtlopModel._score_run
-    monkeypatch.setattr(AtlopModel, "_score_run", lambda *given: calls.append(1) or score(*given))
+    score = PairClassifier._score_run
+    monkeypatch.setattr(PairClassifier, "_score_run", lambda *given: calls.append(1) or score(*given))
     given = batch([ANNA, OTTO], model.config, negatives_relation=-1)
     model(**given).loss.backward()
     assert len(calls) == 1
-    monkeypatch.setattr(modeling_atlop, "PAIR_CHUNK", 2)
+    monkeypatch.setattr(stage_pairs, "PAIR_CHUNK", 2)
     calls.clear()
     loss = model(**given).loss
     forward = len(calls)

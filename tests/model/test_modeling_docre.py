@@ -34,6 +34,15 @@ def assert_initialised(model: JerexModel) -> None:
             assert 0 < value.abs().max() < 0.13, name
 
 
+def test_a_new_model_is_float32_whatever_the_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = tiny_jerex()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+
+
 def poisoned(monkeypatch) -> None:
     """Let uninitialised memory be not-a-number, so that a forgotten parameter shows."""
     make = torch.empty_like

@@ -149,7 +149,7 @@ def test_the_maximization_step_is_the_equations(options):
     loss = literal.maximization_loss(labels)
     loss.backward()
     assert output.loss.item() == pytest.approx(loss.item(), rel=1e-5)
-    assert output.losses.keys() == {"relation"} and output.losses["relation"] is output.loss
+    assert output.losses.keys() == {"relation"} and torch.equal(output.losses["relation"], output.loss)
     expected = torch.stack([logits[1:] - logits[0] for logits in literal.fused()])
     assert torch.allclose(output.relation_logits, expected, atol=1e-9)
     assert output.mention_pair_owner is None

@@ -372,19 +372,54 @@ def test_a_symmetric_relation_is_found_once_with_the_first_span_as_head():
     model = exact(symmetric_relations=["works"], relation_threshold=0.0)
     short = build("short", ["anna ulm b seat of"])
     found = decided(model, short)
-    spans = [(e.mentions[0].start, e.mentions[0].end) for e in found.entities]
+    starts = [e.mentions[0].start for e in found.entities]
     works = [(r.head, r.tail) for r in found.relations if r.type == "works"]
-    count = len(spans)
-    assert count > 2 and len(works) == len(set(works)) == count * (count - 1) // 2
-    assert all(spans[head] < spans[tail] for head, tail in works)
+    count = len(starts)
+    # As in the release, spans that begin alike are related in both directions.
+    wanted = {(head, tail) for head, tail in permutations(range(count), 2) if starts[head] <= starts[tail]}
+    assert count > 2 and len(works) == len(set(works)) and set(works) == wanted
+    assert any((tail, head) in wanted for head, tail in wanted), "nested spans are there"
     assert sum(r.type == "born" for r in found.relations) == count * (count - 1)
     output = model(**batch([short], model.config, "candidates"))
-    best = {}
-    for (head, tail), score in zip(output.pairs.tolist(), output.relation_logits.sigmoid()[:, 1].tolist(), strict=True):
-        best[frozenset((head, tail))] = max(score, best.get(frozenset((head, tail)), 0.0))
+    scores = dict(zip(map(tuple, output.pairs.tolist()), output.relation_logits.sigmoid()[:, 1].tolist(), strict=True))
     for relation in found.relations:
-        if relation.type == "works":
-            assert relation.score == pytest.approx(best[frozenset((relation.head, relation.tail))])
+        pair = (relation.head, relation.tail)
+        best = scores[pair] if pair[::-1] in wanted else max(scores[pair], scores[pair[::-1]])
+        assert relation.type != "works" or relation.score == pytest.approx(best)
+
+
+def test_of_many_entities_of_a_sentence_the_best_are_related(caplog: pytest.LogCaptureFixture):
+    document = build("long", ["anna was born in ulm or bern and b works in berlin", "ulm is the seat of a"])
+    whole = exact()
+    inputs = batch([document, ANNA], whole.config, "candidates")
+    everything = whole(**inputs)
+    sentences = inputs["spans"]["document"] * 100 + inputs["spans"]["sentence"]
+    found = everything.entity_members
+    counts = torch.bincount(sentences[found])
+    assert counts.max() > 12 and len(everything.pairs) == (counts * (counts - 1)).sum()
+    for limit in (1, 3, 12):
+        model = exact(max_related_entities=limit)
+        modeling_spert.logger.warning_once.cache_clear()
+        caplog.clear()
+        model(**inputs)
+        output = model(**inputs)
+        [message] = caplog.messages
+        assert f"the {limit} best-scoring" in message
+        assert torch.equal(output.entity_members, found), "all stay entities"
+        kept = counts.clamp(max=limit)
+        assert len(output.pairs) == (kept * (kept - 1)).sum()
+        place = {tuple(pair): row for row, pair in enumerate(everything.pairs.tolist())}
+        rows = [place[tuple(pair)] for pair in output.pairs.tolist()]
+        torch.testing.assert_close(output.relation_logits, everything.relation_logits[rows])
+        related = set(output.pairs.flatten().tolist())
+        scores = everything.mention_logits[found]
+        for sentence in sentences[found].unique() if limit > 1 else ():
+            mine = (sentences[found] == sentence).nonzero().flatten().tolist()
+            best = sorted(mine, key=lambda entity: -scores[entity].item())[:limit]
+            assert len(best) < 2 or related & set(mine) == set(best)
+    weak = exact(relation_negatives="weak", max_related_entities=1)(**inputs)
+    spans = torch.bincount(sentences)
+    assert len(weak.pairs) == (spans * (spans - 1)).sum(), "there all spans are related"
 
 
 def test_given_entities_are_related_by_their_best_mentions_in_one_sentence():

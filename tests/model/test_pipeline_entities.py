@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pipelines import (
     ENTITIES,
@@ -20,7 +22,7 @@ from pipelines import (
 )
 from tiny import RELATION_TYPES
 
-from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor
+from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor, given_entities
 from modeling_docre.text import document_from_text, place_entities
 
 TOM = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 3}]}]
@@ -192,13 +194,82 @@ def test_atlop_without_entities_is_one_clear_error(atlop: DocRelationExtractionP
         assert len(answer["entities"]) == len(few) and answer["relations"] == []
 
 
-def test_types_of_entities_are_checked_only_where_atlop_lists_some(atlop: DocRelationExtractionPipeline) -> None:
-    cities = [{**entity, "type": "CITY"} for entity in TOM_AND_ANNA]
-    with pytest.raises(DocumentError, match=r"entities\[0\].type is 'CITY'; .*3 entity types .*add it"):
-        atlop(TEXTS[1], entities=cities)
-    answer = build(decisive_atlop(entity_types=[]))(TEXTS[1], entities=cities)
-    assert [entity["type"] for entity in answer["entities"]] == ["CITY", "CITY"]
-    assert close(scores(answer), scores(atlop(TEXTS[1], entities=TOM_AND_ANNA)))
+def test_models_that_do_not_read_types_take_any_type_or_none(atlop: DocRelationExtractionPipeline) -> None:
+    usual = scores(atlop(TEXTS[1], entities=TOM_AND_ANNA))
+    for kind in ("CITY", "", None):
+        answer = atlop(TEXTS[1], entities=[{**entity, "type": kind} for entity in TOM_AND_ANNA])
+        assert [entity["type"] for entity in answer["entities"]] == [kind or ""] * 2 and close(scores(answer), usual)
+    untyped = [{"mentions": entity["mentions"]} for entity in TOM_AND_ANNA]
+    for one in (atlop(TEXTS[1], entities=untyped), atlop({"text": TEXTS[1], "entities": untyped})):
+        assert close(scores(one), usual) and close(scores(atlop(one)), usual)
+
+
+def test_types_by_other_names(relate: DocRelationExtractionPipeline, atlop: DocRelationExtractionPipeline) -> None:
+    people = [{**entity, "type": "PERSON"} for entity in TOM_AND_ANNA]
+    known = r"entities\[0\].type is 'PERSON'; .*3 entity types of the config \(PER, .*LOC.*\).*entity_type_map"
+    with pytest.raises(DocumentError, match=known):
+        relate(TEXTS[1], entities=people)
+    usual, names = relate(TEXTS[1], entities=TOM_AND_ANNA, threshold=0), {"PERSON": "PER", "PER": "LOC"}
+    document = Document.from_dict(relate(TEXTS[1], entities=TOM_AND_ANNA))
+    foreign = replace(document, entities=tuple(replace(item, type="PERSON") for item in document.entities))
+    for answer in (
+        relate(TEXTS[1], entities=people, entity_type_map=names, threshold=0),
+        relate({"text": TEXTS[1], "entities": people}, entity_type_map=names, threshold=0),
+        relate(foreign, entity_type_map=names, threshold=0),
+        relate(foreign.to_dict(), entities=True, entity_type_map=names, threshold=0),
+    ):
+        assert [entity["type"] for entity in answer["entities"]] == ["PER", "PER"]
+        assert close(scores(answer), scores(usual))
+    with pytest.raises(ValueError, match="entity_type_map is 'PER'; give a dict"):
+        relate(TEXTS[1], entities=people, entity_type_map="PER")
+
+
+def test_flat_lists_of_other_tools(relate: DocRelationExtractionPipeline) -> None:
+    usual = relate(TEXTS[1], entities=TOM_AND_ANNA, threshold=0)
+    for name in ("label", "entity_group", "entity"):
+        flat = [
+            {name: "PER", "start": a, "end": b, "word": "x", "score": np.float32(0.5)} for a, b in ((0, 3), (8, 12))
+        ]
+        answer = relate(TEXTS[1], entities=flat, threshold=0)
+        assert spans(answer) == [["Tom"], ["Anna"]] and close(scores(answer), scores(usual))
+        assert [entity["score"] for entity in answer["entities"]] == [0.5, 0.5] and json.dumps(answer)
+    with pytest.raises(DocumentError, match=r"entities\[0\] .*aggregation_strategy"):
+        relate(TEXTS[1], entities=[{"entity": "B-PER", "index": 1, "start": 0, "end": 3, "word": "Tom"}])
+    with pytest.raises(DocumentError, match=r"this is 'To', and the mention's name is 'Tom'"):
+        relate(TEXTS[1], entities=[{"label": "PER", "start": 0, "end": 2, "text": "Tom"}])
+
+
+def test_offsets_in_utf_16(relate: DocRelationExtractionPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    text = "🎉 Tom met 👩‍🚀 Anna."
+
+    def units(part: str) -> tuple[int, int]:
+        start = len(text[: text.index(part)].encode("utf-16-le")) // 2
+        return start, start + len(part.encode("utf-16-le")) // 2
+
+    flat = [{"label": "PER", "start": start, "end": end} for start, end in map(units, ("Tom", "Anna"))]
+    nested = [{"type": "PER", "mentions": [{"char_start": i["start"], "char_end": i["end"]}]} for i in flat]
+    given_entities._WARNED.clear()
+    for entities in (flat, nested):
+        for answer in (
+            relate(text, entities=entities, offsets="utf-16"),
+            relate({"text": text, "entities": entities}, offsets="utf-16"),
+        ):
+            assert spans(answer) == [["Tom"], ["Anna"]] and not caplog.messages
+            assert answer["entities"][0]["mentions"][0]["char_start"] == 2
+    with pytest.raises(DocumentError, match=r"entities\[0\].mentions\[0\].char_start is 1; .*no.* border here"):
+        relate(text, entities=[{"label": "PER", "start": 1, "end": 4}], offsets="utf-16")
+    with pytest.raises(DocumentError, match=r"char_end is 99; the text has 22 UTF-16 units"):
+        relate(text, entities=[{"label": "PER", "start": 3, "end": 99}], offsets="utf-16")
+    with pytest.raises(ValueError, match='offsets is \'bytes\'; give "characters" or "utf-16"'):
+        relate(text, entities=flat, offsets="bytes")
+    assert not caplog.messages
+    for _ in range(2):
+        assert spans(relate(text, entities=flat)) == [["om "], [text[slice(*units("Anna"))]]]
+    [message] = caplog.messages
+    assert "'text-0'" in message and 'offsets="utf-16"' in message
+    given_entities._WARNED.clear()
+    relate("Tom met", entities=[{"label": "PER", "start": 0, "end": 4}])  # a blank at the end, no word is cut
+    assert len(caplog.messages) == 2
 
 
 def test_threshold_and_relations_of_an_atlop_call(atlop: DocRelationExtractionPipeline) -> None:
@@ -210,8 +281,12 @@ def test_threshold_and_relations_of_an_atlop_call(atlop: DocRelationExtractionPi
     some = atlop(TEXTS[0], entities=ENTITIES, threshold=limit + 1e-6)
     assert scores(some) == {fact: score for fact, score in everything.items() if score > limit + 1e-6} != {}
     assert atlop(TEXTS[0], entities=ENTITIES, threshold=1)["relations"] == []
-    chosen = scores(atlop(TEXTS[0], entities=ENTITIES, threshold=0, relations=["seat", "born"]))
-    assert chosen == {fact: score for fact, score in everything.items() if fact[2] != "works"}
+    for names in (["seat", "born"], ["seat", "place of birth"]):
+        chosen = scores(atlop(TEXTS[0], entities=ENTITIES, threshold=0, relations=names))
+        assert chosen == {fact: score for fact, score in everything.items() if fact[2] != "works"}
+    with pytest.raises(ValueError, match=r"has 'birthplace', .* knows born \(place of birth\), \w+, \w+$"):
+        atlop(TEXTS[0], entities=ENTITIES, relations=["birthplace"])
+    assert atlop(TEXTS[0], entities=ENTITIES, relations=[])["relations"] == []
     assert atlop(TEXTS[0], entities=ENTITIES) == usual  # nothing of a call stays
     best = scores(build(decisive_atlop(top_k=1))(TEXTS[0], entities=ENTITIES))
     assert best == {

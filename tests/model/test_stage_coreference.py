@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 import modeling_docre.stage_coreference as coreference
 from modeling_docre.candidates import coreference_pairs
-from modeling_docre.stage_coreference import CoreferenceScorer, cluster_mentions, complete_linkage, symmetric_scores
+from modeling_docre.stage_coreference import (
+    CoreferenceScorer,
+    cluster_mentions,
+    complete_linkage,
+    linkage_scores,
+    symmetric_scores,
+)
 
 NONE = torch.zeros(0, dtype=torch.int64)
 
@@ -165,3 +171,19 @@ def test_every_mention_is_in_exactly_one_entity_of_its_document(counts, seed):
         assert {by_mention[member] for member in members} == {document}
         assert members == sorted(members)
         assert all(score[i, j] > 0.5 for i in members for j in members if i < j)
+
+
+@given(st.lists(st.integers(0, 6), max_size=4), st.integers(0, 10**6), st.floats(0.05, 0.95))
+@settings(max_examples=80, deadline=None)
+def test_linkage_is_the_lowest_score_of_two_mentions_of_a_cluster(sizes, seed, threshold):
+    generator = torch.Generator().manual_seed(seed)
+    documents = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes, dtype=torch.int64))
+    mentions = torch.randperm(100, generator=generator)[: len(documents)].sort().values
+    pairs = coreference_pairs(documents)
+    scores = torch.rand(len(pairs), generator=generator)
+    entities = cluster_mentions(mentions, documents, scores, threshold)
+    found = linkage_scores(mentions, entities, pairs, scores)
+    by_pair = {tuple(mentions[pair].tolist()): score for pair, score in zip(pairs, scores.tolist(), strict=True)}
+    for members, score in zip(entities.members.split(entities.sizes.tolist()), found.tolist(), strict=True):
+        inside = [by_pair[a, b] for a in members.tolist() for b in members.tolist() if a < b]
+        assert score == min(inside, default=1.0) and (not inside or score > threshold)

@@ -19,6 +19,7 @@ from modeling_docre.stage_localized_context import (
     pool_pairs,
     runs,
     unordered_pairs,
+    weigh_sentences,
 )
 
 HEADS, HIDDEN = 3, 5
@@ -314,8 +315,9 @@ def test_evidence_is_the_fewest_sentences_with_more_than_half_of_the_weight(docu
     unordered, _ = unordered_pairs(all_pairs(text, seed, 1.0), len(text.documents))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
-        parts = [find_evidence(text, block, pool_block(text, unordered, block)[1]) for block in blocks(text, unordered)]
-    pair, sentence, weight = (torch.cat(values).tolist() for values in zip(*parts, strict=True)) if parts else [[]] * 3
+        pooled = [(block, pool_block(text, unordered, block)[1]) for block in blocks(text, unordered)]
+        parts = [weigh_sentences(text, block, weights) for block, weights in pooled]
+    pair, sentence, weight = (values.tolist() for values in find_evidence(torch.cat(parts), 0.5)) if parts else [[]] * 3
     assert pair == sorted(pair)
     for number, (head, tail) in enumerate(unordered.tolist()):
         found = [(s, w) for p, s, w in zip(pair, sentence, weight, strict=True) if p == number]
@@ -345,7 +347,7 @@ def test_a_pair_that_attends_to_start_and_end_tokens_only_has_no_evidence():
     attention[:, :, 0] = 1
     text = text._replace(attention=attention)
     [block] = blocks(text, torch.tensor([[0, 1]]))
-    evidence = find_evidence(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1])
+    evidence = find_evidence(weigh_sentences(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1]), 0.5)
     assert [len(values) for values in evidence] == [0, 0, 0]
 
 
@@ -354,5 +356,5 @@ def test_a_half_is_not_more_than_half():
     attention = torch.full((2, HEADS, 4), 0.25).double()
     text = text._replace(attention=attention)
     [block] = blocks(text, torch.tensor([[0, 1]]))
-    evidence = find_evidence(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1])
+    evidence = find_evidence(weigh_sentences(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1]), 0.5)
     assert evidence.sentence.tolist() == [0, 1] and evidence.pair.tolist() == [0, 0]

@@ -139,6 +139,17 @@ def test_a_representation_keeps_its_direction():
     assert ((read / rows).std(1) < 1e-10).all() and (read / rows).min() > 1 / 3
 
 
+def test_a_cosine_reads_through_the_query_matrix_too():
+    """A choice beside the release, which compares slots as they are and so needs slots as wide as representations."""
+    reader, memories = reader_of([(3, SIZE + 2)], cosine=True), memories_of([(3, SIZE + 2)])
+    [query] = reader.queries.values()
+    assert tuple(query.weight.shape) == (SIZE, SIZE + 2)
+    rows, documents = torch.randn(4, SIZE, dtype=torch.float64), torch.zeros(4, dtype=torch.int64)
+    before = reader(rows, documents, 1, memories)
+    query.weight.data[0] *= -3
+    assert not torch.allclose(reader(rows, documents, 1, memories), before)
+
+
 def test_a_cosine_reads_directions_only():
     reader, memories = reader_of(MEMORIES["both"], cosine=True), memories_of(MEMORIES["both"])
     rows, documents = rows_of(COUNTS)

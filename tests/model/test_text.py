@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import documents
 
 from modeling_docre.documents import Document, DocumentError, Entity, Mention
-from modeling_docre.text import document_from_text, place_entities
+from modeling_docre.text import _splitter, document_from_text, place_entities
 
 TEXT = "Anna Berg-Lee was born in Berlin. She works there."
 RAW_TEXT = st.text(st.sampled_from("aB. \n\t!?日é\u200b’-"), max_size=40) | st.text(max_size=40)
@@ -35,6 +36,19 @@ def check_offsets(document: Document) -> None:
 def test_a_byte_order_mark_belongs_to_no_word() -> None:
     document, plain = (document_from_text(f"{mark}Anna came. She left.", "a") for mark in ("\ufeff", ""))
     assert document.sentences == plain.sentences and document.token_offsets[0][0] == (1, 5)
+
+
+def test_new_words_do_not_stay_and_threads_change_nothing() -> None:
+    texts = [f"Die {' '.join(f'wort{number}x{place}' for place in range(10))} ist's. Ja." for number in range(2000)]
+    alone = [document_from_text(text, "a", "de") for text in texts[:50]]
+    with ThreadPoolExecutor(4) as pool:
+        documents = list(pool.map(lambda text: document_from_text(text, "a", "de"), texts))
+    assert documents[:50] == alone and all(map(check_words, texts, documents))
+    assert len(_splitter("de").vocab.strings) < 5000
+
+
+def check_words(text: str, document: Document) -> bool:
+    return document.sentences == ((*text.removesuffix(". Ja.").split(), "."), ("Ja", "."))
 
 
 def test_half_of_a_surrogate_pair_is_named() -> None:

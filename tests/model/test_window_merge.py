@@ -21,6 +21,12 @@ SPECIALS = torch.tensor([1, 1])
 BOUNDARIES = [2, 3, 62, 63, 64, 65, 66, 67, 100, 123, 124, 125, 126, 127, 128, 129, 186, 187, 188, 189, 190, 250, 320]
 
 
+def run(encoder, ids, lengths, queries, specials=SPECIALS):
+    """Hidden states, and attention rows of some positions."""
+    hidden, attention = encoder(ids, lengths, specials, keep_attention=True)
+    return hidden, attention(queries)
+
+
 def encoder_of(model) -> DocumentEncoder:
     """The encoder as ATLOP has it, in float64, with attention that is far from uniform."""
     model = copy.deepcopy(model).double().eval()
@@ -45,7 +51,7 @@ def document(length: int) -> torch.Tensor:
 
 def encode_all(encoder: DocumentEncoder, ids: torch.Tensor, specials: torch.Tensor = SPECIALS):
     """Hidden states [length, hidden] and the attention of every position, [heads, length, length]."""
-    hidden, attention = encoder(ids, torch.tensor([len(ids)]), specials, torch.arange(len(ids)))
+    hidden, attention = run(encoder, ids, torch.tensor([len(ids)]), torch.arange(len(ids)), specials)
     return hidden, attention.transpose(0, 1)
 
 
@@ -142,7 +148,7 @@ def test_documents_in_a_batch_are_the_documents_alone(encoder, lengths):
     ends = torch.tensor(lengths).cumsum(0)
     queries = torch.cat([torch.randint(end - length, end, (4,)) for end, length in zip(ends, lengths, strict=True)])
     queries = queries[torch.randperm(len(queries))]  # in any order, some twice
-    hidden, attention = encoder(torch.cat(documents), torch.tensor(lengths), SPECIALS, queries)
+    hidden, attention = run(encoder, torch.cat(documents), torch.tensor(lengths), queries)
     assert attention.shape == (len(queries), 4, max(lengths))
     for ids, end in zip(documents, ends.tolist(), strict=True):
         start = end - len(ids)
@@ -162,16 +168,15 @@ def test_a_document_of_start_and_end_token_alone(encoder):
     assert torch.allclose(hidden, expected_hidden, atol=1e-10) and torch.allclose(attention, expected, atol=1e-10)
     nobody = torch.zeros(0, dtype=torch.int64)
     for lengths in ([2, 2], [2, 100]):
-        found = encoder(document(sum(lengths)), torch.tensor(lengths), SPECIALS, nobody)
-        assert found.hidden.shape == (sum(lengths), 32) and found.attention.shape == (0, 4, max(lengths))
+        hidden, attention = run(encoder, document(sum(lengths)), torch.tensor(lengths), nobody)
+        assert hidden.shape == (sum(lengths), 32) and attention.shape == (0, 4, max(lengths))
 
 
 @torch.no_grad()
 def test_nothing_at_all_has_no_attention_either(encoder):
     nobody = torch.zeros(0, dtype=torch.int64)
-    found = encoder(nobody, torch.tensor([0, 0]), None, nobody)
-    assert found.hidden.shape == (0, 32)
-    assert found.attention is not None and len(found.attention) == 0
+    hidden, attention = run(encoder, nobody, torch.tensor([0, 0]), nobody, None)
+    assert hidden.shape == (0, 32) and len(attention) == 0
 
 
 @pytest.mark.parametrize("name", ["roberta", "distilbert", "modernbert, last layer local", "deberta-v2", "mpnet"])
@@ -182,7 +187,7 @@ def test_other_encoders_merge_the_same_way(name):
     eager, lengths = eager_twin(encoder.model), [100, 12, 70]
     documents = [torch.randint(3, 50, (length,)) for length in lengths]
     queries = torch.tensor([0, 50, 99, 100, 111, 112, 150, 181])
-    hidden, attention = encoder(torch.cat(documents), torch.tensor(lengths), SPECIALS, queries)
+    hidden, attention = run(encoder, torch.cat(documents), torch.tensor(lengths), queries)
     literal = [encode_literally(eager, ids, 40) for ids in documents]
     assert torch.allclose(hidden, torch.cat([states for states, _ in literal]), atol=1e-5)
     for query, rows in zip(queries.tolist(), attention, strict=True):
@@ -197,7 +202,7 @@ def test_gradients_flow_through_the_merged_attention(encoder):
     weights = torch.randn(3, 4, 150).double()
     model = copy.deepcopy(encoder)
     eager = eager_twin(model.model)
-    (model(ids, torch.tensor([150]), SPECIALS, queries).attention * weights).sum().backward()
+    (run(model, ids, torch.tensor([150]), queries)[1] * weights).sum().backward()
     (encode_literally(eager, ids, LIMIT)[1][:, queries].transpose(0, 1) * weights).sum().backward()
     for (name, ours), literal in zip(model.model.named_parameters(), eager.parameters(), strict=True):
         assert (ours.grad is None) == (literal.grad is None), name
@@ -212,4 +217,4 @@ def test_hidden_states_alone_are_those_with_attention(encoder):
     alone = encoder(ids, lengths, SPECIALS)
     assert alone.attention is None
     queries = torch.tensor([0, 229])
-    assert torch.allclose(alone.hidden, encoder(ids, lengths, SPECIALS, queries).hidden, atol=1e-12)
+    assert torch.allclose(alone.hidden, run(encoder, ids, lengths, queries)[0], atol=1e-12)

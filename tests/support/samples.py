@@ -10,12 +10,12 @@ import torch
 from tiny import tiny_tokenizer
 
 from modeling_docre.configuration_docre import DocREConfig
-from modeling_docre.data_collator import DocRECollator
 from modeling_docre.documents import Document, Entity, Mention, Relation
 from modeling_docre.features import Features, Featurizer
 from modeling_docre.model_inputs import candidate_example, given_example
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
+from modeling_docre.training.training_inputs import TrainingCollator
 
 
 def build(
@@ -111,7 +111,7 @@ def batch(
             examples.append(candidate_example(features, config, featurizer))
         else:
             examples.append(given_example(features, config, featurizer, kind))
-    return DocRECollator()(examples)
+    return TrainingCollator()(examples)
 
 
 def per_document(output, made) -> list[dict[str, torch.Tensor]]:

@@ -13,6 +13,7 @@ from transformers import BertConfig, BertModel, BertTokenizer, PreTrainedTokeniz
 from modeling_docre.modeling_atlop import AtlopModel
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.modeling_jerex import JerexModel
+from modeling_docre.modeling_joint import JointModel
 from modeling_docre.modeling_kmgre import KmgreModel
 from modeling_docre.modeling_memory_jerex import MemoryJerexModel
 from modeling_docre.modeling_spert import SpertModel
@@ -78,6 +79,11 @@ def tiny_jerex(seed: int = 1, **options: Any) -> JerexModel:
 def tiny_memory_jerex(seed: int = 1, **options: Any) -> MemoryJerexModel:
     """A random memory-enhanced JEREX with the tiny encoder; arguments as for `tiny_jerex`."""
     return _tiny(MemoryJerexModel, seed, {"window_overlap": 16, **options})
+
+
+def tiny_joint(seed: int = 1, **options: Any) -> JointModel:
+    """A random joint model with the tiny encoder; arguments as for `tiny_jerex`."""
+    return _tiny(JointModel, seed, {"window_overlap": 16, "bilinear_groups": 4, **options})
 
 
 def tiny_atlop(seed: int = 1, **options: Any) -> AtlopModel:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pipelines import decisive_atlop, decisive_jerex
 from samples import ANNA, LONG, ODD_DOCUMENTS, OTTO, TWO_WINDOWS
-from tiny import RELATION_TYPES, tiny_atlop, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
+from tiny import RELATION_TYPES, tiny_atlop, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
 
 from modeling_docre.annotations.document_file import read_documents
 from modeling_docre.annotations.growing_file import GrowingFile
@@ -51,7 +51,7 @@ def judgement(document: Document, scores: dict[tuple[int, int, str], float], **w
 
 def test_any_system_can_teach(teach: Any) -> None:
     """The scores are those of the predictions, and sentence weights sum to 1."""
-    systems = (decisive_jerex(), tiny_memory_jerex(), decisive_atlop(), tiny_kmgre(), tiny_spert())
+    systems = (decisive_jerex(), tiny_memory_jerex(), decisive_atlop(), tiny_kmgre(), tiny_spert(), tiny_joint())
     for model in systems:
         judged = teach(model).judge(DOCUMENTS)
         predicted = Predictor(model, tiny_tokenizer(), "entities").predict(DOCUMENTS, relation_threshold=0.05)
@@ -71,14 +71,14 @@ def test_any_system_can_teach(teach: Any) -> None:
 
 def test_each_sentence_has_its_weight(teach: Any) -> None:
     """Not only those that readers see as evidence."""
-    model = tiny_atlop(relation_threshold=0.0)
-    shown = Predictor(model, tiny_tokenizer()).predict([ANNA], relation_threshold=0.05)[0].relations
-    [said] = teach(model).judge([ANNA])
-    assert min(len(relation.evidence or ()) for relation in shown) < 3
-    assert all((weights > 0).all() for weights in said.sentence_weights.values()) and said.sentence_weights
-    for relation in shown:
-        weights = said.sentence_weights[relation.head, relation.tail]
-        assert weights[list(relation.evidence or ())] == pytest.approx(relation.evidence_scores, abs=1e-5)
+    for model in (tiny_atlop(relation_threshold=0.0), tiny_joint(relation_threshold=0.0)):
+        shown = Predictor(model, tiny_tokenizer(), "entities").predict([ANNA], relation_threshold=0.05)[0].relations
+        [said] = teach(model).judge([ANNA])
+        assert min(len(relation.evidence or ()) for relation in shown) < 3
+        assert all((weights > 0).all() for weights in said.sentence_weights.values()) and said.sentence_weights
+        for relation in shown:
+            weights = said.sentence_weights[relation.head, relation.tail]
+            assert weights[list(relation.evidence or ())] == pytest.approx(relation.evidence_scores, abs=1e-5)
 
 
 def test_several_models_teach_by_the_mean_of_calibrated_scores(teach: Any) -> None:

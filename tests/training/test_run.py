@@ -57,6 +57,16 @@ def fails(arguments: list[str], *words: str, kind: type[BaseException] = ValueEr
         assert word in str(caught.value)
 
 
+def test_empty_files_and_documents_that_are_scored_and_trained_on(
+    encoder: str, files: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ["--encoder", encoder, "--window_overlap", "16", "--output_dir", str(tmp_path / "out"), *UNEVALUATED]
+    (tmp_path / "none.jsonl").write_text("", encoding="utf-8")
+    fails([*options, "--train_file", str(tmp_path / "none.jsonl")], "no training documents")
+    run.main([*options, *files, "--max_steps", "1", "--per_device_train_batch_size", "5"])
+    assert "3 of 3 validation documents are training documents, too; scores on them say little" in caplog.messages
+
+
 def refuses(capsys: pytest.CaptureFixture[str], arguments: list[str], *words: str) -> None:
     """Parsing ends with a message that holds the words."""
     with pytest.raises((SystemExit, ValueError)) as caught:
@@ -141,6 +151,7 @@ def test_missing_data_is_named(tmp_path: Path, encoder: str, files: list[str]) -
     fails([*common, "--train_file", "absent.json"], "--train_file", "'absent.json'", kind=FileNotFoundError)
     fails([*common, *files[2:]], "no training documents", "--no_do_train")
     fails([*common, *files[:2]], "no validation documents", "--eval_strategy no")
+    fails([*common, *files, "--num_train_epochs", "-3"], "num_train_epochs is -3", "trains nothing")
     fails([*common, *files, "--no_do_train"], "--init_from")
     fails([*common, *files, "--system", "memory_jerex", "--memory_reading", "false"], "training sets memory_reading")
     fails([*common, *files, "--per_device_train_batch_size", "6"], "5 documents", "one batch of 6")

@@ -16,11 +16,11 @@ from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from modeling_docre import AtlopModel, Candidate, Document, Predictor, Relation, to_result_records
-from modeling_docre.data_collator import DocRECollator
 from modeling_docre.training.arguments import DocRETrainingArguments
 from modeling_docre.training.sampling import TrainingExamples
 from modeling_docre.training.thresholds import cut_relations, fit_relation_thresholds
 from modeling_docre.training.trainer import DocRETrainer
+from modeling_docre.training.training_inputs import TrainingCollator
 
 FIVE = [
     replace(document, id=f"{document.id} {number}") for number, document in enumerate((ANNA, OTTO, ANNA, OTTO, ANNA))
@@ -114,7 +114,7 @@ def test_accumulated_gradients_are_the_mean_of_the_micro_batches(tmp_path: Path)
     gradients = []
     for number in range(2):
         fresh.zero_grad()
-        fresh(**DocRECollator()([running.train_dataset[number]])).loss.backward()
+        fresh(**TrainingCollator()([running.train_dataset[number]])).loss.backward()
         gradients.append(
             {name: value.grad.clone() for name, value in fresh.named_parameters() if value.grad is not None}
         )
@@ -131,8 +131,8 @@ def test_documents_without_samples_add_nothing(tmp_path: Path) -> None:
     assert alone.seen == [dict.fromkeys(("mention", "coreference", "entity", "relation"), 0.0)]
     model = without_dropout(tiny_jerex()).train()
     examples = trainer(model, tmp_path, [ANNA, empty]).train_dataset
-    with_it = model(**DocRECollator()([examples[0], examples[1]])).loss
-    without_it = model(**DocRECollator()([examples[0]])).loss
+    with_it = model(**TrainingCollator()([examples[0], examples[1]])).loss
+    without_it = model(**TrainingCollator()([examples[0]])).loss
     torch.testing.assert_close(with_it, without_it)
 
 
