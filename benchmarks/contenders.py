@@ -1,4 +1,4 @@
-"""What is compared: the systems and their bare encoders, with equal weights, equal batches and the same optimiser."""
+"""The contenders: the systems and their bare encoders, with equal weights, batches and optimisers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Entry:
     Args:
         system: its name among `SYSTEMS`.
         options: options of its configuration.
-        reference: name of the bare encoder that reads what it reads.
-        on_request: whether it is compared only where it is named.
+        reference: name of the bare encoder that reads the same text.
+        on_request: whether it is compared only if it is named.
     """
 
     system: str
@@ -49,7 +49,7 @@ SHARED_KMGRE = "KMGRE with a shared encoder"
 ENTRIES = {name: Entry("jerex", {"relation_head": head}, BARE) for head, name in JEREX.items()}
 ENTRIES[MEMORY_JEREX] = Entry("memory_jerex", {}, BARE)
 ENTRIES[ATLOP] = Entry("atlop", {}, BARE_MARKED)
-# As far in its training that key mention pairs are selected.
+# After this many updates key mention pairs are selected.
 ENTRIES[KMGRE] = Entry("kmgre", {"expectation_updates": 1000}, BARE_MARKED)
 ENTRIES[SHARED_KMGRE] = Entry("kmgre", {"expectation_updates": 1000, "shared_encoder": True}, BARE_MARKED, True)
 ENTRIES[SPERT] = Entry("spert", {}, BARE_SENTENCES)
@@ -64,11 +64,11 @@ def reference_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a system decides by instead of its configuration's own values.
+    """The values by which a system decides instead of its configuration's.
 
     Args:
         thresholds: values by name of the configuration's option.
-        mention_shifts: by document id, what is added to its mention logits.
+        mention_shifts: the number added to a document's mention logits, by document id.
     """
 
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a process needs to build a contender.
+    """Everything that a process needs to build a contender.
 
     Args:
         encoder: one of `ENCODERS`; with a checkpoint, the name that the report shows.
@@ -99,7 +99,7 @@ class Setup:
 
     @property
     def contenders(self) -> list[str]:
-        """Names of what is compared, each bare encoder before the first system that is compared with it."""
+        """Names of the contenders, each bare encoder before the first system that is compared with it."""
         names = self.systems if self.checkpoint is None else (self._checkpoint_name(self.checkpoint),)
         return list(dict.fromkeys(name for system in names for name in (reference_of(system), system)))
 
@@ -144,12 +144,12 @@ class Setup:
 
 
 class Contender:
-    """An encoder alone: hidden states at inference; in training the mean of its output is the loss.
+    """A bare encoder: it computes hidden states at inference; in training the loss is the mean of its output.
 
     Args:
         name: name in the report.
-        module: what is run and trained.
-        featurizer: makes what it reads of a document.
+        module: the module that is run and trained.
+        featurizer: turns documents into the module's input.
     """
 
     def __init__(self, name: str, module: nn.Module, featurizer: Featurizer):
@@ -198,8 +198,8 @@ class SystemContender(Contender):
     def __init__(self, name: str, model: DocREPreTrainedModel, predictor: Predictor):
         super().__init__(name, model, predictor.featurizer)
         self.model, self.predictor, self.config = model, predictor, model.config
-        known = {item.name for item in fields(SamplingArguments)}
-        self.sampling = SamplingArguments(**{key: v for key, v in model.training_defaults.items() if key in known})
+        names = {item.name for item in fields(SamplingArguments)}
+        self.sampling = SamplingArguments(**{key: v for key, v in model.training_defaults.items() if key in names})
 
     @property
     def encoders(self) -> list[DocumentEncoder]:
@@ -250,7 +250,7 @@ class FindingContender(SystemContender):
         model.register_forward_pre_hook(self._spread_shifts, with_kwargs=True)
 
     def mention_logits(self, output: Any) -> Tensor:
-        """By how much each span is a mention rather than none, [spans]."""
+        """The logit of each span being a mention, [spans]."""
         return output.mention_logits
 
     def decide_by(self, decisions: Decisions) -> None:
@@ -289,14 +289,14 @@ class JerexContender(FindingContender):
 
 
 class SpertContender(FindingContender):
-    """SpERT, whose shifts are taken off the logit of no entity."""
+    """SpERT, whose shifts are subtracted from the logit of "no entity"."""
 
     def __init__(self, name: str, model: Any, predictor: Predictor):
         super().__init__(name, model, predictor)
         self._classify, model._classify_spans = model._classify_spans, self._classify_shifted
 
     def mention_logits(self, output: Any) -> Tensor:
-        """The logit of each span's best type over that of none, [spans]."""
+        """The logit of each span's best type minus that of "no entity", [spans]."""
         return output.span_logits[:, 1:].max(1).values - output.span_logits[:, 0]
 
     def _classify_shifted(self, *arguments: Any) -> Tensor:

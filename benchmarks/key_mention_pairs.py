@@ -1,10 +1,10 @@
-"""How well key mention pairs agree with evidence sentences, and how many mention pairs are key.
+"""Measures how well key mention pairs agree with evidence sentences, and how many mention pairs are key.
 
     python benchmarks/key_mention_pairs.py --data FILE CHECKPOINT [CHECKPOINT ...]
 
-Each CHECKPOINT is the folder of a trained KMGRE, FILE holds documents in DocRED's JSON or, as `.jsonl`, Document dicts,
-with evidence sentences. Counted are the gold relations with evidence whose entities have more than one mention pair. A
-mention pair is *in evidence* if both its mentions stand in evidence sentences of the relation. The rows are
+Each CHECKPOINT is the folder of a trained KMGRE. FILE holds documents with evidence sentences in DocRED's JSON or, as
+`.jsonl`, Document dicts. Only gold relations with evidence and more than one mention pair count. A mention pair is
+*in evidence* if both its mentions are in evidence sentences of the relation. The rows are
 
 - **all**: every mention pair, the base rate;
 - **labelled**: those that the extractor's probabilities label key for the relation (the pseudo labels of the E-step);
@@ -12,8 +12,8 @@ mention pair is *in evidence* if both its mentions stand in evidence sentences o
 
 *Precision* is the share of the chosen mention pairs that are in evidence, *recall* the share of those in evidence that
 are chosen, both over all mention pairs together. *AUC* is the mean over the relations of the probability that a mention
-pair in evidence is scored above one that is not (ties count half); for the pseudo labels the score is the extractor's
-probability of the relation, else the probability of being key.
+pair in evidence scores higher than one that is not (ties count half). For the pseudo labels the score is the
+extractor's probability of the relation, otherwise the probability of being key.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Choice:
     """The mention pairs of a gold relation, each list [mention pairs].
 
     Args:
-        in_evidence: whether both mentions stand in evidence sentences.
+        in_evidence: whether both mentions are in evidence sentences.
         labelled: whether its pseudo label for the relation is key.
         selected: whether the key instance classifier selects it.
         relation_scores: the extractor's probability of the relation.
@@ -60,7 +60,7 @@ class Choice:
 
 
 def choices(model: Any, predictor: Predictor, document: Document) -> Iterator[Choice]:
-    """The mention pairs of each gold relation with evidence and with more than one mention pair."""
+    """Yield the mention pairs of each gold relation with evidence and more than one mention pair."""
     relations = [relation for relation in document.relations if relation.evidence]
     if not relations:
         return
@@ -74,44 +74,44 @@ def choices(model: Any, predictor: Predictor, document: Document) -> Iterator[Ch
         reading = model.relation_extractor.read(text)
         scores = model.relation_extractor(reading, text, listed)[:, 1:].sigmoid()  # [mention pairs, types]
         classifier = model.key_classifier
-        own = classifier.read(text) if classifier.encoder is not None else reading
-        keys = classifier(own, text, listed).squeeze(1).sigmoid()  # [mention pairs]
+        key_reading = classifier.read(text) if classifier.encoder is not None else reading
+        keys = classifier(key_reading, text, listed).squeeze(1).sigmoid()  # [mention pairs]
         selected = select_key_pairs(keys, listed.owner, len(pairs), model.config.xi, model.config.tau)
         labels = torch.nn.functional.one_hot(torch.tensor(types), scores.shape[1])
         labelled = assign_labels(scores, labels, listed.owner).any(1)
     for number, relation in enumerate(relations):
         mine = (listed.owner == number).nonzero().squeeze(1)
         if len(mine) > 1:
-            places = spans.sentence[torch.stack([listed.head[mine], listed.tail[mine]])]  # [2, mention pairs]
-            inside = torch.isin(places, torch.tensor(relation.evidence)).all(0)
-            found = (inside, labelled[mine], selected[mine], scores[mine, types[number]], keys[mine])
-            yield Choice(*(value.numpy() for value in found))
+            sentences = spans.sentence[torch.stack([listed.head[mine], listed.tail[mine]])]  # [2, mention pairs]
+            inside = torch.isin(sentences, torch.tensor(relation.evidence)).all(0)
+            values = (inside, labelled[mine], selected[mine], scores[mine, types[number]], keys[mine])
+            yield Choice(*(value.numpy() for value in values))
 
 
-def agreement(chosen: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> tuple[float, float, float]:
-    """The share of the mention pairs that is chosen, and precision and recall by evidence."""
-    flat, gold = np.concatenate(chosen), np.concatenate(wanted)
+def agreement(chosen: Sequence[np.ndarray], in_evidence: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """The share of the mention pairs that is chosen, and its precision and recall by evidence."""
+    flat, gold = np.concatenate(chosen), np.concatenate(in_evidence)
     both = (flat & gold).sum()
     return flat.mean(), both / max(flat.sum(), 1), both / max(gold.sum(), 1)
 
 
-def mean_auc(scores: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
-    """The mean area under the ROC curve over the relations with mention pairs both inside and outside of evidence."""
+def mean_auc(scores: Sequence[np.ndarray], in_evidence: Sequence[np.ndarray]) -> float:
+    """The mean area under the ROC curve over the relations with mention pairs both inside and outside evidence."""
     areas = []
-    for values, gold in zip(scores, wanted, strict=True):
+    for values, gold in zip(scores, in_evidence, strict=True):
         inside, outside = int(gold.sum()), int((~gold).sum())
         if inside and outside:
             areas.append((rankdata(values)[gold].sum() - inside * (inside + 1) / 2) / (inside * outside))
     return float(np.mean(areas)) if areas else float("nan")
 
 
-def table(found: Sequence[Choice]) -> Iterator[list[str]]:
+def table(relations: Sequence[Choice]) -> Iterator[list[str]]:
     """The rows: choice, share of the mention pairs, precision, recall, AUC, in percent."""
-    gold = [item.in_evidence for item in found]
+    gold = [item.in_evidence for item in relations]
     rows: list[tuple[str, list[np.ndarray], list[np.ndarray] | None]] = [
         ("all", [np.ones_like(item) for item in gold], None),
-        ("labelled", [item.labelled for item in found], [item.relation_scores for item in found]),
-        ("selected", [item.selected for item in found], [item.key_scores for item in found]),
+        ("labelled", [item.labelled for item in relations], [item.relation_scores for item in relations]),
+        ("selected", [item.selected for item in relations], [item.key_scores for item in relations]),
     ]
     for name, chosen, scores in rows:
         area = [] if scores is None else [f"{100 * mean_auc(scores, gold):.1f}"]
@@ -135,11 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if model.key_classifier is None:
             raise ValueError(f"{folder} was trained without a key instance classifier; there is nothing to examine")
         predictor = Predictor(model, AutoTokenizer.from_pretrained(folder))
-        found = [item for document in documents for item in choices(model, predictor, document)]
-        if not found:
+        relations = [item for document in documents for item in choices(model, predictor, document)]
+        if not relations:
             raise ValueError(f"{options.data} has no relation with evidence and more than one mention pair")
-        print(f"| {Path(folder).name}, {len(found)} relations |  |  |  |  |  |")
-        for row in table(found):
+        print(f"| {Path(folder).name}, {len(relations)} relations |  |  |  |  |  |")
+        for row in table(relations):
             print(f"|  | {' | '.join(row)} |")
 
 

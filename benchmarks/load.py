@@ -1,4 +1,4 @@
-"""How much a model finds in documents, and how a model with random heads is made to find as much as gold holds."""
+"""Counts what a model finds in documents, and makes a model with random heads find as much as there is gold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modeling_docre.stage_coreference import complete_linkage, symmetric_scores
 
 
 def mean_load(documents: Sequence[Document], max_span_size: int) -> dict[str, float]:
-    """Means per document of everything that costs time: words, candidate spans, mentions, entities and pairs.
+    """Mean numbers per document of what costs time: words, candidate spans, mentions, entities, pairs and relations.
 
     Args:
         documents: gold or predicted documents; pairs are ordered ones, mention pairs those of two different entities.
@@ -43,46 +43,50 @@ def _load(document: Document, max_span_size: int) -> dict[str, int]:
 
 @contextmanager
 def remembered_hidden_states(contender: SystemContender) -> Iterator[None]:
-    """Let the encoder read each batch once only, for passes over the same documents at inference."""
-
-    def remember(encode: Callable[..., Any]) -> Callable[..., Any]:
-        known: dict[bytes, Any] = {}
-
-        def forward(*inputs: Any, **options: Any) -> Any:
-            tensors = [value for value in inputs if isinstance(value, torch.Tensor)]
-            key = b"".join(value.cpu().numpy().tobytes() for value in tensors)
-            if key not in known:
-                known[key] = encode(*inputs, **options)
-            return known[key]
-
-        return forward
-
+    """Cache the encoder's output for each batch, for repeated passes over the same documents at inference."""
     with ExitStack() as stack:
         for encoder in contender.encoders:
-            stack.enter_context(patch.object(encoder, "forward", remember(encoder.forward)))
+            stack.enter_context(patch.object(encoder, "forward", _cached(encoder.forward)))
         yield
 
 
-def match_gold_load(contender: SystemContender, batches: Sequence[list[Features]]) -> Decisions:
-    """Decisions by which a model finds about as much as the gold annotation holds; the contender decides by them then.
+def _cached(encode: Callable[..., Any]) -> Callable[..., Any]:
+    outputs: dict[bytes, Any] = {}
 
-    Heads with random weights would find nothing or everything, and their cost would be arbitrary. Stage by stage, with
-    the earlier ones fixed: every document keeps as many of its best-scored spans as it has gold mentions (one threshold
-    for all would give some documents hundreds of mentions and others none, and pairs go with the square); the
-    coreference threshold is the one whose clusters are as many as the gold entities of all documents together, found by
-    bisection over the stored pair scores; the relation threshold is the score of the n-th best entity pair and type,
-    where the documents hold n gold relations together. Where entities are given, only the last step is left.
+    def forward(*inputs: Any, **options: Any) -> Any:
+        tensors = [value for value in inputs if isinstance(value, torch.Tensor)]
+        key = b"".join(value.cpu().numpy().tobytes() for value in tensors)
+        if key not in outputs:
+            outputs[key] = encode(*inputs, **options)
+        return outputs[key]
+
+    return forward
+
+
+def match_gold_load(contender: SystemContender, batches: Sequence[list[Features]]) -> Decisions:
+    """Find and set decisions by which a model finds about as much as there is gold annotation.
+
+    Heads with random weights would find nothing or everything, and their cost would be arbitrary. The stages are
+    matched in order, each with the earlier ones fixed:
+
+    1. Each document keeps as many of its best-scored spans as it has gold mentions. One threshold for all would give
+       some documents hundreds of mentions and others none, and the number of pairs grows with the square.
+    2. The coreference threshold gives as many clusters as there are gold entities in all documents. It is found by
+       bisection over the stored pair scores.
+    3. The relation threshold is the score of the n-th best entity pair and type, for n gold relations in all documents.
+
+    With given entities only the last step is needed.
 
     Args:
         contender: a system.
         batches: batches of documents with gold entities and relations.
     """
     documents = [item.document for batch in batches for item in batch]
-    found = _match_entities(contender, batches, documents) if isinstance(contender, FindingContender) else Decisions()
+    matched = _match_entities(contender, batches, documents) if isinstance(contender, FindingContender) else Decisions()
     logits = torch.cat([contender.run(batch)[0].relation_logits.float().flatten().cpu() for batch in batches])
     relations = sum(len(document.relations) for document in documents)
     threshold = nth_best(torch.sigmoid(logits), relations, otherwise=1.0)
-    decisions = Decisions({**found.thresholds, "relation_threshold": threshold}, found.mention_shifts)
+    decisions = Decisions({**matched.thresholds, "relation_threshold": threshold}, matched.mention_shifts)
     contender.decide_by(decisions)
     return decisions
 
@@ -90,7 +94,7 @@ def match_gold_load(contender: SystemContender, batches: Sequence[list[Features]
 def _match_entities(
     contender: FindingContender, batches: Sequence[list[Features]], documents: Sequence[Document]
 ) -> Decisions:
-    """Decisions by which a model finds about as many mentions and entities as the gold annotation holds."""
+    """Find and set decisions by which a model finds about as many mentions and entities as there are in gold."""
     if not isinstance(contender, JerexContender):  # each mention is an entity
         contender.decide_by(Decisions())
         decisions = Decisions({}, {k: v for batch in batches for k, v in _mention_shifts(contender, batch).items()})
@@ -108,34 +112,34 @@ def _match_entities(
     return decisions
 
 
-def nth_best(scores: torch.Tensor, wanted: int, otherwise: float) -> float:
-    """The threshold that the `wanted` best scores reach; `otherwise` where none is wanted or there is none."""
-    if not wanted or not len(scores):
+def nth_best(scores: torch.Tensor, count: int, otherwise: float) -> float:
+    """The threshold that the `count` best scores reach; `otherwise` if `count` is 0 or there are no scores."""
+    if not count or not len(scores):
         return otherwise
-    return float(scores.sort(descending=True).values[min(wanted, len(scores)) - 1])
+    return float(scores.sort(descending=True).values[min(count, len(scores)) - 1])
 
 
 def _mention_shifts(contender: FindingContender, batch: list[Features]) -> dict[str, float]:
-    """By document, what to add to its mention logits so that as many as it has gold mentions are not negative."""
+    """For each document, the shift of its mention logits that makes as many positive as it has gold mentions."""
     output, spans = contender.run(batch)
     logits, owners = contender.mention_logits(output).float().cpu(), spans["document"]
     shifts = {}
     for number, features in enumerate(batch):
-        wanted = sum(len(entity.mentions) for entity in features.document.entities)
-        shifts[features.document.id] = -_below_best(logits[owners == number], wanted)
+        mentions = sum(len(entity.mentions) for entity in features.document.entities)
+        shifts[features.document.id] = -_below_best(logits[owners == number], mentions)
     return shifts
 
 
-def _below_best(scores: torch.Tensor, wanted: int) -> float:
-    """A value that `wanted` scores exceed, far from the scores, so that no decision hangs on the last digit of one."""
-    if wanted == 0 or not len(scores):
+def _below_best(scores: torch.Tensor, count: int) -> float:
+    """A value that `count` scores exceed, midway between scores, so that no decision depends on rounding."""
+    if count == 0 or not len(scores):
         return float("inf")
-    best = scores.sort(descending=True).values[: wanted + 1]
-    return float(best[-2:].mean()) if len(best) > wanted else float(best[-1]) - 1.0
+    best = scores.sort(descending=True).values[: count + 1]
+    return float(best[-2:].mean()) if len(best) > count else float(best[-1]) - 1.0
 
 
 def _pair_scores(contender: JerexContender, batch: list[Features]) -> list[tuple[np.ndarray, int]]:
-    """Scores of the mention pairs, and the number of mentions, of each document of a batch."""
+    """The mention pair scores and the number of mentions of each document of a batch."""
     output, spans = contender.run(batch)
     logits = output.coreference_logits.float()
     scores = symmetric_scores(torch.sigmoid(logits), contender.config.coref_symmetrise).cpu().numpy()
@@ -144,18 +148,18 @@ def _pair_scores(contender: JerexContender, batch: list[Features]) -> list[tuple
     return list(zip(np.split(scores, ends[:-1]), mentions, strict=True))
 
 
-def threshold_for_clusters(pair_scores: Sequence[tuple[np.ndarray, int]], wanted: int) -> float:
-    """The threshold at which complete linkage leaves about `wanted` clusters over all documents together.
+def threshold_for_clusters(pair_scores: Sequence[tuple[np.ndarray, int]], target: int) -> float:
+    """The threshold at which complete linkage gives about `target` clusters in all documents together.
 
     Args:
-        pair_scores: per document the scores of its mention pairs and its number of mentions.
-        wanted: number of clusters.
+        pair_scores: the mention pair scores and the number of mentions of each document.
+        target: number of clusters.
     """
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        found = sum(len(np.unique(complete_linkage(scores, count, middle))) for scores, count in pair_scores)
-        if found == wanted:
+        clusters = sum(len(np.unique(complete_linkage(scores, count, middle))) for scores, count in pair_scores)
+        if clusters == target:
             return middle
-        low, high = (middle, high) if found < wanted else (low, middle)
+        low, high = (middle, high) if clusters < target else (low, middle)
     return (low + high) / 2

@@ -1,4 +1,4 @@
-"""Time and peak memory of contenders on the same batches."""
+"""Measures time and peak memory of contenders on the same batches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ from benchmarks.contenders import Contender, Decisions, Setup
 from benchmarks.workload import Workload
 
 TASKS = {"inference": "infer", "training": "train"}
-"""The method of a contender that does one batch of each task; also the fields of a workload with its batches."""
+"""The contender's method for one batch of each task; the tasks are also the names of a workload's batches."""
 
 MIB = 2**20
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def synchronize(device: torch.device | str) -> None:
-    """Wait until the device has done all it was asked to."""
+    """Wait until the device has finished its work."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -33,15 +34,15 @@ def synchronize(device: torch.device | str) -> None:
 def interleaved_seconds(
     contenders: Sequence[Contender], task: str, batches: Sequence[Any], repetitions: int
 ) -> dict[str, np.ndarray]:
-    """Time each contender on each batch, taking turns on every batch, so that drift of the machine meets all alike.
+    """Time the contenders in turns on each batch, so that drift of the machine affects all equally.
 
-    Each contender first does the first batch untimed. The order of the turns rotates from repetition to repetition.
+    Each contender first runs the first batch untimed. The order of the turns rotates with the repetitions.
 
     Args:
-        contenders: what is compared, on one device.
+        contenders: the contenders, on one device.
         task: `"inference"` or `"training"`.
-        batches: batches of documents; each contender tokenises them before the clock runs.
-        repetitions: how often every batch is done.
+        batches: batches of documents; each contender tokenises them before the timing starts.
+        repetitions: how often every batch is run.
 
     Returns:
         Seconds by contender name, [repetitions, batches] float64.
@@ -69,22 +70,22 @@ def _seconds(run: Callable[[Any], Any], batch: Any, device: torch.device) -> flo
 
 
 def typical_seconds(seconds: np.ndarray) -> float:
-    """Seconds for all batches: the sum over the batches of each one's median over the repetitions."""
+    """Seconds for all batches: the sum of each batch's median over the repetitions."""
     return float(np.median(seconds, axis=0).sum())
 
 
 def ratio_range(seconds: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest ratio to a reference contender that a single repetition shows."""
+    """Lowest and highest ratio to a reference contender in a single repetition."""
     ratios = seconds.sum(1) / reference.sum(1)
     return float(ratios.min()), float(ratios.max())
 
 
 class PeakMemory:
-    """Peak memory in MiB above what was in use when this object was made.
+    """Peak memory in MiB above the memory in use when this object was made.
 
-    On CUDA it counts the tensors that torch has allocated, elsewhere the resident set of the process. The kernel's
-    high-water mark (Linux) is set back before each measurement; `ru_maxrss` cannot be, and would still show the copies
-    made while the model was loaded.
+    On CUDA it counts torch's allocated tensors, elsewhere the resident set of the process. The kernel's high-water mark
+    (Linux) is reset before each measurement. `ru_maxrss` cannot be reset and would still include the copies made while
+    the model was loaded.
     """
 
     def __init__(self, device: torch.device | str):
@@ -94,7 +95,7 @@ class PeakMemory:
         self.baseline = self._read("VmRSS") if self.supported else 0.0
 
     def measure(self, run: Callable[[], Any]) -> float | None:
-        """Do `run` and return its peak, or None where the system has no way to tell."""
+        """Call `run` and return its peak, or None if the system cannot measure it."""
         self._reset()
         run()
         return self._read("VmHWM") - self.baseline if self.supported else None
@@ -104,7 +105,7 @@ class PeakMemory:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         elif self.supported:
-            # Freed memory that the allocator keeps would count as in use and hide what the next run needs.
+            # Otherwise freed memory that the allocator keeps counts as in use and hides the next run's need.
             ctypes.CDLL(None).malloc_trim(0)
             _CLEAR.write_text("5", encoding="utf-8")
 
@@ -118,13 +119,13 @@ class PeakMemory:
 def peak_memory(
     setup: Setup, name: str, workloads: Sequence[Workload], decisions: Mapping[str, Decisions]
 ) -> dict[str, dict[str, float | None]]:
-    """Peak memory of one contender, measured in a process of its own.
+    """Measure the peak memory of one contender in a process of its own.
 
     Args:
         setup: how the contender is built.
         name: the contender.
         workloads: the documents.
-        decisions: by workload name, what to decide by; empty for the model's own thresholds.
+        decisions: the decisions by workload name; empty for the model's own thresholds.
 
     Returns:
         By workload name and task, MiB above the loaded model. A training step counts the optimiser's state.
@@ -141,17 +142,17 @@ def _peaks(
     batches = {
         (workload.name, task): contender.prepare(getattr(workload, task)) for workload in workloads for task in TASKS
     }
-    smallest = min((batch for found in batches.values() for batch in found), key=_subwords)
-    contender.infer(smallest[:1])  # what torch and the libraries load on first use
+    smallest = min((batch for prepared in batches.values() for batch in prepared), key=_subwords)
+    contender.infer(smallest[:1])  # torch and the libraries allocate on first use
     memory = PeakMemory(setup.device)
     peaks: dict[str, dict[str, float | None]] = {workload.name: {} for workload in workloads}
     for task in TASKS:
         if task == "training":
-            contender.train(batches[workloads[0].name, task][0])  # the optimiser makes its state in the first step
+            contender.train(batches[workloads[0].name, task][0])  # the optimiser allocates its state in the first step
         for workload in workloads:
             contender.decide_by(decisions.get(workload.name, Decisions()))
-            found = batches[workload.name, task]
-            peaks[workload.name][task] = memory.measure(lambda: _run(contender, task, found))  # noqa: B023
+            run = partial(_run, contender, task, batches[workload.name, task])
+            peaks[workload.name][task] = memory.measure(run)
     return peaks
 
 

@@ -1,11 +1,11 @@
-"""What the slots of a memory read: which subwords of a document get their weight.
+"""Shows what the slots of a memory read: the subwords of a document that get their weight.
 
     python benchmarks/memory_reading.py --checkpoint DIR --data FILE [--documents 3] [--top 5]
 
 DIR holds a trained memory-enhanced JEREX that reads at the token level, FILE documents in DocRED's JSON or, as
 `.jsonl`, Document dicts. Each slot spreads a weight of 1 over the subwords of a document. The table of a document has
-the slots of its gold relation types and of the entity types, with the words whose subwords get the most weight, and the
-number of subwords that the weight is spread over (the exponential of its entropy; with equal weights it is all).
+the slots of its gold relation types and of the entity types. It shows the words with the most weight, and the number of
+subwords over which the weight is spread (the exponential of its entropy: all subwords if the weights are equal).
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ def token_weights(predictor: Predictor, features: Features) -> dict[str, Tensor]
     model: Any = predictor.model
     reader = dict(model.readers.items()).get("tokens")
     if reader is None:
-        raise ValueError("this model reads no memory at the token level; give one that was trained with read_levels")
+        raise ValueError("this model reads no memory at the token level; give one trained with tokens in read_levels")
     if not model.config.memory_reading:
         raise ValueError(
             "this model does not read its memories yet (memory_reading is false): its best epoch came before the end "
             "of the warm-up; train longer, or with a smaller memory_warmup_ratio"
         )
-    found: dict[str, Tensor] = {}
+    by_memory: dict[str, Tensor] = {}
 
     def keep(module: Any, arguments: tuple[Any, ...], result: Any) -> None:
         rows, documents, count, memories = arguments
         for (name, query), memory in zip(module.queries.items(), memories, strict=True):
-            found[name] = module.slot_weights(rows, documents, count, query, memory)
+            by_memory[name] = module.slot_weights(rows, documents, count, query, memory)
 
     hook = reader.register_forward_hook(keep)
     try:
         predictor.run([features])
     finally:
         hook.remove()
-    return found
+    return by_memory
 
 
 def word_weights(features: Features, weights: Tensor) -> np.ndarray:
-    """The weight [words, slots] of the words: the sum of their subwords'."""
+    """The weight of each word, [words, slots]: the sum over its subwords."""
     sums = np.concatenate([np.zeros((1, weights.shape[1])), weights.double().cpu().numpy().cumsum(0)])
     return sums[features.word_ranges[:, 1]] - sums[features.word_ranges[:, 0]]
 
@@ -78,9 +78,9 @@ def rows(predictor: Predictor, document: Document, top: int) -> Iterator[list[st
         for slot, name in enumerate(types[memory]):
             if memory == "entity" or name in stated:
                 best = by_word[:, slot].argsort()[::-1][:top]
-                read = ", ".join(f"{words[index]} {by_word[index, slot]:.3f}" for index in best)
+                top_words = ", ".join(f"{words[index]} {by_word[index, slot]:.3f}" for index in best)
                 label = config.relation_labels.get(name, name) if memory == "relation" else name
-                yield [memory, label, f"{spread[slot]:.0f}", read]
+                yield [memory, label, f"{spread[slot]:.0f}", top_words]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

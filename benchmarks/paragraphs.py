@@ -1,15 +1,15 @@
-"""What a model finds of the facts that twenty paragraphs state, per relation type.
+"""Counts how many of the facts in twenty paragraphs a model finds, by relation type.
 
     python benchmarks/paragraphs.py [MODEL] [--threshold T] [--out FILE]
 
-MODEL is the folder or Hub name of a model that finds entities itself; without it, the bundled model is measured.
-`benchmarks/paragraphs/facts.jsonl` holds invented texts about people, places, organisations, films and dates, two of
-them long, one full of traps where two entities meet without a relation. Each has the entities that it states facts
-about, by their names, and the facts, in the way in which Re-DocRED annotates.
+MODEL is the folder or Hub name of a model that finds entities itself, by default the bundled model.
+`benchmarks/paragraphs/facts.jsonl` holds invented texts about people, places, organisations, films and dates. Two are
+long; one is full of traps where entities meet without a relation. Each text has a list of the entities that it states
+facts about, by their names, and of the facts, annotated as in Re-DocRED.
 
-A found entity is a stated one if one of its mentions has one of its names, whatever the case and a leading article; if
-several are, it is the one with the most such mentions. A found relation is right if it is a stated fact between such
-entities. Relations between entities of which no fact is stated count as wrong: what a paragraph states is all listed.
+A found entity matches a stated one if a mention has one of its names, ignoring case and a leading article. If several
+match, the one with the most such mentions counts. A found relation is right if it is a stated fact between matched
+entities. All facts of a paragraph are listed, so every other relation is wrong.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Paragraph(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often a relation type is stated, found, and found rightly, each by type."""
+    """How often each relation type is stated, found, and found correctly."""
 
     stated: Counter[str]
     found: Counter[str]
@@ -60,14 +60,14 @@ def read_paragraphs(file: Path = FACTS) -> list[Paragraph]:
 
 
 def stated_entities(graph: Mapping[str, Any], entities: Sequence[Iterable[str]]) -> dict[int, int]:
-    """The stated entity of each found one that is one."""
+    """The stated entity that each found entity matches, if any."""
     owner = {_plain(name): number for number, names in enumerate(entities) for name in names}
-    found = {}
+    matches = {}
     for number, entity in enumerate(graph["entities"]):
         names = map(_plain, (mention["name"] for mention in entity["mentions"]))
         if named := Counter(owner[name] for name in names if name in owner):
-            found[number] = named.most_common(1)[0][0]
-    return found
+            matches[number] = named.most_common(1)[0][0]
+    return matches
 
 
 def _plain(name: str) -> str:
@@ -75,12 +75,12 @@ def _plain(name: str) -> str:
 
 
 def count(graphs: Sequence[Mapping[str, Any]], paragraphs: Sequence[Paragraph]) -> Counts:
-    """The counts of all paragraphs together; what is found twice between the same stated entities counts once."""
+    """The counts of all paragraphs together; a relation found twice between the same stated entities counts once."""
     counts = Counts(Counter(), Counter(), Counter())
     for graph, paragraph in zip(graphs, paragraphs, strict=True):
         named = stated_entities(graph, paragraph.entities)
         found = {
-            # An entity of which nothing is stated stays itself.
+            # An unmatched entity gets a negative number of its own.
             (named.get(item["head"], ~item["head"]), item["type"], named.get(item["tail"], ~item["tail"]))
             for item in graph["relations"]
         }
@@ -97,7 +97,7 @@ def table(counts: Counts, labels: Mapping[str, str]) -> str:
     rows = [("all", [counter.total() for counter in counts])]
     rows += [(labels.get(kind, kind), [counter[kind] for counter in counts]) for kind in kinds]
     for name, (stated, found, right) in rows:
-        shares = (f"{100 * right / whole:.0f}" if whole else "" for whole in (found, stated))
+        shares = (f"{100 * right / total:.0f}" if total else "" for total in (found, stated))
         lines.append(f"| {name} | {stated} | {found} | {right} | {' | '.join(shares)} |")
     return "\n".join(lines)
 
@@ -107,16 +107,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default=default_model())
     parser.add_argument("--threshold", type=float, help="least score of a relation, instead of the model's own")
-    parser.add_argument("--out", type=Path, help="file that the table is written to, too")
+    parser.add_argument("--out", type=Path, help="file to which the table is also written")
     options = parser.parse_args(arguments)
     if options.model is None:
         parser.error("this checkout has no bundled model; name one")
     extract, paragraphs = pipeline(TASK, model=options.model), read_paragraphs()
     graphs = extract([paragraph.text for paragraph in paragraphs], threshold=options.threshold)
-    named = [stated_entities(*pair) for pair in zip(graphs, (item.entities for item in paragraphs), strict=True)]
-    entities, known = sum(len(item.entities) for item in paragraphs), sum(len(set(found.values())) for found in named)
+    matches = [stated_entities(*pair) for pair in zip(graphs, (item.entities for item in paragraphs), strict=True)]
+    stated, found = sum(len(item.entities) for item in paragraphs), sum(len(set(match.values())) for match in matches)
     text = table(count(graphs, paragraphs), extract.model.config.relation_labels)
-    text += f"\n\n{known} of the {entities} entities of which a fact is stated are found."
+    text += f"\n\n{found} of the {stated} entities of which a fact is stated are found."
     print(text)
     if options.out:
         options.out.write_text(f"{text}\n", encoding="utf-8")

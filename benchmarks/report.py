@@ -1,4 +1,4 @@
-"""The report of a speed measurement as Markdown."""
+"""Formats a speed measurement as a Markdown report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOADS = ("words", "spans", "mentions", "entities", "entity_pairs", "mention_pair
 
 
 def machine(setup: Setup) -> dict[str, Any]:
-    """What the figures were measured on; `load_average` (one minute) tells whether the machine was idle before."""
+    """The machine and versions of a measurement; `load_average` (one minute) shows whether the machine was idle."""
     return {
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
@@ -49,7 +49,7 @@ def markdown(report: dict[str, Any]) -> str:
         ", ".join(f"{name} {value}" for name, value in report["machine"].items()),
         f"Documents: {data['file']}; inference on {data['inference_documents']}, training steps on the first "
         f"{data['training_documents']}; repetitions: {settings['repetitions']}; up to {settings['max_tokens']} "
-        "subwords per inference batch. Tokenisation, which comes before what is timed, takes "
+        "subwords per inference batch. Tokenisation is not timed; it takes "
         f"{1000 * data['tokenise_seconds']:.1f} ms per document.",
         _comparison(corpus),
         "### Mean load per document",

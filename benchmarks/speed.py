@@ -1,29 +1,28 @@
-"""Speed and peak memory of the systems beside their encoder alone, in one run, on real documents.
+"""Measures speed and peak memory of the systems beside their bare encoder, in one run on real documents.
 
     python benchmarks/speed.py [--data FILE] [--encoders bert-base minilm] [--systems NAME ...] [--checkpoint DIR]
         [--out FILE --json FILE]
 
-Contenders are JEREX with the multi-instance classifier, with the global one, with memory, ATLOP, KMGRE, SpERT, and
-their encoder alone, with the same weights, on the same batches, with the same optimiser. ATLOP and KMGRE mark mentions
-in the text, so they are compared with the encoder that reads the marked text; SpERT reads each sentence by itself, so
-it is compared with the encoder that does. BERT-base has random weights (time does not
-depend on them), MiniLM its own. `README.md` beside this file says what is timed.
+The contenders are JEREX with the multi-instance classifier, with the global one and with memory, ATLOP, KMGRE, SpERT,
+and their bare encoder, with the same weights, batches and optimiser. ATLOP and KMGRE mark mentions in the text, so they
+are compared with an encoder that reads the marked text. SpERT reads sentence by sentence, and so does its encoder.
+BERT-base has random weights, on which time does not depend, MiniLM its own. `README.md` beside this file says what is
+timed.
 
-**Time.** The contenders take turns on every batch, so drift of the machine meets all alike. A contender's time is the
-sum over the batches of each batch's median over the repetitions; the range behind a ratio is that of single
-repetitions.
+**Time.** The contenders take turns on every batch, so drift of the machine affects all equally. A contender's time is
+the sum of each batch's median over the repetitions; the range behind a ratio is that of single repetitions.
 
 **Memory.** Each contender runs in a process of its own; the figure is the peak above the loaded model.
 
 **Load.** Heads with random weights would find nothing or everything, and pairs grow with the square of what they find.
 So each document keeps as many of its best-scored spans as it has gold mentions, and the thresholds of coreference and
-relations are set so that there are as many clusters and relations as in gold. The report shows the load that came of
-it beside that of the gold annotation. A checkpoint decides by its own thresholds.
+relations give as many clusters and relations as in gold. The report shows the resulting load beside the gold one. A
+checkpoint decides by its own thresholds.
 
-**Growth.** Documents of given lengths are real documents laid end to end. The encoder reads them in windows; mentions
+**Growth.** Documents of given lengths are real documents joined together. The encoder reads them in windows. Mentions
 grow with the length, the pairs that the heads classify at inference with its square.
 
-Nothing is asserted: the figures are for reading.
+Nothing is asserted: people judge the figures.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ def measure_all(options: argparse.Namespace, command: str) -> dict[str, Any]:
 
     Returns:
         `command`, `machine`, `data`, `settings`; `measurements`: one row per encoder, set of documents, task and
-        contender; `loads`: one row per encoder and set of documents, for gold and each JEREX; `stages`: seconds.
+        contender; `loads`: one row per encoder and set of documents, for gold and each system; `stages`: seconds.
     """
     file = options.data or default_data()
     documents = read_documents(file)
@@ -134,7 +133,7 @@ def _measure_encoder(
     contenders = [setup.build(name) for name in setup.contenders]
     heads = [contender for contender in contenders if isinstance(contender, SystemContender)]
     featurizer, chosen = contenders[0].featurizer, documents[: options.documents]
-    featurizer(documents[:1])  # what the tokenizer sets up on first use
+    featurizer(documents[:1])  # the tokenizer initialises itself on first use
     started = time.perf_counter()
     features = featurizer(chosen)
     tokenise_seconds = (time.perf_counter() - started) / len(features)
@@ -155,10 +154,10 @@ def _measure_encoder(
         for task in TASKS
         for contender in contenders
     }
-    del contenders, heads  # their memory is wanted by the processes that measure memory
+    del contenders, heads  # frees memory for the processes that measure it
     peaks = {}
     for name in names:
-        _say(setup, f"peak memory of {name}")
+        _log(setup, f"peak memory of {name}")
         peaks[name] = peak_memory(setup, name, workloads, decisions.get(name, {}))
     rows = [
         _row(setup, workload, task, name, seconds[workload.name, task], peaks)
@@ -178,10 +177,10 @@ def _mean_subwords(contender: Contender, batches: Sequence[Sequence[Document]]) 
 
 
 def _decisions(head: SystemContender, workloads: Sequence[Workload], setup: Setup) -> dict[str, Decisions]:
-    """By workload, decisions that give a load like gold; none for a checkpoint, which decides by its own thresholds."""
+    """Decisions that give a load like gold, by workload; none for a checkpoint, which has its own thresholds."""
     if setup.checkpoint:
         return {}
-    _say(setup, f"load of {head.name}")
+    _log(setup, f"load of {head.name}")
     return {workload.name: match_gold_load(head, head.prepare(workload.inference)) for workload in workloads}
 
 
@@ -191,18 +190,18 @@ def _loads(
     heads: Sequence[SystemContender],
     decisions: dict[str, dict[str, Decisions]],
 ) -> list[dict[str, Any]]:
-    """What the documents hold by the gold annotation, and what each system finds in them."""
+    """The load of the gold annotation, and of what each system finds."""
     rows = []
     for workload in workloads:
-        found = {"gold": workload.documents}
+        by_source = {"gold": workload.documents}
         for head in heads:
             head.decide_by(decisions[head.name].get(workload.name, Decisions()))
             predicted = [document for batch in head.prepare(workload.inference) for document in head.infer(batch)]
-            found[f"{head.name}, {setup.encoder}"] = predicted
+            by_source[f"{head.name}, {setup.encoder}"] = predicted
         span_size = max((getattr(head.config, "max_span_size", 0) for head in heads), default=0)
         rows += [
             {"workload": workload.name, "encoder": setup.encoder, "source": source, **mean_load(documents, span_size)}
-            for source, documents in found.items()
+            for source, documents in by_source.items()
         ]
     return rows
 
@@ -216,12 +215,12 @@ def _times(
 ) -> tuple[dict[tuple[str, str], dict[str, np.ndarray]], list[dict[str, Any]]]:
     """Seconds by (workload, task) and contender, and the stages' share on the corpus.
 
-    All inference comes before all training, which changes the weights and with them the load.
+    All inference comes before all training, because training changes the weights and so the load.
     """
     seconds, stages = {}, []
     for task in TASKS:
         for workload in workloads:
-            _say(setup, f"{task}, {workload.name}")
+            _log(setup, f"{task}, {workload.name}")
             batches = getattr(workload, task)
             for contender in contenders:
                 contender.decide_by(decisions.get(contender.name, {}).get(workload.name, Decisions()))
@@ -270,15 +269,15 @@ def _row(
     }
 
 
-def _say(setup: Setup, text: str) -> None:
+def _log(setup: Setup, text: str) -> None:
     print(f"{setup.encoder}: {text}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the report and write the files asked for."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    options = parse(given)
-    report = measure_all(options, shlex.join(["python", "benchmarks/speed.py", *given]))
+    """Measure, print the report and write the requested files."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parse(words)
+    report = measure_all(options, shlex.join(["python", "benchmarks/speed.py", *words]))
     text = markdown(report)
     print(text)
     if options.out:

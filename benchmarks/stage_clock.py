@@ -1,4 +1,4 @@
-"""Which share of a model's time each stage costs, backward pass included."""
+"""Measures the share of each stage in a model's time, including the backward pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from modeling_docre import (
 
 COLLATE = "candidates, samples, collation"
 REST = "rest"
-# A pass of the network that is not trained, as a whole: its stages are not told apart.
+# A pass of the network that is not trained; its stages are not distinguished.
 FROZEN = "frozen network"
 
 
@@ -140,9 +140,9 @@ PLACES = {
 class StageClock:
     """A clock that charges all time to one stage at a time.
 
-    Functions run for their stage while they last. In the backward pass the gradient of a stage's output arrives when
-    the stage's own backward computation begins, so that is where the clock is switched: autograd works through the
-    graph in the reverse order of its making, one stage after the other.
+    The time of a function is charged to its stage. In the backward pass the clock is switched when the gradient of a
+    stage's output arrives, because the stage's own backward computation begins then. Autograd processes the graph in
+    reverse order, one stage after the other.
 
     Args:
         device: device of the model; the clock waits for it before each switch.
@@ -154,7 +154,7 @@ class StageClock:
         self._running, self._since = REST, time.perf_counter()
 
     def switch(self, stage: str) -> str:
-        """Charge the time since the last switch to the stage that ran, go on with `stage`, return the one that ran."""
+        """Charge the time since the last switch to the running stage, start `stage`, and return the former one."""
         synchronize(self.device)
         now = time.perf_counter()
         self.seconds[self._running] += now - self._since
@@ -162,7 +162,7 @@ class StageClock:
         return previous
 
     def timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        """`function`, its own time and that of its backward computation charged to `stage`."""
+        """Wrap `function` so that its time and that of its backward computation are charged to `stage`."""
 
         @wraps(function)
         def run(*arguments: Any, **options: Any) -> Any:
@@ -170,7 +170,7 @@ class StageClock:
                 return function(*arguments, **options)
             previous = self.switch(stage)
             if previous not in (REST, stage):
-                # Inside another stage, whose backward computation goes on after this one's.
+                # The backward computation of the outer stage continues after this one's.
                 arguments = tuple(self._mark(argument, previous) for argument in arguments)
             try:
                 return self._mark(function(*arguments, **options), stage)
@@ -206,7 +206,7 @@ class _BackwardMark(torch.autograd.Function):
 
 @contextmanager
 def watched(contender: SystemContender) -> Iterator[StageClock]:
-    """Put a clock on the stages of a model; everything is as before afterwards."""
+    """Put a clock on the stages of a model for the duration of the block."""
     clock = StageClock(contender.device)
     with ExitStack() as stack:
         for owner, name, stage in _places(contender):
@@ -217,7 +217,7 @@ def watched(contender: SystemContender) -> Iterator[StageClock]:
 
 
 def _places(contender: SystemContender) -> list[tuple[Any, str, str]]:
-    """All functions that are timed, in the order in which a report lists their stages."""
+    """All timed functions as owner, name and stage, in the order of a report."""
     model = contender.model
     return [
         (contender.predictor, "example", COLLATE),

@@ -1,9 +1,9 @@
-"""Train the runs of a series one by one and print the table of all finished ones.
+"""Trains the runs of a series one by one and prints the table of all finished ones.
 
     python benchmarks/train_series.py SERIES --data_dir DIR [--only NAME ...]
 
-`benchmarks/series/SERIES.yaml` lists the runs; its first lines say what has to lie in DIR. The result row of each run
-is appended to `benchmarks/results/train_SERIES.jsonl` when it ends, and finished runs are not repeated. An interrupted
+`benchmarks/series/SERIES.yaml` lists the runs; its first lines say which files DIR must have. The result row of each
+run is appended to `benchmarks/results/train_SERIES.jsonl` when it ends; finished runs are not repeated. An interrupted
 run resumes from its last checkpoint. `--only` without a name trains nothing and prints the table.
 """
 
@@ -35,8 +35,8 @@ class Run:
         recipe: name of a file in `recipes/` without its ending.
         corpus: folder of the corpus inside the data directory.
         options: further options of `train.py`, as on its command line.
-        begins_with: RUN/checkpoint-N of another run whose first N updates are the same, to the last digit; where that
-            checkpoint is there, this run goes on from it.
+        begins_with: RUN/checkpoint-N of another run with exactly the same first N updates; if that checkpoint exists,
+            this run resumes from it.
     """
 
     recipe: str
@@ -47,15 +47,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Series:
-    """Runs whose rows stand in one table.
+    """Runs whose rows form one table.
 
     Args:
         name: name of the result file and of the output folder.
         runs: the runs by name.
-        columns: heads of the table's score columns with the scores in each, in percent.
-        scores: the scores that a row keeps beside those of the columns; `single_stages.SCORE` is one of a stage on the
-            gold result of the stage before, in runs with `single_stages`.
-        settings: what a row keeps of the configuration of the resulting model.
+        columns: the scores of each score column, by its head.
+        scores: further scores that a row keeps; `single_stages.SCORE` is one of a stage on the gold result of the stage
+            before, in runs with `single_stages`.
+        settings: keys of the resulting model's configuration that a row keeps.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Series:
         return HERE / "results" / f"{self.name}.jsonl"
 
     def finished(self) -> dict[str, dict[str, Any]]:
-        """The result rows kept so far, by run, in the order of the runs."""
+        """The result rows so far, by run, in the order of the runs."""
         lines = self.results.read_text(encoding="utf-8").splitlines() if self.results.exists() else []
         order = list(self.runs)
         rows = sorted(map(json.loads, lines), key=lambda row: order.index(row["run"]))
         return {row["run"]: row for row in rows}
 
     def train_missing(self, names: Iterable[str], data_dir: Path, outputs: Path) -> None:
-        """Do those of the named runs that have no row yet, and keep the row of each as it ends."""
+        """Train the named runs that have no row yet, and store the row of each when it ends."""
         for name in names:
             if name not in self.finished():
                 row = self.train(name, data_dir, outputs)
@@ -127,7 +127,7 @@ class Series:
         for name, row in self.finished().items():
             cells = [_percent([row[key] for key in keys]) for keys in self.columns.values()]
             cells += [json.dumps(row[key]) for key in self.settings]
-            # Of a run that went on after an interruption the time is that of its last part.
+            # The time of a resumed run is only that of its last part, hence ">".
             cells += [f"{'> ' * row['resumed']}{row['wall_seconds'] / 60:.1f}"]
             cells += [f"{row['predicted_documents_per_second']:.1f}"]
             peak = row["peak_memory_mib"]
@@ -136,7 +136,7 @@ class Series:
         return _markdown(head, rows)
 
     def spread(self) -> str:
-        """Mean ± sample standard deviation of the runs that differ in nothing but the seed, in percent; else empty."""
+        """Mean ± sample standard deviation, in percent, of runs that differ only in the seed; else empty."""
         seeds: dict[str, list[dict[str, Any]]] = {}
         for name, row in self.finished().items():
             seeds.setdefault(re.sub(r"-seed\d+$", "", name), []).append(row)
@@ -169,19 +169,19 @@ def read_series(name: str) -> Series:
     """A series from its file.
 
     Raises:
-        ValueError: the file has an unknown key, lacks one, or two of its groups have a run of one name.
+        ValueError: the file has an unknown key, lacks one, or has two runs of the same name.
     """
     file = HERE / "series" / f"{name}.yaml"
-    # The base loader leaves every value as it is spelt, so that train.py reads it as from its command line.
+    # The base loader keeps every value as a string, so that train.py parses it as on its command line.
     content = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)
     try:
         groups = [_Group(**group) for group in content.pop("groups")]
         runs = [item for group in groups for item in _runs(group)]
         series = Series(f"train_{name}", dict(runs), **content)
     except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{file} is no series ({error}); copy the form of another file in its folder") from error
+        raise ValueError(f"{file} is not a series ({error}); copy the form of another file in its folder") from error
     if len(series.runs) < len(runs):
-        raise ValueError(f"{file} has two runs of one name; give each run a name of its own")
+        raise ValueError(f"{file} has two runs of the same name; give each its own")
     return series
 
 
@@ -205,7 +205,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _percent(values: Sequence[float]) -> str:
-    """The first value, and the others behind it in brackets."""
+    """The first value, followed by the others in brackets."""
     first, *others = (f"{100 * value:.1f}" for value in values)
     return f"{first} ({' / '.join(others)})" if others else first
 
@@ -215,17 +215,17 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do the runs that have no row yet, then print the table, and what the seeds of a run have in common."""
+    """Train the runs that have no row yet, then print the table and the spread over seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("series", choices=series_names(), help="a file in benchmarks/series without its ending")
     parser.add_argument("--data_dir", type=Path, help="folder of the corpora's folders")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="the runs to do (default: all of the series)")
-    parser.add_argument("--outputs", type=Path, help="where the models go (default: outputs/train_SERIES)")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="the runs to train (default: all of the series)")
+    parser.add_argument("--outputs", type=Path, help="folder for the models (default: outputs/train_SERIES)")
     options = parser.parse_args(arguments)
     series = read_series(options.series)
     names = list(series.runs) if options.only is None else options.only
     if unknown := [name for name in names if name not in series.runs]:
-        parser.error(f"{options.series} has no run {unknown[0]!r}; --only takes of {', '.join(series.runs)}")
+        parser.error(f"{options.series} has no run {unknown[0]!r}; --only takes any of {', '.join(series.runs)}")
     if names and options.data_dir is None:
         parser.error("--data_dir is missing; give the folder of the corpora's folders, or --only without a name")
     series.train_missing(names, options.data_dir, options.outputs or Path("outputs") / series.name)

@@ -1,4 +1,4 @@
-"""What the contenders work on: real documents, and longer ones made of them."""
+"""The contenders' input: real documents, and longer ones made of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Batches = list[list[Document]]
 
 @dataclass(frozen=True)
 class Workload:
-    """Documents in the batches of each task: `inference` several documents a batch, `training` one or a few."""
+    """Documents in batches: `inference` with several documents per batch, `training` with one or a few."""
 
     name: str
     inference: Batches
@@ -33,7 +33,7 @@ class Workload:
 
 
 def default_data() -> Path:
-    """Re-DocRED's validation file where the development data has it, else the sample corpus of the repository."""
+    """Re-DocRED's validation file if the development data has it, else the bundled sample corpus."""
     root = Path(os.environ.get("DOCRE_DATA", REPOSITORY.parent / "shared" / "data"))
     file = root / "re_docred" / "validation.json"
     return file if file.exists() else SAMPLE
@@ -43,7 +43,7 @@ def read_documents(file: Path) -> list[Document]:
     """Documents of a file in DocRED's JSON, or of a `.jsonl` file of Document dicts.
 
     Raises:
-        ValueError: the file holds no words to measure.
+        ValueError: the file has no words.
     """
     if file.suffix == ".jsonl":
         documents = [Document.from_dict(record) for record in iter_records(file)]
@@ -69,22 +69,21 @@ def corpus_workload(
     max_tokens: int,
     training_batch: int = 1,
 ) -> Workload:
-    """Documents as they come, `lengths` in subwords: inference batches by subwords, training batches of a few.
+    """Documents in their order: inference batches limited by subwords (`lengths`), training batches by documents.
 
-    What fills no further training batch is left out.
+    An incomplete last training batch is left out.
     """
     inference = [[documents[index] for index in batch] for batch in token_batches(lengths, max_tokens)]
-    trained = list(documents[:training_documents])
-    starts = range(0, max(1, len(trained) - training_batch + 1), training_batch)
-    return Workload("corpus", inference, [trained[start : start + training_batch] for start in starts])
+    training = list(documents[:training_documents])
+    starts = range(0, max(1, len(training) - training_batch + 1), training_batch)
+    return Workload("corpus", inference, [training[start : start + training_batch] for start in starts])
 
 
 def concatenate(documents: Sequence[Document], words: int) -> Document:
-    """A document of at most `words` words out of real ones laid end to end, with their entities and relations.
+    """Join real documents into one of at most `words` words, with their entities and relations.
 
-    It ends with the last sentence that still fits (the first sentence always does). Documents repeat where the corpus
-    is shorter. No entity spans two of the documents, so mentions and entities grow with the length, and pairs with its
-    square.
+    It ends with the last sentence that fits; the first sentence is always kept. Documents repeat if the corpus is too
+    short. No entity spans two documents, so mentions and entities grow with the length, and pairs with its square.
     """
     sentences: list[tuple[str, ...]] = []
     entities: list[Entity] = []
@@ -104,12 +103,12 @@ def concatenate(documents: Sequence[Document], words: int) -> Document:
             head, tail = relation.head + first_entity, relation.tail + first_entity
             bare = replace(relation, evidence=None, evidence_scores=None, mention_pairs=None)
             relations.append(replace(bare, head=head, tail=tail))
-    whole = Document(f"{words} words", tuple(sentences), tuple(entities), tuple(relations))
-    return _first_words(whole, words)
+    joined = Document(f"{words} words", tuple(sentences), tuple(entities), tuple(relations))
+    return _first_words(joined, words)
 
 
 def _first_words(document: Document, words: int) -> Document:
-    """The leading sentences with at most `words` words, and what lies wholly inside them."""
+    """The leading sentences with at most `words` words, and the entities and relations inside them."""
     ends = document.sentence_starts[1:]
     count = max(1, sum(end <= words for end in ends))
     kept = [tuple(m for m in entity.mentions if m.sentence < count) for entity in document.entities]

@@ -1,1 +1,1 @@
-"""Dataset builders: one class per corpus, all with the one schema of `document_features`."""
+"""Dataset builders: one class per corpus, all with the schema of `document_features`."""

@@ -19,7 +19,7 @@ from modeling_docre.documents import Document
 
 FOLDS = 10
 ROWS = "DRUG-AE.rel"
-"""The corpus in its first form, a file of rows."""
+"""The file of the first publication, with a row per effect of a drug."""
 
 _VERSION = datasets.Version("1.0.0")
 
@@ -31,9 +31,9 @@ def _source(fold: int, split: str) -> Source:
 
 @dataclass
 class AdeConfig(datasets.BuilderConfig):
-    """Config of ADE, a fold; `seed` decides the division where folds are made, and changes nothing elsewhere."""
+    """Config of ADE, one fold; `seed` only matters if folds are drawn from `DRUG-AE.rel`."""
 
-    seed: int = field(default=0, metadata={"help": f"seed of the folds that are made of {ROWS}"})
+    seed: int = field(default=0, metadata={"help": f"seed of the folds that are drawn from {ROWS}"})
 
 
 class Ade(DocumentBuilder):
@@ -43,9 +43,9 @@ class Ade(DocumentBuilder):
     to a drug. Configs `fold_0` to `fold_9` are the folds of a cross-validation: `test` is a tenth of the sentences,
     `train` the others; there is no validation part.
 
-    The folds are those of SpERT's release (`ade_split_0_train.json`, ...). Where `data_dir` has none of them, they are
-    made at random (`seed`) of `DRUG-AE.rel`, the file of the first publication, whose sentences are then cut into words
-    by the rules of spaCy for English; scores on such folds are not comparable fold by fold.
+    The folds are those of SpERT's release (`ade_split_0_train.json`, ...). If `data_dir` has none of them, they are
+    drawn at random (`seed`) from `DRUG-AE.rel`, the file of the first publication. Its sentences are split into words
+    by spaCy's rules for English. Scores on such folds cannot be compared fold by fold.
     """
 
     VERSION = _VERSION
@@ -72,10 +72,10 @@ class Ade(DocumentBuilder):
     )
 
     def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
-        """The path or, with streaming, the URL of each split; `DRUG-AE.rel` for both where there is no fold.
+        """The path (with streaming, the URL) of each split; `DRUG-AE.rel` for both if `data_dir` has no fold.
 
         Raises:
-            FileNotFoundError: `data_dir` has neither the fold nor `DRUG-AE.rel` without any fold.
+            FileNotFoundError: `data_dir` lacks the fold, and it lacks `DRUG-AE.rel` or has other folds.
         """
         folder = None if self.config.data_dir is None else Path(self.config.data_dir)
         rows = None if folder is None else find_file(folder, (ROWS,))
@@ -85,7 +85,7 @@ class Ade(DocumentBuilder):
             return super().files(manager)
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"{error}, or for folds made at random {ROWS} in a folder that has none of the folds"
+                f"{error}, or, for randomly drawn folds, {ROWS} in a folder without any fold"
             ) from error
 
     def read(self, paths: Iterable[str]) -> Iterator[Document]:
@@ -103,7 +103,7 @@ class Ade(DocumentBuilder):
         self.log_report(paths, reader.report, reader.changed)
 
     def read_split(self, paths: Iterable[str], split: str) -> Iterable[Document]:
-        """The documents of a split: of the published folds all of its files, else that part of the seeded fold."""
+        """The documents of a split: of all its files for published folds, else of that part of the drawn fold."""
         documents = self.read(paths)
         if not any(map(_has_rows, paths)):
             return documents
@@ -113,17 +113,17 @@ class Ade(DocumentBuilder):
 def make_fold(documents: Iterable[Document], fold: int, seed: int) -> dict[str, list[Document]]:
     """Divide sentences into `train` and `test` for a fold of a cross-validation.
 
-    The test parts of the ten folds of a seed are disjoint, cover all sentences, and differ in size by one at most. They
-    depend on the ids and the seed alone.
+    The test parts of a seed's ten folds are disjoint, cover all sentences, and differ in size by at most one. They
+    depend only on the ids and the seed.
 
     Args:
         documents: all sentences.
-        fold: number of the fold, from 0 on.
-        seed: another seed gives other folds.
+        fold: number of the fold, from 0.
+        seed: seed of the draw.
     """
     documents = list(documents)
-    drawn = sorted((document.id for document in documents), key=lambda name: draw_key(name, seed))
-    test = set(drawn[fold::FOLDS])
+    shuffled = sorted((document.id for document in documents), key=lambda name: draw_key(name, seed))
+    test = set(shuffled[fold::FOLDS])
     return {
         "train": [document for document in documents if document.id not in test],
         "test": [document for document in documents if document.id in test],

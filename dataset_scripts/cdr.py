@@ -35,9 +35,9 @@ class CdrConfig(datasets.BuilderConfig):
 
     Args:
         head: which concept of a pair is the head: the one that the text mentions first, or the chemical.
-        hypernym_filter: leave out of scoring the pairs with a hypernym of a disease that the chemical induces.
-        mesh_tree: file of MeSH's tree numbers for the filter; absent, it is looked for in `data_dir`.
-        clean_ids: correct concept ids with characters behind their digits.
+        hypernym_filter: do not score pairs with a hypernym of a disease that the chemical induces.
+        mesh_tree: file of MeSH's tree numbers for the filter; by default it is looked for in `data_dir`.
+        clean_ids: correct concept ids with characters after their digits.
     """
 
     head: Literal["first_in_text", "chemical"] = field(
@@ -49,20 +49,20 @@ class CdrConfig(datasets.BuilderConfig):
     mesh_tree: str | None = field(
         default=None, metadata={"help": f"file of tree numbers (default: {TREE_FILES[0]} in data_dir)", "file": True}
     )
-    clean_ids: bool = field(default=False, metadata={"help": "correct concept ids with characters behind their digits"})
+    clean_ids: bool = field(default=False, metadata={"help": "correct concept ids with characters after their digits"})
 
 
 class Cdr(DocumentBuilder):
     """BioCreative V CDR (Li et al., Database 2016): chemicals, diseases, and which chemical induces which disease.
 
-    Entities are MeSH concepts, `candidates` all pairs of a chemical and a disease of an abstract. The pairs that the
-    hypernym filter takes out (a disease more general than one that the chemical induces) have `scored` = false; the
-    filter needs the tree numbers of MeSH 2017, in `data_dir` or as `mesh_tree`.
+    Entities are MeSH concepts, `candidates` all pairs of a chemical and a disease of an abstract. Pairs removed by the
+    hypernym filter (a disease more general than one that the chemical induces) have `scored` = false. The filter needs
+    the tree numbers of MeSH 2017, in `data_dir` or as `mesh_tree`.
 
-    Config `default` makes the concept that the text mentions first the head of a pair, as the data of ATLOP's release
-    do; `chemical` makes it the chemical. `joint` is for systems that find entities themselves: the chemical is the
-    head, no pair is filtered, and no MeSH file is needed; in `joint_first_in_text` the head is the concept that the
-    text mentions first.
+    In config `default` the head of a pair is the concept that the text mentions first, as in the data of ATLOP's
+    release; in `chemical` it is the chemical. `joint` is for systems that find entities themselves: the chemical is the
+    head, no pair is filtered, and no MeSH file is needed. `joint_first_in_text` is the same with the concept that the
+    text mentions first as head.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -96,7 +96,7 @@ class Cdr(DocumentBuilder):
     )
 
     def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
-        """The path or, with streaming, the URL of each split that is there.
+        """The path (with streaming, the URL) of each available split.
 
         Raises:
             FileNotFoundError: the hypernym filter lacks its file, or no file of the corpus is in `data_dir`.
@@ -126,17 +126,17 @@ class Cdr(DocumentBuilder):
         return [Fact(name, _PAIR, (reader.clean(a), reader.clean(b))) for name, a, b in abstract.relations]
 
     def _tree_file(self) -> Path | None:
-        """The file of the hypernym filter, or None where the config does without."""
+        """The file of the hypernym filter; None if the config does not filter."""
         if not self.config.hypernym_filter:
             return None
-        folder, given = self.config.data_dir, self.config.mesh_tree
-        path = Path(given) if given else find_file(Path(folder), TREE_FILES) if folder else None
+        folder, tree = self.config.data_dir, self.config.mesh_tree
+        path = Path(tree) if tree else find_file(Path(folder), TREE_FILES) if folder else None
         if path is None or not path.is_file():
-            where = f"mesh_tree {given!r} is not there" if given else f"there is none in data_dir {folder!r}"
+            problem = f"mesh_tree {tree!r} does not exist" if tree else f"data_dir {folder!r} has none"
             raise FileNotFoundError(
                 f"{self.NAME}: the hypernym filter needs the tree numbers of MeSH 2017 ({' or '.join(TREE_FILES)}, "
-                f"also with .gz behind; columns tree number, descriptor id, term), and {where}; give the file as "
-                "mesh_tree or put it into data_dir, or do without by hypernym_filter=False or the config `joint`"
+                f"plain or .gz; columns tree number, descriptor id, term), but {problem}; give the file as mesh_tree, "
+                "put it into data_dir, or turn the filter off by hypernym_filter=False or the config `joint`"
             )
         return path
 

@@ -16,15 +16,15 @@ from dataset_scripts.building.sources import Source, source_lines, source_name
 from dataset_scripts.readers.pubtator import AbstractReader, read_pubtator
 from modeling_docre.documents import Document, DocumentError
 
-_ABSENT = "relation rows of documents that the abstracts do not have (dropped)"
-_OTHER_RELATIONS = "relation rows of types left out (dropped)"
+_ABSENT = "relation rows of documents without an abstract (dropped)"
+_OTHER_RELATIONS = "relation rows of unknown types (dropped)"
 _PREFIXES = {
     "chem_disease": ("Chemical", "Disease"),
     "chem_gene": ("Chemical", "Gene"),
     "gene_disease": ("Gene", "Disease"),
 }
 PAIR_TYPES = list(_PREFIXES.values())
-"""Entity types of head and tail that some relation type joins."""
+"""The pairs of entity types, head and tail, that relation types connect."""
 
 _LABELS = {
     "chem_disease:marker/mechanism": "chemical is a marker of disease or part of its mechanism",
@@ -58,12 +58,12 @@ class ChemDisGeneConfig(datasets.BuilderConfig):
     """Config of ChemDisGene.
 
     Args:
-        related_types_only: leave out entities of types that no relation type joins, such as species.
-        drop_unknown_relations: leave out relation rows whose type is not among the builder's, rather than refuse them.
+        related_types_only: leave out entities of types that no relation type connects, such as species.
+        drop_unknown_relations: leave out relation rows of unknown types instead of refusing them.
     """
 
     related_types_only: bool = field(
-        default=False, metadata={"help": "leave out entities of types that no relation type joins"}
+        default=False, metadata={"help": "leave out entities of types that no relation type connects"}
     )
     drop_unknown_relations: bool = field(
         default=False, metadata={"help": "leave out relation rows of types that are not in the builder's list"}
@@ -75,9 +75,9 @@ class ChemDisGene(DocumentBuilder):
 
     The relations come from the Comparative Toxicogenomics Database (distant supervision). A relation's head is the
     concept that its type names first: `chem_gene:...` leads from a chemical to a gene, whatever the order of the file's
-    columns. `candidates` are all pairs of a chemical and a disease, a chemical and a gene, and a gene and a disease, in
-    these directions, since no relation type joins others; all of them are scored. Config `default` has entities of
-    every type that the abstracts annotate, `related` those of the three types only.
+    columns. `candidates` are all pairs that a relation type can connect: chemical and disease, chemical and gene, gene
+    and disease, in these directions. All are scored. Config `default` has entities of every annotated type, `related`
+    only those of the three types.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -113,22 +113,22 @@ class ChemDisGene(DocumentBuilder):
         """The documents of a file of abstracts and a file of their relations.
 
         Raises:
-            DocumentError: a row has another form, an unknown type, or a mention other text at its offsets.
+            DocumentError: a row has a wrong form or an unknown type, or a mention's text differs from its offsets'.
         """
         abstracts, relations = paths
-        only = self.config.related_types_only
-        types = sorted({name for pair in PAIR_TYPES for name in pair}) if only else self.ENTITY_TYPES
-        # A `;` inside the id of a mutation separates its names in several databases, not several mutations.
-        reader = AbstractReader(types, {"Gene": ";"}, drop_types=only)
+        related_only = self.config.related_types_only
+        types = sorted({name for pair in PAIR_TYPES for name in pair}) if related_only else self.ENTITY_TYPES
+        # A `;` in a mutation's id separates its names in several databases, not several mutations.
+        reader = AbstractReader(types, {"Gene": ";"}, drop_types=related_only)
         facts = read_relationships(source_lines(relations), source_name(relations))
-        names = self.relation_labels()
+        labels = self.relation_labels()
         seen: set[str] = set()
         for abstract in read_pubtator(source_lines(abstracts), source_name(abstracts)):
             seen.add(abstract.id)
-            listed = facts.get(abstract.id, [])
-            known = [fact for fact in listed if self._is_known(abstract.id, fact)]
-            reader.counts[_OTHER_RELATIONS] += len(listed) - len(known)
-            yield add_pairs(reader.read(abstract), known, PAIR_TYPES, names, reader.counts)
+            own = facts.get(abstract.id, [])
+            known = [fact for fact in own if self._is_known(abstract.id, fact)]
+            reader.counts[_OTHER_RELATIONS] += len(own) - len(known)
+            yield add_pairs(reader.read(abstract), known, PAIR_TYPES, labels, reader.counts)
         reader.counts[_ABSENT] = sum(len(facts[name]) for name in facts.keys() - seen)
         changed = any(reader.counts[name] for name in (UNMENTIONED, REPEATED_IDS, _ABSENT, _OTHER_RELATIONS))
         self.log_report(paths, count_table(reader.counts), changed)
@@ -146,7 +146,7 @@ def read_relationships(lines: Iterable[str], name: str) -> dict[str, list[Fact]]
     Raises:
         DocumentError: a row has other columns, or a type that does not name its entity types.
     """
-    found: dict[str, list[Fact]] = {}
+    facts: dict[str, list[Fact]] = {}
     for number, line in enumerate(lines, 1):
         columns = line.rstrip("\r\n").split("\t")
         if columns == [""]:
@@ -156,10 +156,10 @@ def read_relationships(lines: Iterable[str], name: str) -> dict[str, list[Fact]]
             raise DocumentError(columns[0], f"line {number} of {name}", line, fix)
         prefix = columns[1].partition(":")[0]
         if prefix not in _PREFIXES:
-            fix = f"begin it with the entity types that it joins, one of {', '.join(_PREFIXES)}, and a colon"
+            fix = f"begin it with the entity types that it connects, one of {', '.join(_PREFIXES)}, and a colon"
             raise DocumentError(columns[0], f"line {number} of {name}, relation type", columns[1], fix)
-        found.setdefault(columns[0], []).append(Fact(columns[1], _PREFIXES[prefix], (columns[2], columns[3])))
-    return found
+        facts.setdefault(columns[0], []).append(Fact(columns[1], _PREFIXES[prefix], (columns[2], columns[3])))
+    return facts
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from dataset_scripts.readers.sentences import SentenceReader
 from modeling_docre.documents import Document
 
 COLUMNS = "conll04.corp"
-"""The corpus in its first form, all splits in one file."""
+"""The file of the first publication, with the sentences of all splits."""
 ID_LISTS = {
     "train": ("train_ids.txt",),
     "validation": ("dev_ids.txt", "validation_ids.txt"),
     "test": ("test_ids.txt",),
 }
-"""For each split, the names of the file that lists its sentences of `COLUMNS`, a number per line."""
+"""For each split, the possible names of the file that lists its sentences in `COLUMNS`, one number per line."""
 
 
 def _source(name: str, *more_names: str) -> Source:
@@ -35,11 +35,13 @@ def _source(name: str, *more_names: str) -> Source:
 class Conll04(DocumentBuilder):
     """CoNLL04 (Roth and Yih, 2004): sentences of news with four entity types and five relations.
 
-    A document is a sentence, an entity has one mention. The files are told apart by their content: the JSON of SpERT's
-    release, the same with BILOU tags in place of entities, or the columns of the first publication. The split is that
-    of Gupta et al. (2016) with SpERT's validation part. Where `data_dir` has the first publication as one file
-    `conll04.corp` and no file per split, `train_ids.txt`, `dev_ids.txt` and `test_ids.txt` say which sentences are in a
-    split, a number of the file's first column per line; a split without its list is left out.
+    A document is a sentence, an entity has one mention. The content of a file shows its form: the JSON of SpERT's
+    release, the same with BILOU tags instead of entities, or the columns of the first publication. The split is that of
+    Gupta et al. (2016) with SpERT's validation part.
+
+    `data_dir` may instead have the first publication as one file `conll04.corp`. Then `train_ids.txt`, `dev_ids.txt`
+    and `test_ids.txt` list the sentences of each split, one number of the file's first column per line. A split without
+    its list is left out.
     """
 
     NAME = "conll04"
@@ -66,15 +68,15 @@ class Conll04(DocumentBuilder):
     @classmethod
     def side_files(cls, folder: Path) -> list[Path]:
         """The file of the whole corpus and the lists of its splits."""
-        found = (find_file(folder, names) for names in ((COLUMNS,), *ID_LISTS.values()))
-        return [path for path in found if path is not None]
+        paths = (find_file(folder, names) for names in ((COLUMNS,), *ID_LISTS.values()))
+        return [path for path in paths if path is not None]
 
     def read(self, paths: Iterable[str]) -> Iterator[Document]:
-        """The documents of a file, or where a second one lists sentences, those that it lists.
+        """The documents of a file, or only those that a second file lists.
 
         Raises:
             DocumentError: a sentence is not valid.
-            ValueError: the list has a sentence that the file lacks.
+            ValueError: the list names a sentence that the file lacks.
         """
         file, *lists = paths
         reader = SentenceReader(self.ENTITY_TYPES, self.RELATION_TYPES, self.relation_labels())
@@ -88,8 +90,8 @@ class Conll04(DocumentBuilder):
             yield document
         if absent:
             raise ValueError(
-                f"{self.NAME}: {lists[0]} lists {len(absent)} sentences that {file} does not have, {min(absent)!r} "
-                "among them; give the numbers of its first column, one per line"
+                f"{self.NAME}: {lists[0]} lists {len(absent)} sentences that {file} does not have, such as "
+                f"{min(absent)!r}; give the numbers of its first column, one per line"
             )
         self.log_report((file, *lists), reader.report, reader.changed)
 
@@ -99,26 +101,26 @@ class Conll04(DocumentBuilder):
         """The file of each split, or the file of the whole corpus with the list of the split's sentences.
 
         Raises:
-            FileNotFoundError: no file of the corpus is in `data_dir`, or the whole corpus without any list.
+            FileNotFoundError: `data_dir` has no file of the corpus, or only `conll04.corp` without any list.
         """
         folder = None if self.config.data_dir is None else Path(self.config.data_dir)
-        whole = None if folder is None else find_file(folder, (COLUMNS,))
-        if folder is None or whole is None or any(s.find(folder) for s in self.SOURCES["default"].values()):
+        corpus = None if folder is None else find_file(folder, (COLUMNS,))
+        if folder is None or corpus is None or any(s.find(folder) for s in self.SOURCES["default"].values()):
             return super().split_paths(manager)
         lists = {split: find_file(folder, names) for split, names in ID_LISTS.items()}
         if not any(lists.values()):
             names = ", ".join(names[0] for names in ID_LISTS.values())
             raise FileNotFoundError(
-                f"{self.NAME}: {whole} holds all sentences, and nothing says which split each is in; put the lists of "
-                f"Gupta et al. into data_dir as {names}, with the number of a sentence (first column) per line"
+                f"{self.NAME}: {corpus} holds the sentences of all splits; put the lists of Gupta et al. into data_dir "
+                f"as {names}, with the number of a sentence (first column) per line"
             )
-        return {split: (str(whole), str(path)) for split, path in lists.items() if path is not None}
+        return {split: (str(corpus), str(path)) for split, path in lists.items() if path is not None}
 
 
 def _records(path: str, counts: Counter[str]) -> Iterator[Any]:
-    """The records of a file in JSON or in columns, as its first sign tells."""
-    begin = next((line.lstrip()[0] for line in source_lines(path) if line.strip()), "[")
-    if begin in "[{":
+    """The records of a file in JSON or in columns, depending on its first character."""
+    first = next((line.lstrip()[0] for line in source_lines(path) if line.strip()), "[")
+    if first in "[{":
         return source_records(path)
     return read_columns(source_lines(path), source_name(path), counts)
 

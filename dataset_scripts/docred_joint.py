@@ -18,7 +18,7 @@ from modeling_docre.documents import Document
 from .docred import Docred
 
 SIZES = {"train": 3008, "validation": 300, "test": 700}
-"""Documents per split (JEREX section 4, "Dataset split"); a corpus of another size keeps the proportions."""
+"""Documents per split (JEREX section 4, "Dataset split"); corpora of other sizes are divided in these proportions."""
 
 
 def _source(file: str, *more_names: str) -> Source:
@@ -28,7 +28,7 @@ def _source(file: str, *more_names: str) -> Source:
 
 @dataclass
 class JointConfig(datasets.BuilderConfig):
-    """Config of the end-to-end split; `seed` decides the division in `resplit` and changes nothing elsewhere."""
+    """Config of the end-to-end split; `seed` only matters in `resplit`."""
 
     seed: int = 0
 
@@ -36,9 +36,9 @@ class JointConfig(datasets.BuilderConfig):
 class DocredJoint(DocumentBuilder):
     """DocRED for joint entity and relation extraction, as JEREX (Eberts & Ulges, EACL 2021) divides it.
 
-    Config `jerex` is the published split. `resplit` is made from DocRED's own files by the same rule: train and dev
-    without the documents that have an entity of mixed mention types, divided at random (3,008 / 300 / 700); its
-    statistics are comparable, its scores are not those of the published split.
+    Config `jerex` is the published split. `resplit` divides DocRED's own files by the same rule: train and dev without
+    the documents that have an entity of mixed mention types, at random (3,008 / 300 / 700). Its statistics are
+    comparable to the published split's, its scores are not.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -67,10 +67,10 @@ class DocredJoint(DocumentBuilder):
     def split_paths(
         self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager
     ) -> dict[str, tuple[str, ...]]:
-        """The file of each published split; for each split of a new division, both files that it is made of.
+        """The file of each published split; for `resplit`, both of DocRED's files for each split.
 
         Raises:
-            FileNotFoundError: a file that a new division needs is not in `data_dir`.
+            FileNotFoundError: a file that `resplit` needs is not in `data_dir`.
         """
         if self.config.name != "resplit":
             return super().split_paths(manager)
@@ -79,12 +79,12 @@ class DocredJoint(DocumentBuilder):
             names = ", ".join(name for split in absent for name in self.SOURCES["resplit"][split].names)
             raise FileNotFoundError(
                 f"{self.NAME}: resplit needs DocRED's train and dev files; data_dir {self.config.data_dir!r} "
-                f"has none of {names} (also with .gz behind)"
+                f"has none of {names} (plain or .gz)"
             )
         return dict.fromkeys(SIZES, tuple(files.values()))
 
     def read_split(self, paths: Iterable[str], split: str) -> Iterable[Document]:
-        """The documents of a split: of the published one all of its files, else that part of the new division."""
+        """The documents of a split: of all its files if published, else of that part of the new division."""
         documents = self.read(paths)
         return resplit(documents, self.config.seed)[split] if self.config.name == "resplit" else documents
 
@@ -92,15 +92,15 @@ class DocredJoint(DocumentBuilder):
 def resplit(documents: Iterable[Document], seed: int) -> dict[str, list[Document]]:
     """Divide documents by the rule of JEREX section 4, "Dataset split".
 
-    The division depends on the ids and the seed alone: not on the order of the files, nor on the version of a random
-    number generator.
+    The division depends only on the ids and the seed, not on the order of the files or the version of a random number
+    generator.
 
     Args:
         documents: DocRED's train and dev documents.
-        seed: another seed gives another division.
+        seed: seed of the draw.
 
     Returns:
-        The documents of `train`, `validation` and `test`; those with an entity of mixed mention types are in none.
+        The documents of `train`, `validation` and `test`, without those that have an entity of mixed mention types.
     """
     kept = [document for document in documents if not has_mixed_types(document)]
     kept.sort(key=lambda document: draw_key(document.id, seed))

@@ -1,4 +1,4 @@
-"""More documents of DocRED for training: labelled in part, by entities alone, or by alignment."""
+"""More documents of DocRED for training: labelled incompletely, with entities only, or by alignment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modeling_docre.documents import Completeness, Document
 
 @dataclass
 class DocredMoreConfig(datasets.BuilderConfig):
-    """Config of one of the files; `mentions` states whether all mentions of its documents are labelled."""
+    """Config of one of the files; `mentions` says whether all mentions of its documents are labelled."""
 
     mentions: bool = True
 
@@ -27,12 +27,12 @@ def _source(file: str) -> dict[str, Source]:
 
 
 class DocredMore(DocumentBuilder):
-    """Documents of DocRED's train and test splits beyond those of Re-DocRED's test data, each labelled in part.
+    """Incompletely labelled documents of DocRED's train and test splits, without those of Re-DocRED's test data.
 
-    Config `gold` has entities and relations labelled by people, the relations being DocRED's first labels: what is not
-    labelled is unknown. `entities_only` has the entities of people and no relation. `silver` has relations of people
-    between names that were aligned to the text; entities without a relation are not there. No document's relations are
-    complete, and in `silver` neither are the mentions. The files are put together by hand; nothing is downloaded.
+    Config `gold` has entities and relations labelled by people; the relations are DocRED's original labels, and other
+    relations are unknown. `entities_only` has entities labelled by people and no relations. `silver` has relations
+    labelled by people between names that were aligned to the text, and no other entities. No document has complete
+    relations, and in `silver` the mentions are incomplete, too. The files are assembled by hand; nothing is downloaded.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -61,7 +61,7 @@ class DocredMore(DocumentBuilder):
     )
 
     def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
-        """The path of each split; there is nowhere to download it from.
+        """The path of each split; nothing is downloaded.
 
         Raises:
             FileNotFoundError: `data_dir` is not given, or lacks the file.
@@ -72,7 +72,7 @@ class DocredMore(DocumentBuilder):
         return super().files(manager)
 
     def read(self, paths: Iterable[str]) -> Iterator[Document]:
-        """The documents of files in DocRED's JSON, which state what is complete."""
+        """The documents of files in DocRED's JSON, marked as incomplete."""
         complete = Completeness(self.config.mentions, relations=False)
         return (replace(document, complete=complete) for document in super().read(paths))
 

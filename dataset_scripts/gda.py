@@ -1,10 +1,12 @@
 """GDA: genes associated with diseases in 30,192 PubMed abstracts.
 
-Its files are read as follows; anything else is refused with its line. `abstracts.txt` has an id, a title and an
-abstract, a line each, with empty lines between documents. `anns.txt` has rows `id, start, end, text, type, concept`
-separated by tabs, offsets counted over title, one separator and abstract; a line with an id alone opens a document,
-whose rows may then lack the id; `;` or `|` separates several concepts of a row. `labels.csv` has rows `id, concept,
-concept, label` with label 1 for associated and 0 for not, behind an optional header. `train_gda_docs` has an id a line.
+The files must have these forms; an error names the first line that has another:
+
+- `abstracts.txt`: an id, a title and an abstract on a line each, with empty lines between documents.
+- `anns.txt`: rows `id, start, end, text, type, concept`, separated by tabs. Offsets count over title, one separator and
+  abstract. A line with only an id opens a document whose rows may lack the id. `;` or `|` separates concepts of a row.
+- `labels.csv`: rows `id, concept, concept, label` after an optional header; label 1 is associated, 0 is not.
+- `train_gda_docs`: one id per line.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from modeling_docre.documents import Document, DocumentError
 
 _PAIR = ("Gene", "Disease")
 _ASSOCIATED = "rows of associated pairs"
-_ABSENT = "rows of documents that abstracts.txt does not have (dropped)"
+_ABSENT = "rows of documents without an abstract (dropped)"
 
 
 def _source(folder: str, file: str) -> Source:
@@ -54,7 +56,7 @@ _FILES = (
 
 @dataclass
 class GdaConfig(datasets.BuilderConfig):
-    """Config of GDA; `head` is which concept of a pair is the head: the one mentioned first, or the gene."""
+    """Config of GDA; `head` says which concept of a pair is the head: the one mentioned first, or the gene."""
 
     head: Literal["first_in_text", "gene"] = field(
         default="first_in_text", metadata={"help": "which concept of a pair is the head"}
@@ -64,10 +66,10 @@ class GdaConfig(datasets.BuilderConfig):
 class Gda(DocumentBuilder):
     """GDA (Wu et al., RECOMB 2019): genes, diseases, and which gene is associated with which disease.
 
-    Entities are concepts, `candidates` all pairs of a gene and a disease of an abstract. `train_gda_docs`, the list of
-    the edge-oriented graph's release, says which training abstracts are train; the others are validation. Config
-    `default` makes the concept that the text mentions first the head of a pair, as the data of ATLOP's release do;
-    `gene` makes it the gene.
+    Entities are concepts, `candidates` all pairs of a gene and a disease of an abstract. `train_gda_docs`, from the
+    edge-oriented graph's release, lists the training abstracts of the split `train`; the others are `validation`. In
+    config `default` the head of a pair is the concept that the text mentions first, as in the data of ATLOP's release;
+    in `gene` it is the gene.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -91,32 +93,32 @@ class Gda(DocumentBuilder):
     )
 
     def read_split(self, paths: Iterable[str], split: str) -> Iterator[Document]:
-        """The documents of `abstracts.txt`, `anns.txt`, `labels.csv` and, for a split of the training data, the list.
+        """The documents of `abstracts.txt`, `anns.txt`, `labels.csv` and, for train and validation, the list of ids.
 
-        The files of the training data hold the validation documents, too; the list tells those for training.
+        The training files also hold the validation documents; the list names those for training.
 
         Raises:
-            DocumentError: a row has another form, or a mention other text at its offsets.
-            ValueError: no associated pair is mentioned, so the files write their concept ids differently.
+            DocumentError: a row has a wrong form, or a mention's text differs from that at its offsets.
+            ValueError: no associated pair is mentioned, so the files write concept ids differently.
         """
-        abstracts, annotations, labels, *rest = paths
-        train = {line.strip() for line in source_lines(rest[0])} if rest else frozenset[str]()
+        abstracts, annotations, labels, *id_lists = paths
+        train = {line.strip() for line in source_lines(id_lists[0])} if id_lists else frozenset[str]()
         reader = AbstractReader(self.ENTITY_TYPES, dict.fromkeys(_PAIR, ";|"))
         pairs = read_labels(source_lines(labels), source_name(labels))
         rows = read_annotations(source_lines(annotations), source_name(annotations))
-        names, first = self.relation_labels(), self.config.head == "first_in_text"
+        relation_labels, first = self.relation_labels(), self.config.head == "first_in_text"
         seen: set[str] = set()
         for abstract in read_abstracts(source_lines(abstracts), source_name(abstracts)):
             seen.add(abstract.id)
-            if rest and (abstract.id in train) != (split == "train"):
+            if id_lists and (abstract.id in train) != (split == "train"):
                 continue
             abstract.annotations.extend(rows.get(abstract.id, []))
             facts = [Fact("GDA", _PAIR, pair) for pair in pairs.get(abstract.id, [])]
             reader.counts[_ASSOCIATED] += len(facts)
-            yield add_pairs(reader.read(abstract), facts, [_PAIR], names, reader.counts, first)
+            yield add_pairs(reader.read(abstract), facts, [_PAIR], relation_labels, reader.counts, first)
         if 0 < reader.counts[_ASSOCIATED] == reader.counts[UNMENTIONED]:
             raise ValueError(
-                f"{labels}: none of its pairs is mentioned in {annotations}; write concept ids alike in both"
+                f"{labels}: none of its pairs is mentioned in {annotations}; write concept ids the same way in both"
             )
         reader.counts[_ABSENT] = sum(len(rows[name]) for name in rows.keys() - seen)
         reader.counts[_ABSENT] += sum(len(pairs[name]) for name in pairs.keys() - seen)
@@ -128,7 +130,7 @@ def read_abstracts(lines: Iterable[str], name: str) -> Iterator[Abstract]:
     """The documents of `abstracts.txt`, without annotations.
 
     Raises:
-        DocumentError: a line that should be an id is none, or the file ends inside a document.
+        DocumentError: a line that should be an id is not, or the file ends inside a document.
     """
     numbered = enumerate((line.rstrip("\r\n") for line in lines), 1)
     for number, line in numbered:
@@ -141,7 +143,7 @@ def read_abstracts(lines: Iterable[str], name: str) -> Iterator[Abstract]:
         text = [following for _, following in islice(numbered, 2)]
         if len(text) < 2:
             raise DocumentError(
-                line, f"lines behind {number} of {name}", text, "give a title and an abstract, a line each"
+                line, f"lines after {number} of {name}", text, "give a title and an abstract, a line each"
             )
         yield Abstract(line, text[0], text[1])
 
@@ -152,7 +154,7 @@ def read_annotations(lines: Iterable[str], name: str) -> dict[str, list[Annotati
     Raises:
         DocumentError: a row has other columns.
     """
-    found: dict[str, list[Annotation]] = {}
+    annotations: dict[str, list[Annotation]] = {}
     document: str | None = None
     for number, line in enumerate(lines, 1):
         columns = line.rstrip("\r\n").split("\t")
@@ -165,17 +167,17 @@ def read_annotations(lines: Iterable[str], name: str) -> dict[str, list[Annotati
             fix = "give the columns id, start, end, text, type, concept, separated by tabs"
             raise DocumentError(document or columns[0], f"line {number} of {name}", line, fix)
         identifier, start, end, *rest = columns
-        found.setdefault(identifier, []).append(Annotation(int(start), int(end), *rest))
-    return found
+        annotations.setdefault(identifier, []).append(Annotation(int(start), int(end), *rest))
+    return annotations
 
 
 def read_labels(lines: Iterable[str], name: str) -> dict[str, list[tuple[str, str]]]:
-    """The associated pairs of concepts of `labels.csv` by document.
+    """The associated pairs of concepts in `labels.csv`, by document.
 
     Raises:
         DocumentError: a row has other columns, or a label that is neither 0 nor 1.
     """
-    found: dict[str, list[tuple[str, str]]] = {}
+    pairs: dict[str, list[tuple[str, str]]] = {}
     for number, row in enumerate(csv.reader(lines), 1):
         if not row or (number == 1 and not row[0].isdecimal()):
             continue
@@ -183,8 +185,8 @@ def read_labels(lines: Iterable[str], name: str) -> dict[str, list[tuple[str, st
             fix = "give the columns id, gene, disease, and 1 for associated or 0 for not"
             raise DocumentError(row[0], f"line {number} of {name}", row, fix)
         if row[3] == "1":
-            found.setdefault(row[0], []).append((row[1], row[2]))
-    return found
+            pairs.setdefault(row[0], []).append((row[1], row[2]))
+    return pairs
 
 
 if __name__ == "__main__":

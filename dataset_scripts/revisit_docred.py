@@ -20,8 +20,8 @@ def _source(file: str) -> Source:
 class RevisitDocred(DocumentBuilder):
     """Revisit-DocRED (Huang et al., ACL 2022): 96 documents of DocRED's dev split in one split, `test`.
 
-    Config `scratch` has the labels made from scratch, `revised` those of DocRED for the same documents. A model that
-    was selected on DocRED's dev split, or trained on Re-DocRED's validation documents, has seen them.
+    Config `scratch` has the labels made from scratch, `revised` those of DocRED. A model selected on DocRED's dev
+    split, or trained on Re-DocRED's validation documents, has seen these documents.
     """
 
     VERSION = datasets.Version("1.0.0")

@@ -1,4 +1,4 @@
-"""A small corpus that comes with the package, for first steps and tests without a download."""
+"""A small bundled corpus, for first steps and tests without a download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATA = Path(__file__).resolve().parent / "sample_data"
 
 @cache
 def sample_labels() -> tuple[list[str], dict[str, str]]:
-    """The entity types and the relation types with their labels that occur in the sample, each sorted by name."""
+    """The sample's entity types, and its relation types with their labels, each sorted by name."""
     documents = [
         Document.from_dict(record)
         for split in ("train", "validation")
@@ -29,7 +29,7 @@ def sample_labels() -> tuple[list[str], dict[str, str]]:
 
 
 class _SampleLabels:
-    """A class attribute that is read from the sample when it is first asked for."""
+    """A class attribute that is read from the sample on first access."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name

@@ -24,9 +24,9 @@ class Scierc(DocumentBuilder):
     """SciERC (Luan et al., EMNLP 2018): sentences of scientific abstracts with six entity types and seven relations.
 
     A document is a sentence, an entity has one mention; the corpus' coreference is not used. The files are the
-    processed JSON lines of the first publication, an abstract each, or the JSON of SpERT's release, a sentence each.
-    The id of a document is the abstract's key and the number of the sentence in it, from 0 on. Bracket codes become
-    brackets, types are spelled as SpERT spells them (`USED-FOR` is `Used-for`), and repeated relation rows are dropped.
+    processed JSON lines of the first publication (one abstract each) or the JSON of SpERT's release (one sentence
+    each). A document's id is the abstract's key and the number of the sentence, from 0. Bracket codes become brackets,
+    types are spelled as in SpERT (`USED-FOR` is `Used-for`), and repeated relation rows are dropped.
     """
 
     NAME = "scierc"
@@ -66,7 +66,7 @@ class Scierc(DocumentBuilder):
 
 
 def numbered_sentences(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The sentences of records that are abstracts or sentences; the key of the abstract and a number make the id."""
+    """The sentences of records that are abstracts or sentences, with the abstract's key and a number as id."""
     seen: Counter[str] = Counter()
     for record in records:
         for sentence in sentences_of(record) if "sentences" in record else [record]:
@@ -84,7 +84,7 @@ def sentences_of(abstract: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             are numbered over the whole abstract, and last words are part of the span.
 
     Raises:
-        DocumentError: a key is missing, or a row has another form or lies outside of its sentence.
+        DocumentError: a key is missing, or a row has a wrong form or lies outside its sentence.
     """
     name = abstract.get("doc_key")
     if not isinstance(name, str) or not name:
@@ -106,19 +106,19 @@ def sentences_of(abstract: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _relations(name: str, where: str, rows: list[Any], spans: list[Any]) -> list[dict[str, Any]]:
-    """Relations between positions among the spans, found by their exact words."""
-    found = []
+    """Relations between positions among the spans; head and tail must be exactly one of them."""
+    relations = []
     for number, row in enumerate(rows):
         for span in (row[:2], row[2:4]):
             if span not in spans:
                 fix = f"no entity of the sentence has these words; it has {spans}"
                 raise DocumentError(name, f"{where}[{number}]", list(span), fix)
-        found.append({"head": spans.index(row[:2]), "tail": spans.index(row[2:4]), "type": row[4]})
-    return found
+        relations.append({"head": spans.index(row[:2]), "tail": spans.index(row[2:4]), "type": row[4]})
+    return relations
 
 
 def _lists(name: str, abstract: Mapping[str, Any], key: str, length: int | None) -> list[list[Any]]:
-    """A list per sentence under a key of the abstract."""
+    """The value of an abstract's key: a list of lists, one per sentence."""
     value = abstract.get(key)
     if not isinstance(value, list) or not all(isinstance(item, list) for item in value):
         raise DocumentError(name, key, value, "give a list of lists, one per sentence")
@@ -128,10 +128,10 @@ def _lists(name: str, abstract: Mapping[str, Any], key: str, length: int | None)
 
 
 def _row(name: str, where: str, row: Any, spans: int, start: int, end: int) -> tuple[Any, ...]:
-    """A checked row of so many spans and a type, all inside of the words `start` to `end` (exclusive)."""
+    """A checked row of so many spans and a type, all inside the words `start` to `end` (exclusive)."""
     numbers = row[:-1] if isinstance(row, list) else []
-    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
-    if len(numbers) != 2 * spans or not whole or not isinstance(row[-1], str):
+    are_integers = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    if len(numbers) != 2 * spans or not are_integers or not isinstance(row[-1], str):
         fix = f"give {spans} times the numbers of a first and a last word, then a type"
         raise DocumentError(name, where, row, fix)
     if not all(start <= first <= last < end for first, last in zip(numbers[::2], numbers[1::2], strict=True)):
@@ -141,7 +141,7 @@ def _row(name: str, where: str, row: Any, spans: int, start: int, end: int) -> t
 
 
 def _with_brackets(words: Any) -> Any:
-    """The words with brackets in place of their codes; what is no list of words is left to the reader to refuse."""
+    """The words with brackets instead of their codes; anything but a list is returned for the reader to refuse."""
     return [_BRACKETS.get(str(word), word) for word in words] if isinstance(words, list) else words
 
 

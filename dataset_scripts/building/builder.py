@@ -29,16 +29,16 @@ logger = datasets.logging.get_logger(__name__)
 
 
 class DocumentBuilder(datasets.GeneratorBasedBuilder):
-    """A corpus of documents; a subclass names its files, its labels and, where it is not DocRED's, its format.
+    """A corpus of documents; a subclass names its files, its labels and, unless it is DocRED's, reads its format.
 
     Instantiate it and call `download_and_prepare` and `as_dataset`, or `as_streaming_dataset`; `load_dataset` no longer
     runs builders.
 
     Args:
-        cache_dir: where downloads and prepared data are kept.
-        data_dir: folder with the files of the corpus; without it they are downloaded. Splits whose file is not there
-            are left out. A `rel_info.json` in it replaces the bundled relation labels.
-        kwargs: `config_name`, the options of the corpus' configuration, and what else `datasets.DatasetBuilder` takes.
+        cache_dir: folder for downloads and prepared data.
+        data_dir: folder with the files of the corpus; without it they are downloaded. Splits without a file are left
+            out. A `rel_info.json` in the folder replaces the bundled relation labels.
+        kwargs: `config_name`, options of the corpus' configuration, and further arguments of `datasets.DatasetBuilder`.
 
     Raises:
         FileNotFoundError: (when prepared) no file of the corpus is in `data_dir`.
@@ -51,16 +51,16 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
 
     NAME: ClassVar[str]
     SOURCES: ClassVar[Mapping[str, Mapping[str, Source]]]
-    """For each config, for each split, its file; `split/part` names each file of a split that takes several."""
+    """The file of each config and split; the keys are `split/part` if a split has several files."""
     SIDE_FILES: ClassVar[tuple[str, ...]] = ()
-    """Names of files in `data_dir` that no split is read from and that the rows yet depend on."""
+    """Names of further files in `data_dir` that the rows depend on."""
     ENTITY_TYPES: ClassVar[list[str]]
     RELATION_TYPES: ClassVar[list[str]]
     RELATION_LABELS: ClassVar[dict[str, str]]
     SYMMETRIC_RELATIONS: ClassVar[list[str]] = []
     """Relation types that hold in both directions."""
     LICENSE: ClassVar[str]
-    """Identifier of the data's license as dataset cards spell it."""
+    """Identifier of the data's licence in dataset cards."""
     HOMEPAGE: ClassVar[str]
     CITATION: ClassVar[str]
 
@@ -77,7 +77,7 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         self._check_options()
 
     def _check_options(self) -> None:
-        """Refuse a text option that is not among its choices, because a misspelt one would change the corpus."""
+        """Refuse options of a wrong type or choice, because a misspelt one would change the corpus."""
         hints = get_type_hints(self.BUILDER_CONFIG_CLASS)
         for option in config_options(type(self)):
             value = getattr(self.config, option.name)
@@ -98,20 +98,20 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
 
     @classmethod
     def side_files(cls, folder: Path) -> list[Path]:
-        """Files of a folder that the rows depend on beside those of `SOURCES`."""
-        side = find_file(folder, cls.SIDE_FILES)
-        return [] if side is None else [side]
+        """Files of a folder, other than those of `SOURCES`, that the rows depend on."""
+        path = find_file(folder, cls.SIDE_FILES)
+        return [] if path is None else [path]
 
     def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
-        """The path or, with streaming, the URL of each split that is there."""
+        """The path (with streaming, the URL) of each available split."""
         sources = self.SOURCES[self.config.name]
         if self.config.data_dir is not None:
             return local_files(sources, self.config.data_dir, self.NAME)
         return download(sources, manager, self.NAME)
 
     def read(self, paths: Iterable[str]) -> Iterator[Document]:
-        """The documents of files in DocRED's JSON, ids unique over all of them."""
-        # Nobody can repair a published file, so its rows from an entity to itself are left out with a warning.
+        """The documents of files in DocRED's JSON, with ids that are unique over all files."""
+        # Users cannot repair a published file, so its rows from an entity to itself are left out with a warning.
         reader = DocredReader(self.relation_labels(), drop_self_relations=True)
         for path in paths:
             for record in source_records(path):
@@ -126,7 +126,7 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         return split_files(self.SOURCES[self.config.name], self.files(manager), self.NAME, self.config.data_dir)
 
     def read_split(self, paths: Iterable[str], split: str) -> Iterable[Document]:
-        """The documents of a split: all of its files, but for corpora whose files hold several splits."""
+        """The documents of a split: those of all its files, except in corpora whose files hold several splits."""
         return self.read(paths)
 
     def entity_types(self) -> list[str]:
@@ -138,21 +138,21 @@ class DocumentBuilder(datasets.GeneratorBasedBuilder):
         return list(self.RELATION_TYPES)
 
     def relation_labels(self) -> Mapping[str, str]:
-        """Readable name of each relation type: those of `data_dir`, else the bundled ones."""
+        """Readable name of each relation type, from `data_dir` or bundled."""
         labels = None if self.config.data_dir is None else read_relation_labels(self.config.data_dir)
         return self.RELATION_LABELS if labels is None else labels
 
     def log_report(self, paths: Iterable[str], report: object, changed: bool) -> None:
-        """Log what reading found: as a warning if the documents lack or change something of the files."""
+        """Log a report on the files that were read, as a warning if reading dropped or changed something."""
         log = logger.warning if changed else logger.info
         log("%s, read from %s:\n%s", self.NAME, ", ".join(paths), report)
 
     def _split_generators(
         self, dl_manager: datasets.DownloadManager | datasets.StreamingDownloadManager
     ) -> list[datasets.SplitGenerator]:
-        # `paths` is a tuple, because a list among the arguments would be taken for shards and split between processes.
-        found = self.split_paths(dl_manager).items()
-        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split, paths in found]
+        # `paths` is a tuple, because `datasets` takes a list for shards and divides it among processes.
+        splits = self.split_paths(dl_manager).items()
+        return [datasets.SplitGenerator(split, {"paths": paths, "split": split}) for split, paths in splits]
 
     def _generate_examples(self, paths: tuple[str, ...], split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for document in self.read_split(paths, split):

@@ -16,7 +16,7 @@ UNMENTIONED = "relation rows of a concept without a mention (dropped)"
 class Fact:
     """A relation of a corpus file: its type, the entity types of head and tail, and their two concept ids.
 
-    The ids may stand in either order; the entity types say which one is the head.
+    The ids may be in either order; the entity types say which one is the head.
     """
 
     type: str
@@ -32,24 +32,24 @@ def add_pairs(
     counts: Counter[str],
     first_is_head: bool = False,
 ) -> Document:
-    """Give a document its candidate pairs and its relations.
+    """Add candidate pairs and relations to a document.
 
-    Candidates are all pairs of concepts whose entity types are among `pair_types`; `cross` is True where no sentence
-    has mentions of both. All are scored.
+    Candidates are all pairs of concepts whose entity types are in `pair_types`; `cross` is True if no sentence mentions
+    both. All are scored.
 
     Args:
         document: entities with concept ids, in the order of their first mentions.
-        facts: its relations; one of a concept that no mention has is left out and counted in `counts`.
-        pair_types: entity types of head and tail; without repetitions.
+        facts: its relations; those of unmentioned concepts are left out and counted in `counts`.
+        pair_types: distinct pairs of entity types, head and tail.
         labels: readable name of each relation type.
         counts: `UNMENTIONED` is increased.
-        first_is_head: let the concept that the text mentions first be the head, in candidates and relations alike,
-            instead of the one whose type `pair_types` names first.
+        first_is_head: whether the head of candidates and relations is the concept that the text mentions first, instead
+            of the one whose type comes first in `pair_types`.
     """
-    found = {(entity.type, entity.id): number for number, entity in enumerate(document.entities)}
+    positions = {(entity.type, entity.id): number for number, entity in enumerate(document.entities)}
     relations = []
     for fact in facts:
-        pair = _positions(found, fact)
+        pair = _find_pair(positions, fact)
         counts[UNMENTIONED] += pair is None
         if pair is not None:
             relations.append(Relation(*_oriented(pair, first_is_head), fact.type, labels.get(fact.type)))
@@ -59,10 +59,10 @@ def add_pairs(
     return replace(document, relations=tuple(relations), candidates=candidates)
 
 
-def _positions(found: Mapping[tuple[str, str | None], int], fact: Fact) -> tuple[int, int] | None:
-    """The positions of the fact's head and tail among the entities, or None where one is not mentioned."""
+def _find_pair(positions: Mapping[tuple[str, str | None], int], fact: Fact) -> tuple[int, int] | None:
+    """The positions of the fact's head and tail among the entities, or None if one is not mentioned."""
     for ids in (fact.concepts, fact.concepts[::-1]):
-        head, tail = (found.get(concept) for concept in zip(fact.entity_types, ids, strict=True))
+        head, tail = (positions.get(concept) for concept in zip(fact.entity_types, ids, strict=True))
         if head is not None and tail is not None:
             return head, tail
     return None
@@ -71,8 +71,8 @@ def _positions(found: Mapping[tuple[str, str | None], int], fact: Fact) -> tuple
 def _pairs(document: Document, pair_types: Sequence[tuple[str, str]]) -> Iterable[tuple[int, int]]:
     for head_type, tail_type in pair_types:
         heads, tails = (
-            [number for number, entity in enumerate(document.entities) if entity.type == wanted]
-            for wanted in (head_type, tail_type)
+            [number for number, entity in enumerate(document.entities) if entity.type == entity_type]
+            for entity_type in (head_type, tail_type)
         )
         yield from product(heads, tails)
 

@@ -1,4 +1,4 @@
-"""Labels of DocRED and of the corpora that relabel its documents: entity types, and Wikidata properties."""
+"""Labels of DocRED and of the corpora that relabel its documents: entity types and Wikidata properties."""
 
 from __future__ import annotations
 
@@ -102,6 +102,6 @@ RELATION_LABELS = {
     "P1441": "present in work",
     "P3373": "sibling",
 }
-"""Readable name of each relation type, in the order of the property numbers."""
+"""Readable name of each relation type, sorted by property number."""
 
 RELATION_TYPES = list(RELATION_LABELS)

@@ -1,4 +1,4 @@
-"""Write a corpus as a dataset repository: Parquet files and a dataset card that `load_dataset` opens without code."""
+"""Exports a corpus as a dataset repository: Parquet files and a card, which `load_dataset` opens without code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Entity types: {entity_types}
 
 
 def main(builder_class: type[DocumentBuilder], arguments: Sequence[str] | None = None) -> None:
-    """The command line of every builder: prepare the corpus, export it with its card, and push that if asked."""
+    """The command line of every builder: prepare the corpus, export it with its card, and optionally push it."""
     parser = _parser(builder_class)
     options = parser.parse_args(arguments)
     if options.push_to_hub is not None:
@@ -53,9 +53,9 @@ def main(builder_class: type[DocumentBuilder], arguments: Sequence[str] | None =
             validate_repo_id(options.push_to_hub)
         except HFValidationError as error:
             parser.error(f"--push_to_hub {options.push_to_hub}: {error}")
-    given = {option.name: getattr(options, option.name) for option in config_options(builder_class)}
-    given = {name: value for name, value in given.items() if value is not None}
-    builder = builder_class(options.cache_dir, config_name=options.config, data_dir=options.data_dir, **given)
+    values = {option.name: getattr(options, option.name) for option in config_options(builder_class)}
+    values = {name: value for name, value in values.items() if value is not None}
+    builder = builder_class(options.cache_dir, config_name=options.config, data_dir=options.data_dir, **values)
     statistics = export(builder, Path(options.out), options.num_proc)
     print(statistics_table(statistics))
     if options.push_to_hub is not None:
@@ -69,15 +69,15 @@ def main(builder_class: type[DocumentBuilder], arguments: Sequence[str] | None =
 
 
 def push(folder: Path, repo_id: str, private: bool | None = None) -> CommitInfo:
-    """Put an exported corpus on the Hub as one commit; Parquet files of an earlier export are replaced.
+    """Push an exported corpus to the Hub as one commit; Parquet files of an earlier export are replaced.
 
     Args:
-        folder: what `export` wrote.
-        repo_id: the repository, "organisation/name"; it is made if it is not there.
-        private: whether a repository that is made is private; None leaves it to the organisation.
+        folder: the folder that `export` wrote.
+        repo_id: the repository, "organisation/name"; created if it does not exist.
+        private: whether a new repository is private; None means the organisation's default.
 
     Raises:
-        HTTPError: the Hub refuses, or cannot be reached; the repository is then as it was.
+        HTTPError: the Hub refuses or cannot be reached; then the repository is unchanged.
     """
     api = HfApi()
     repo_id = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True).repo_id
@@ -133,7 +133,7 @@ def dataset_card(builder: DocumentBuilder, statistics: dict[str, dict[str, int]]
 
 
 def _changed_options(builder: DocumentBuilder) -> Iterator[tuple[str, object]]:
-    """The options that differ from those of the named config; of a file, its name."""
+    """The options that differ from those of the named config; a file is shown by its name."""
     named = builder.builder_configs[builder.config.name]
     for option in config_options(type(builder)):
         value = getattr(builder.config, option.name)
@@ -165,11 +165,9 @@ def _parser(builder_class: type[DocumentBuilder]) -> argparse.ArgumentParser:
         prog=f"python -m dataset_scripts.{builder_class.NAME}",
         description=f"Write {builder_class.NAME} as Parquet files with a dataset card.",
     )
-    parser.add_argument("--out", required=True, help="folder of the dataset repository; made if it is not there")
-    parser.add_argument("--push_to_hub", metavar="ORGANISATION/NAME", help="also put it on the Hub, in this repository")
-    parser.add_argument(
-        "--private", action="store_true", default=None, help="make the repository private, if it is made"
-    )
+    parser.add_argument("--out", required=True, help="folder of the dataset repository; made if it does not exist")
+    parser.add_argument("--push_to_hub", metavar="ORGANISATION/NAME", help="also push it to this repository on the Hub")
+    parser.add_argument("--private", action="store_true", default=None, help="make a new repository private")
     parser.add_argument("--data_dir", help="folder with the files of the corpus (default: download them)")
     parser.add_argument(
         "--config",
@@ -186,7 +184,7 @@ def _parser(builder_class: type[DocumentBuilder]) -> argparse.ArgumentParser:
 
 
 def _argument(hint: Any) -> dict[str, Any]:
-    """How a flag of this type is read; without the flag, the named config decides."""
+    """The arguments of `add_argument` for an option of this type; without the flag, the named config decides."""
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     if get_origin(hint) is Literal:

@@ -1,4 +1,4 @@
-"""The documents of a run: from a corpus' builder or from files, with the labels that they use."""
+"""Loads the documents of a run from a corpus' builder or from files, with the labels that they use."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class CorpusArguments:
     """Which documents are read.
 
     Args:
-        corpus: a module of `dataset_scripts` that holds a builder, e.g. `re_docred`; absent, the files below are read.
+        corpus: a module of `dataset_scripts` with a builder, e.g. `re_docred`; without it the files below are read.
         corpus_config: the builder's configuration.
-        data_dir: folder with the corpus' files; absent, they are downloaded.
-        train_split, validation_split, test_split: names of the corpus' splits; a test split is optional, and with
-            `none` for the validation split there are no validation documents.
-        test_corpus: a corpus to test on in place of the first one's own test split, e.g. `revisit_docred`. Documents of
-            the training and validation data that it holds too (by title) are left out.
+        data_dir: folder with the corpus' files; without it they are downloaded.
+        train_split, validation_split, test_split: names of the corpus' splits. A test split is optional; `none` as the
+            validation split means no validation documents.
+        test_corpus: a corpus to test on instead of the first one's test split, e.g. `revisit_docred`. Its documents (by
+            title) are left out of the training and validation data.
         test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
             default `test`.
         train_file, validation_file, test_file: files in DocRED's JSON, of Document dicts, or of texts with entities in
             characters, as a JSON array or one per line, plain or gzip; read if no corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
-        symmetric_relations: relation types that hold in both directions, of files; a corpus names its own.
-        no_relation_types: relation types of files that mean that a pair is not related; such relations are left out.
-        drop_self_relations: leave out relations of files from an entity to itself.
+        symmetric_relations: relation types of files that hold in both directions; a corpus has its own.
+        no_relation_types: relation types of files that mark an unrelated pair; such relations are left out.
+        drop_self_relations: leave out relations from an entity to itself in files.
     """
 
     corpus: str | None = None
@@ -77,38 +77,39 @@ def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
 
     Args:
         arguments: which documents.
-        language: spaCy language code of files that hold text with offsets in characters.
+        language: spaCy language code of files with raw text.
 
     Raises:
-        ValueError: no data is named, a corpus is unknown, or the one to test on has labels that the other lacks.
-        FileNotFoundError: a file is not there.
+        ValueError: no data is named, a corpus is unknown, or the test corpus has labels that the training corpus lacks.
+        FileNotFoundError: a file does not exist.
         IsADirectoryError: a file is a folder.
         DocumentError: a document is not valid.
     """
     if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
-        raise ValueError("--test_corpus_config and --test_data_dir belong to a --test_corpus; name that, too")
+        raise ValueError("--test_corpus_config and --test_data_dir need a --test_corpus")
     for option in ("symmetric_relations", "no_relation_types", "drop_self_relations"):
         if arguments.corpus is not None and getattr(arguments, option):
-            raise ValueError(f"--{option} belongs to files of your own; a --corpus names its own")
+            raise ValueError(f"--{option} belongs to files of your own; a --corpus has its own")
     if arguments.corpus is not None:
         return _from_builder(arguments)
     if arguments.test_corpus is not None:
         raise ValueError("--test_corpus is the test data of a --corpus; with files of your own, give a --test_file")
+    return _from_files(arguments, language)
+
+
+def _from_files(arguments: CorpusArguments, language: str) -> Corpus:
     labels = _read_labels(arguments.relation_labels) if arguments.relation_labels else {}
-    related = RelationFilter(arguments.no_relation_types or (), arguments.drop_self_relations)
+    relation_filter = RelationFilter(arguments.no_relation_types or (), arguments.drop_self_relations)
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
-            if Path(file).is_dir():
-                raise IsADirectoryError(f"--{split}_file names {file!r}, which is a folder; name a file in it")
-            if not Path(file).is_file():
-                raise FileNotFoundError(f"--{split}_file names {file!r}, and there is no such file")
-            splits[split] = _read_file(file, labels, related, language)
+            _check_file(f"--{split}_file", file)
+            splits[split] = _read_file(file, labels, relation_filter, language)
     if not splits:
-        raise ValueError("there is no data; name a --corpus, or files with --train_file and --validation_file")
+        raise ValueError("no data; name a --corpus, or files with --train_file and --validation_file")
     documents = [document for documents in splits.values() for document in documents]
     relation_types = sorted({relation.type for document in documents for relation in document.relations})
-    related.report(relation_types)
+    relation_filter.report(relation_types)
     return Corpus(
         splits,
         {
@@ -133,14 +134,14 @@ def _from_builder(arguments: CorpusArguments) -> Corpus:
 
 
 def _with_test_corpus(corpus: Corpus, arguments: CorpusArguments) -> Corpus:
-    """The corpus with the test documents of another one, and without these among its own."""
+    """The corpus with the test documents of another one, which are removed from its own splits."""
     builder = _prepared("test_corpus", arguments.test_corpus, arguments.test_corpus_config, arguments.test_data_dir)
     labels = _labels(builder)
     for kind in ("entity_types", "relation_types"):
         if unknown := sorted(set(labels[kind]) - set(corpus.labels[kind])):
             raise ValueError(
-                f"--test_corpus {arguments.test_corpus} has {unknown[0]!r} among its {kind}, --corpus "
-                f"{arguments.corpus} has not; test on a corpus with the same labels"
+                f"--test_corpus {arguments.test_corpus} has {unknown[0]!r} among its {kind}, but --corpus "
+                f"{arguments.corpus} does not; test on a corpus with the same labels"
             )
     test = _read_split(builder, arguments.test_split or "test")
     held_out = {document.id for document in test}
@@ -156,11 +157,11 @@ def _with_test_corpus(corpus: Corpus, arguments: CorpusArguments) -> Corpus:
 
 
 def _prepared(option: str, name: str | None, config: str | None, data_dir: str | None) -> DocumentBuilder:
-    """The builder of a corpus, after preparation."""
-    known = dict(builders())
-    if name not in known:
-        raise ValueError(f"there is no corpus {name!r}; --{option} takes one of {', '.join(sorted(known))}")
-    builder = known[name](data_dir=data_dir, **({"config_name": config} if config else {}))
+    """The prepared builder of a corpus."""
+    by_name = dict(builders())
+    if name not in by_name:
+        raise ValueError(f"there is no corpus {name!r}; --{option} takes one of {', '.join(sorted(by_name))}")
+    builder = by_name[name](data_dir=data_dir, **({"config_name": config} if config else {}))
     builder.download_and_prepare()
     return builder
 
@@ -181,7 +182,7 @@ def _labels(builder: DocumentBuilder) -> dict[str, Any]:
 
 
 def builders() -> Iterator[tuple[str, type[DocumentBuilder]]]:
-    """The corpora by module name, each with its builder: the modules beside the folders `building` and `readers`."""
+    """Module name and builder of each corpus; the corpora are the modules of this package outside its folders."""
     modules = (item for item in iter_modules(dataset_scripts.__path__, "dataset_scripts.") if not item.ispkg)
     for module in modules:
         for item in vars(import_module(module.name)).values():
@@ -193,13 +194,20 @@ def _read_labels(file: str) -> dict[str, str]:
     """The readable labels of a file by relation type."""
     labels = json.loads(Path(file).read_text(encoding="utf-8-sig"))
     if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
-        raise ValueError(f'--relation_labels {file} holds no labels; give a JSON object, {{"P17": "country", ...}}')
+        raise ValueError(f'--relation_labels {file} has no labels; give a JSON object, {{"P17": "country", ...}}')
     return labels
 
 
-def _read_file(file: str, labels: dict[str, str], related: RelationFilter, language: str) -> list[Document]:
+def _check_file(option: str, file: str) -> None:
+    if Path(file).is_dir():
+        raise IsADirectoryError(f"{option} names {file!r}, which is a folder; name a file in it")
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{option} names {file!r}, but there is no such file")
+
+
+def _read_file(file: str, labels: dict[str, str], relation_filter: RelationFilter, language: str) -> list[Document]:
     first: dict[str, Any] = next(iter_records(file), {})
-    records = map(related, iter_records(file))
+    records = map(relation_filter, iter_records(file))
     if not {"title", "sents", "vertexSet"} & first.keys():
         return read_documents(records, language, Path(file).name)
     documents, report = read_docred(records, labels)

@@ -1,4 +1,4 @@
-"""Relations of files that are none: their type says that a pair is not related, or they join an entity with itself."""
+"""Removes relations from records: those whose type marks an unrelated pair, and those from an entity to itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-# What annotation tools and corpora call a pair that is not related, in lower case and without punctuation.
+# Names of annotation tools and corpora for an unrelated pair, in lower case and without punctuation.
 _NO_RELATION = frozenset(["norelation", "norel", "notrelated", "unrelated", "none", "null", "nil", "na", "nan", "o"])
-# Where relations stand in a record, with the names of head, tail and type: Document dicts and DocRED's JSON.
+# The keys of relations, and of head, tail and type in them: Document dicts and DocRED's JSON.
 _ROWS = {"relations": ("head", "tail", "type"), "soft_relations": ("head", "tail", "type"), "labels": ("h", "t", "r")}
 
 
 class RelationFilter:
-    """Leaves relations out of records before they are read as documents, and counts them.
+    """Removes relations from records before they are read as documents, and counts them.
 
     Args:
         no_relation_types: relation types that are left out.
@@ -29,7 +29,7 @@ class RelationFilter:
         self.counts: Counter[str] = Counter()
 
     def __call__(self, record: Any) -> Any:
-        """The record without such relations; what is not a record of relations stays for its reader to refuse."""
+        """The record without such relations; malformed records are returned for their reader to refuse."""
         if not isinstance(record, Mapping):
             return record
         rows = {key: record[key] for key in _ROWS if isinstance(record.get(key), list)}
@@ -48,10 +48,10 @@ class RelationFilter:
         return False
 
     def report(self, relation_types: Iterable[str]) -> None:
-        """Say what was left out, and which types that are left look as if they meant that there is no relation.
+        """Log what was left out, and warn of remaining types that seem to mark an unrelated pair.
 
         Args:
-            relation_types: the types of the relations that are left.
+            relation_types: the types of the remaining relations.
 
         Raises:
             ValueError: a type to leave out does not occur.
@@ -59,14 +59,14 @@ class RelationFilter:
         kept = sorted(relation_types)
         for name in sorted(self.no_relation_types - self.counts.keys()):
             raise ValueError(
-                f"--no_relation_types names {name!r}, and no relation has that type; the types are {', '.join(kept)}"
+                f"--no_relation_types names {name!r}, but no relation has that type; the types are {', '.join(kept)}"
             )
         for name, count in sorted(self.counts.items()):
             logger.info("%d relations are left out: %s", count, name)
         if doubtful := [name for name in kept if re.sub(r"[\W_]", "", name.lower()) in _NO_RELATION]:
             logger.warning(
-                "the relation types %s are learned like any other; if they mean that a pair is not related, leave "
-                "them out by --no_relation_types %s",
+                "the relation types %s are learned like any other; if they mark unrelated pairs, leave them out by "
+                "--no_relation_types %s",
                 ", ".join(map(repr, doubtful)),
                 " ".join(doubtful),
             )

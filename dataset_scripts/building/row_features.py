@@ -15,17 +15,17 @@ _VALUES = {str: "string", bool: "bool", int: "int32", float: "float64"}
 
 
 def document_features() -> Features:
-    """The features of a document row, derived from the fields of `Document`, so that the two cannot drift apart."""
+    """The features of a document row, derived from the fields of `Document` so that the two always agree."""
     return Features(_feature(Document))
 
 
 def document_row(document: Document | Mapping[str, Any]) -> dict[str, Any]:
-    """The dict form of a document with every key of the schema; what the document lacks is None.
+    """The dict form of a document with every key of the schema; missing values are None.
 
-    `Document.from_dict` reads the row back, before and after it has been through Arrow.
+    `Document.from_dict` reads the row back, also after a round trip through Arrow.
 
     Raises:
-        DocumentError: a dict is given that is not a valid document.
+        DocumentError: a dict is not a valid document.
     """
     return _row(document if isinstance(document, Document) else Document.from_dict(document))
 

@@ -1,4 +1,4 @@
-"""Where the files of a corpus come from: a folder on this machine, or a download with its checksum."""
+"""The files of a corpus: found in a local folder, or downloaded and checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modeling_docre.annotations.records import iter_records
 LABEL_FILES = ("rel_info.json", "types.json")
 
 _INSIDE = "zip://"
-"""How the path of a file inside an archive begins: `zip://NAME::ARCHIVE`, the folder inside left out."""
+"""Prefix of the path of a file inside an archive, `zip://NAME::ARCHIVE`, where NAME may omit leading folders."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Source:
     """One file of a corpus.
 
     Args:
-        url: where it is downloaded from; a path for files that come with this package.
-        names: the names by which it is found in a local folder, the official one first; each also with `.gz` behind.
-        sha256: checksum of the downloaded file, as 64 hexadecimal digits; None leaves the file unchecked.
-        archive: name of the zip file that `url` gives, where the file lies inside one under its official name.
+        url: the download's address; a path for bundled files.
+        names: possible names in a local folder, the official one first, each plain or with `.gz`.
+        sha256: checksum of the downloaded file, as 64 hexadecimal digits; None means no check.
+        archive: name of the zip file at `url`, if the file lies inside one under its official name.
     """
 
     url: str
@@ -42,58 +42,58 @@ class Source:
     archive: str | None = None
 
     def find(self, folder: Path) -> Path | None:
-        """The file in `folder`, or else the archive that holds it, or None."""
+        """The file in `folder`, else the archive that holds it, else None."""
         return find_file(folder, self.names) or (find_file(folder, (self.archive,)) if self.archive else None)
 
     def inside(self, path: str) -> str:
-        """What `source_lines` and `source_records` open: the path, or where it is the archive, the file inside it."""
+        """The path for `source_lines` and `source_records`: that of the file, or of the file inside an archive."""
         return path if self.archive is None else f"{_INSIDE}{self.names[0]}::{path}"
 
 
 def find_file(folder: Path, names: Iterable[str]) -> Path | None:
-    """The first file of these names in `folder`, as it is or with `.gz` behind, or None."""
+    """The first file in `folder` with one of these names, plain or with `.gz`, or None."""
     candidates = (folder / f"{name}{ending}" for name in names for ending in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def find_json_folder(folder: Path, name: str) -> Path | None:
-    """Where a corpus of one JSON file per document lies in `folder`, or None.
+    """Find the folder or zip file of a corpus that has one JSON file per document, or None.
 
     Args:
-        folder: its subfolders `name` and `data/name` are looked for, then the zip file `name.zip`, then JSON files in
-            it. It may be a zip file itself.
+        folder: searched for the subfolders `name` and `data/name`, then for `name.zip`, then for JSON files. It may be
+            a zip file itself.
         name: name of the folder in which the corpus is published.
     """
     archives = [path for path in (folder, folder / f"{name}.zip") if path.suffix == ".zip" and path.is_file()]
-    folders = [place for place in (folder / name, folder / "data" / name) if json_paths(place)]
+    folders = [path for path in (folder / name, folder / "data" / name) if json_paths(path)]
     return next(iter([*folders, *archives]), folder if json_paths(folder) else None)
 
 
 def json_paths(folder: Path) -> list[Path]:
-    """The JSON files of a folder, sorted by name, without hidden ones and those with relation labels."""
+    """The JSON files of a folder, sorted by name, except hidden files and those with relation labels."""
     return sorted(path for path in folder.glob("*.json") if _is_document(path.name))
 
 
-def json_files(place: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each JSON file of what `find_json_folder` found.
+def json_files(source: Path, name: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each JSON file in a folder or zip file from `find_json_folder`.
 
-    Of a zip file, those in a folder called `name` wherever that lies, or all of them where there is no such folder.
+    In a zip file, these are the files in a folder `name` at any depth, or all files if there is no such folder.
 
     Raises:
         ValueError: the zip file is broken.
     """
-    if place.is_dir():
-        yield from ((path.name, path.read_bytes()) for path in json_paths(place))
+    if source.is_dir():
+        yield from ((path.name, path.read_bytes()) for path in json_paths(source))
         return
     try:
-        with zipfile.ZipFile(place) as opened:
-            documents = {member: PurePosixPath(member) for member in opened.namelist() if member.endswith(".json")}
+        with zipfile.ZipFile(source) as archive:
+            documents = {member: PurePosixPath(member) for member in archive.namelist() if member.endswith(".json")}
             documents = {member: path for member, path in documents.items() if _is_document(path.name)}
             inside = [member for member, path in documents.items() if name in path.parent.parts]
             for member in inside or documents:
-                yield documents[member].name, opened.read(member)
+                yield documents[member].name, archive.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{place} cannot be read to its end ({error}); make or fetch the zip file again") from error
+        raise ValueError(f"{source} cannot be read to its end ({error}); make or fetch the zip file again") from error
 
 
 def _is_document(name: str) -> bool:
@@ -101,7 +101,7 @@ def _is_document(name: str) -> bool:
 
 
 def local_files(sources: Mapping[str, Source], folder: str, corpus: str) -> dict[str, str]:
-    """The path of every split that `folder` has; a split whose file is not there is left out.
+    """The path of each split in `folder`; splits without a file are left out.
 
     Raises:
         FileNotFoundError: the folder has none of the splits.
@@ -111,18 +111,18 @@ def local_files(sources: Mapping[str, Source], folder: str, corpus: str) -> dict
         if (path := source.find(Path(folder))) is not None:
             paths[split] = source.inside(str(path)) if path.name == source.archive else str(path)
     if not paths:
-        wanted = (name for source in sources.values() for name in (*source.names, source.archive) if name)
-        names = ", ".join(dict.fromkeys(wanted))
-        raise FileNotFoundError(f"{corpus}: no file in data_dir {folder!r}; looked for {names} (also with .gz behind)")
+        expected = (name for source in sources.values() for name in (*source.names, source.archive) if name)
+        names = ", ".join(dict.fromkeys(expected))
+        raise FileNotFoundError(f"{corpus}: no file in data_dir {folder!r}; looked for {names} (plain or .gz)")
     return paths
 
 
 def download(
     sources: Mapping[str, Source], manager: DownloadManager | StreamingDownloadManager, corpus: str
 ) -> dict[str, str]:
-    """The path of every split's file after the download; with streaming, its URL.
+    """Download the file of each split and return its path; with streaming, its URL.
 
-    Checksums are compared after a download; a stream is read as it arrives and is not checked.
+    Checksums are compared after a download; streams are not checked.
 
     Raises:
         ConnectionError: a file cannot be fetched.
@@ -139,7 +139,7 @@ def download(
                 f"fetch the file by hand, name it {names} and give its folder as data_dir"
             ) from error
         if source.sha256 is not None and not isinstance(manager, StreamingDownloadManager):
-            _check(source, path, corpus)
+            _check_sum(source, path, corpus)
         paths[split] = source.inside(path)
     return paths
 
@@ -147,11 +147,11 @@ def download(
 def split_files(
     sources: Mapping[str, Source], files: Mapping[str, str], corpus: str, folder: str | None
 ) -> dict[str, tuple[str, ...]]:
-    """The files of every split that is there, in the order of `sources`.
+    """The files of each available split, in the order of `sources`.
 
     Args:
-        sources: by split, or by split and part (`train/abstracts`) where a split takes several files.
-        files: the paths that were found, by the same keys.
+        sources: by split, or by split and part (`train/abstracts`) if a split has several files.
+        files: the available paths by the same keys.
         corpus, folder: name of the corpus and its folder, for messages.
 
     Raises:
@@ -160,31 +160,31 @@ def split_files(
     parts: dict[str, list[str]] = {}
     for key in sources:
         parts.setdefault(key.partition("/")[0], []).append(key)
-    found = {}
+    paths = {}
     for split, keys in parts.items():
         absent = [key for key in keys if key not in files]
         if absent and len(absent) < len(keys):
             names = ", ".join(sources[key].names[0] for key in absent)
             raise FileNotFoundError(f"{corpus}: split {split!r} also needs {names}, which data_dir {folder!r} lacks")
         if not absent:
-            found[split] = tuple(files[key] for key in keys)
-    return found
+            paths[split] = tuple(files[key] for key in keys)
+    return paths
 
 
 def fingerprint(sources: Mapping[str, Source], folder: str | None, more: Iterable[Path] = ()) -> str:
-    """A hash that changes when a source or a local file changes, so that no prepared data outlives its files.
+    """A hash that changes with every source and local file, so that outdated prepared data is not reused.
 
     Args:
         sources: the files of the corpus.
-        folder: where they are looked for; None where they are downloaded.
-        more: further files that the rows depend on; those that are not there are passed over.
+        folder: folder with the files; None if they are downloaded.
+        more: further files that the rows depend on; missing ones are ignored.
     """
     state: list[Any] = [[split, source.url, source.sha256] for split, source in sorted(sources.items())]
     if folder is None:
         files = [Path(source.url) for source in sources.values()]
     else:
-        found = [source.find(Path(folder)) for source in sources.values()]
-        files = [path for path in found if path is not None] + [Path(folder) / name for name in LABEL_FILES]
+        paths = [source.find(Path(folder)) for source in sources.values()]
+        files = [path for path in paths if path is not None] + [Path(folder) / name for name in LABEL_FILES]
     for path in filter(Path.is_file, [*files, *more]):
         state.append([str(path), path.stat().st_size, path.stat().st_mtime_ns])
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
@@ -197,12 +197,12 @@ def source_records(path: str) -> Iterator[Any]:
 
 
 def source_name(path: str) -> str:
-    """The name of a file for messages, inside an archive the name that it has there."""
+    """The name of a file for messages; for a file in an archive, its name there."""
     return path.removeprefix(_INSIDE).partition("::")[0] if path.startswith(_INSIDE) else Path(path).name
 
 
 def source_lines(path: str) -> Iterator[str]:
-    """The lines of a text in UTF-8, with their ends as they are: a local file or a URL, plain or gzip.
+    """The lines of a UTF-8 text with their original line ends: a local file or a URL, plain or gzip.
 
     Raises:
         ValueError: the file is cut off, broken or not UTF-8.
@@ -239,35 +239,36 @@ def read_relation_labels(folder: str) -> dict[str, str] | None:
 
 @contextmanager
 def _open(path: str) -> Iterator[BinaryIO]:
-    """A local file, a URL, or a file in whatever folder of a zip file at either."""
+    """Open a local file, a URL, or a file in any folder of a zip file at either."""
     name, _, archive = path.removeprefix(_INSIDE).partition("::")
     if not path.startswith(_INSIDE):
         with xopen(path, "rb") as handle:
             yield handle
         return
     with xopen(archive, "rb") as handle:
-        # As a whole, because the table of a zip file stands at its end and a stream cannot go back.
+        # Read completely, because the table of a zip file is at its end and a stream cannot seek.
         content = io.BytesIO(handle.read())
     if not zipfile.is_zipfile(content):
-        raise ValueError(f"{archive} is no zip file, or a part of one; fetch it again")
+        raise ValueError(f"{archive} is not a complete zip file; fetch it again")
     with zipfile.ZipFile(content) as opened, opened.open(_member(opened.namelist(), name, archive)) as member:
         yield cast(BinaryIO, member)
 
 
 def _member(members: list[str], name: str, archive: str) -> str:
-    wanted = [[*Path(name).parts[:-1], Path(name).name + ending] for ending in ("", ".gz")]
-    found = [member for member in members if any(list(Path(member).parts[-len(w) :]) == w for w in wanted)]
-    if len(found) != 1:
-        shown = ", ".join(found or members[:10]) or "nothing"
-        raise FileNotFoundError(f"{archive} has {len(found)} files called {name}, not one; it holds {shown}")
-    return found[0]
+    """The one member of an archive with this name, plain or with `.gz`, in any folder."""
+    endings = [[*Path(name).parts[:-1], Path(name).name + ending] for ending in ("", ".gz")]
+    matches = [member for member in members if any(list(Path(member).parts[-len(end) :]) == end for end in endings)]
+    if len(matches) != 1:
+        shown = ", ".join(matches or members[:10]) or "nothing"
+        raise FileNotFoundError(f"{archive} has {len(matches)} files called {name}, not one; it holds {shown}")
+    return matches[0]
 
 
-def _check(source: Source, path: str, corpus: str) -> None:
+def _check_sum(source: Source, path: str, corpus: str) -> None:
     with open(path, "rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if found != source.sha256:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    if digest != source.sha256:
         raise ValueError(
-            f"{corpus}: {source.url} has sha256 {found}, expected {source.sha256}; the download is broken or the "
+            f"{corpus}: {source.url} has sha256 {digest}, expected {source.sha256}; the download is broken or the "
             "source has changed: download again with download_mode='force_redownload', or correct the source's sha256"
         )

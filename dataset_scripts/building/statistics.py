@@ -1,4 +1,4 @@
-"""The figures of a corpus that papers print in their data sections."""
+"""The figures of a corpus that papers report in their data sections."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from modeling_docre.documents import Document, as_documents
 
 
 def corpus_statistics(documents: Iterable[Document | Mapping[str, Any]]) -> dict[str, int]:
-    """Sizes of a corpus and what is unusual in it, by name, in the order in which a table shows them.
+    """Sizes and oddities of a corpus by name, in the order of the table.
 
-    Relations count once per (head, tail, type) of a document; the distance of a relation is the smallest difference of
-    sentence numbers between a head and a tail mention (Re-DocRED's evaluation script): 0 is within a sentence. Entities
-    share a span if a mention of each covers the same words, as CDR's concepts do where one mention has several ids.
-    Entity pairs are ordered, and mention pairs those of all of them, mentions counted as listed (KMGRE section 4.1).
+    Relations count once per (head, tail, type) of a document. Their distance is the smallest difference of sentence
+    numbers between a head and a tail mention (Re-DocRED's evaluation script); 0 is within a sentence. Entities share a
+    span if a mention of each covers the same words, as when one of CDR's mentions has several concept ids. Entity pairs
+    are ordered; mention pairs are counted over all of them, repeated mentions included (KMGRE section 4.1).
     """
     sizes: Counter[str] = Counter()
     oddities: Counter[str] = Counter()
@@ -47,7 +47,7 @@ def sentence_distance(document: Document, head: int, tail: int) -> int:
 
 
 def statistics_table(statistics: Mapping[str, Mapping[str, int]]) -> str:
-    """A Markdown table: one column per split, one row per figure; figures that are 0 in every split are left out."""
+    """A Markdown table with a column per split and a row per figure, without figures that are 0 in every split."""
     splits = list(statistics.values())
     names = dict.fromkeys(name for figures in splits for name in figures)
     occurring = [name for name in names if any(figures.get(name) for figures in splits)]

@@ -1,4 +1,4 @@
-"""CoNLL04 as it was first published: a row of nine columns per word or entity, and a row of three per relation."""
+"""Reads CoNLL04's first publication: a row of nine columns per word or entity, and a row of three per relation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from modeling_docre.documents import DocumentError
 
-OUTSIDE = "relation rows of an element that is no entity (dropped)"
+OUTSIDE = "relation rows of an element that is not an entity (dropped)"
 
 _ESCAPES = {"COMMA": ",", "-LRB-": "(", "-RRB-": ")"}
 _NO_ENTITY = "O"
@@ -17,7 +17,7 @@ _NO_ENTITY = "O"
 
 @dataclass(slots=True)
 class _Sentence:
-    """A sentence while its rows are read; `entities` has the type, start and end of each element that is one."""
+    """A sentence while its rows are read; `entities` has type, start and end by element number."""
 
     id: str
     tokens: list[str] = field(default_factory=list)
@@ -29,22 +29,22 @@ class _Sentence:
 def read_columns(
     lines: Iterable[str], name: str, counts: Counter[str], wanted: Collection[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The sentences of a file as records in SpERT's form.
+    """Yield the sentences of a file as records in SpERT's form.
 
-    A row of a sentence has nine columns: the sentence's number, the entity type (`O` for none), the element's number
-    within the sentence, a column without use, parts of speech, words, and three columns without use. An element is a
-    word, or an entity with its words joined by `/`; `COMMA`, `-LRB-` and `-RRB-` stand for signs. Behind the elements
-    come the relations, three columns each: the head's and the tail's element number and the type. Empty lines mean
-    nothing: a sentence begins where the number of the sentence changes, or that of the element does not rise.
+    An element is a word, or an entity with its words joined by `/`; `COMMA`, `-LRB-` and `-RRB-` stand for punctuation.
+    Its row has nine columns: the sentence's number, the entity type (`O` for none), the element's number, an unused
+    column, parts of speech, words, and three unused columns. After the elements come the relations with three columns:
+    the element numbers of head and tail, and the type. A sentence begins where the sentence's number changes or the
+    element's number does not rise; empty lines are ignored.
 
     Args:
         lines: the lines of the file.
         name: name of the file, for messages.
         counts: `OUTSIDE` is increased for each relation that is left out.
-        wanted: numbers of the sentences that are read; all by default.
+        wanted: numbers of the sentences to read; all by default.
 
     Raises:
-        DocumentError: a line has another form.
+        DocumentError: a line has a wrong form.
     """
     for sentence in _sentences(lines, name):
         if wanted is None or sentence.id in wanted:
@@ -66,7 +66,7 @@ def _sentences(lines: Iterable[str], name: str) -> Iterator[_Sentence]:
             head, tail = (_number(sentence.id, where, column) for column in columns[:2])
             sentence.relations.append((head, tail, columns[2]))
         elif columns:
-            fix = "give the nine columns of an element, or the three of a relation behind the elements of its sentence"
+            fix = "give the nine columns of an element, or the three of a relation after the elements of its sentence"
             raise DocumentError(where if sentence is None else sentence.id, where, line, fix)
     if sentence is not None:
         yield sentence
@@ -74,12 +74,12 @@ def _sentences(lines: Iterable[str], name: str) -> Iterator[_Sentence]:
 
 def _number(sentence: str, where: str, column: str) -> int:
     if not column.isdecimal():
-        raise DocumentError(sentence, where, column, "give the number of the element, from 0 on")
+        raise DocumentError(sentence, where, column, "give the number of the element, from 0")
     return int(column)
 
 
 def _add_element(sentence: _Sentence, number: int, kind: str, text: str) -> None:
-    # Where the text has a slash of its own it separates words as well: no word of the corpus in use has one.
+    # A slash of the text itself separates words, too; no word of the corpus has one.
     words = [_ESCAPES.get(word, word) for word in text.split("/") if word] or [text]
     start = len(sentence.tokens)
     sentence.tokens += words
@@ -89,12 +89,12 @@ def _add_element(sentence: _Sentence, number: int, kind: str, text: str) -> None
 
 
 def _record(sentence: _Sentence, counts: Counter[str]) -> dict[str, Any]:
-    places = {number: place for place, number in enumerate(sentence.entities)}
-    known = [relation for relation in sentence.relations if {relation[0], relation[1]} <= places.keys()]
-    counts[OUTSIDE] += len(sentence.relations) - len(known)
+    positions = {number: position for position, number in enumerate(sentence.entities)}
+    kept = [relation for relation in sentence.relations if {relation[0], relation[1]} <= positions.keys()]
+    counts[OUTSIDE] += len(sentence.relations) - len(kept)
     return {
         "orig_id": sentence.id,
         "tokens": sentence.tokens,
         "entities": [{"type": kind, "start": start, "end": end} for kind, start, end in sentence.entities.values()],
-        "relations": [{"head": places[head], "tail": places[tail], "type": kind} for head, tail, kind in known],
+        "relations": [{"head": positions[head], "tail": positions[tail], "type": kind} for head, tail, kind in kept],
     }

@@ -1,4 +1,4 @@
-"""DRUG-AE.rel: a row per drug and adverse effect that a sentence of a case report joins."""
+"""Reads DRUG-AE.rel, which has a row per drug and adverse effect that a sentence of a case report connects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RELATION = "Adverse-Effect"
 
 UNPLACED = "rows whose effect or drug is not in the words of the sentence (dropped)"
 REPEATED_ROWS = "rows that repeat another (dropped)"
-MOVED = "rows placed where effect and drug are not as far apart as their offsets"
+MOVED = "rows placed at another distance between effect and drug than their offsets say"
 
 _BRACKET_AND_HYPHEN = re.compile(r"\)-")
 _Words = tuple[int, int]  # half-open range of words
@@ -37,7 +37,7 @@ class Row:
 def read_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
     """The rows of a file with the columns document, sentence, effect, start, end, drug, start, end, separated by `|`.
 
-    Offsets count over the whole document, so only their differences tell something about the sentence.
+    Offsets count over the whole document, so only their differences apply to the sentence.
 
     Args:
         lines: the lines of the file.
@@ -49,28 +49,28 @@ def read_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        # The sentence may have the separator in it.
+        # The sentence itself may contain the separator.
         document, *middle = line.split("|")
-        sentence, rest = "|".join(middle[:-6]).strip(), [column.strip() for column in middle[-6:]]
-        offsets = [*rest[1:3], *rest[4:6]]
-        if len(rest) < 6 or not all(map(str.isdecimal, offsets)) or not all((document, sentence, rest[0], rest[3])):
+        sentence, last = "|".join(middle[:-6]).strip(), [column.strip() for column in middle[-6:]]
+        offsets = [*last[1:3], *last[4:6]]
+        if len(last) < 6 or not all(map(str.isdecimal, offsets)) or not all((document, sentence, last[0], last[3])):
             fix = "give document, sentence, effect, start, end, drug, start, end, separated by |, none of them empty"
             raise DocumentError(document, f"line {number} of {name}", line, fix)
-        yield Row(document, sentence, rest[0], rest[3], int(offsets[2]) - int(offsets[1]))
+        yield Row(document, sentence, last[0], last[3], int(offsets[2]) - int(offsets[1]))
 
 
 def sentence_records(rows: Iterable[Row], counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """The sentences of the rows as records in SpERT's form, in the order of their first rows.
 
-    The id of a sentence is that of its document and a number. Words are those of `words_of`. An effect or a drug lies
-    where whole words have its characters; of the places of both, the pair counts whose distance in characters is that
-    of the offsets or, where white space was changed, comes nearest to it. A row whose place is taken by an earlier row
+    A sentence's id is its document's and a number. Words are those of `words_of`. An effect or drug lies where whole
+    words have its characters. If there are several such places, the pair is taken whose distance in characters is
+    nearest to that of the offsets; it differs if white space was changed. If an earlier row took that pair, the row
     takes the next one of the same distance.
 
     Args:
         rows: the rows of the file.
-        counts: `UNPLACED` and `REPEATED_ROWS` are increased for rows that are left out, `MOVED` for those placed by the
-            nearest distance.
+        counts: `UNPLACED` and `REPEATED_ROWS` are increased for rows that are left out, `MOVED` for rows placed at
+            another distance.
     """
     sentences: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -82,23 +82,23 @@ def sentence_records(rows: Iterable[Row], counts: Counter[str]) -> Iterator[dict
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
-    """The half-open character ranges of the words of a sentence, and of its final period, which it may lack.
+    """The half-open character ranges of a sentence's words, and of a final period, even if the text lacks it.
 
-    Words are those of spaCy's rules for English, for which no trained pipeline is needed. A period that ends the
-    sentence is a word of its own, and `)-` is cut into bracket, hyphen and what follows (SpERT's release of ADE).
+    Words follow spaCy's rules for English, which need no trained pipeline. The final period is a word of its own, and
+    `)-` is split into bracket, hyphen and the rest (SpERT's release of ADE).
     """
     body = text.removesuffix(".")
     document = document_from_text(body, "sentence")
     words: list[tuple[int, int]] = []
     for start, end in (span for sentence in document.token_offsets or () for span in sentence):
-        brackets = [found.start() for found in _BRACKET_AND_HYPHEN.finditer(body, start, end)]
+        brackets = [match.start() for match in _BRACKET_AND_HYPHEN.finditer(body, start, end)]
         cuts = {cut for bracket in brackets for cut in (bracket, bracket + 1, bracket + 2)}
         words += pairwise(sorted({start, *cuts, end}))
     return [*words, (len(body), len(body) + 1)]
 
 
 def _sentence(text: str, rows: Iterable[Row], counts: Counter[str]) -> dict[str, Any]:
-    """Words, entities in the order of the text, and relations."""
+    """A record's words, entities in text order, and relations."""
     text = f"{text.removesuffix('.')}."
     words = words_of(text)
     tokens = [text[start:end] for start, end in words]
@@ -106,8 +106,7 @@ def _sentence(text: str, rows: Iterable[Row], counts: Counter[str]) -> dict[str,
     for row in rows:
         if (pair := _place(row, tokens, words, pairs, counts)) is not None:
             pairs.append(pair)
-    found = {(*effect, EFFECT) for effect, _ in pairs} | {(*drug, DRUG) for _, drug in pairs}
-    entities = sorted(found)
+    entities = sorted({(*effect, EFFECT) for effect, _ in pairs} | {(*drug, DRUG) for _, drug in pairs})
     return {
         "tokens": tokens,
         "entities": [{"type": kind, "start": start, "end": end} for start, end, kind in entities],
@@ -125,7 +124,7 @@ def _place(
     taken: list[tuple[_Words, _Words]],
     counts: Counter[str],
 ) -> tuple[_Words, _Words] | None:
-    """The words of effect and drug, or None where the row is left out."""
+    """The words of effect and drug, or None if the row is left out."""
     pairs = list(product(_occurrences(tokens, row.effect), _occurrences(tokens, row.drug)))
     counts[UNPLACED] += not pairs
     if not pairs:
@@ -139,13 +138,13 @@ def _place(
 
 
 def _occurrences(tokens: list[str], phrase: str) -> list[_Words]:
-    """The ranges of words that make up a phrase, white space aside."""
-    wanted, found = "".join(phrase.split()), []
+    """The ranges of words that spell a phrase, ignoring white space."""
+    letters, ranges = "".join(phrase.split()), []
     for start in range(len(tokens)):
         joined = ""
         for end in range(start, len(tokens)):
             joined += tokens[end]
-            if len(joined) >= len(wanted):
-                found += [(start, end + 1)] * (joined == wanted)
+            if len(joined) >= len(letters):
+                ranges += [(start, end + 1)] * (joined == letters)
                 break
-    return found
+    return ranges

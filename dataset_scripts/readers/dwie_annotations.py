@@ -1,4 +1,4 @@
-"""DWIE's annotation files: one JSON object per news article, checked field by field."""
+"""Reads DWIE's annotation files, one JSON object per news article, and checks every field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataset_scripts.building.concept_pairs import UNMENTIONED
 from modeling_docre.documents import DocumentError
 
 SPLIT_TAGS = ("train", "test")
-"""The document tags that say to which part of the published division an article belongs."""
+"""The document tags that name an article's part of the published split."""
 
 REPEATED_ROWS = "relation rows that repeat another (dropped)"
 SELF_ROWS = "relation rows from a concept to itself (dropped)"
@@ -22,7 +22,7 @@ _FETCH = "DWIE's own dwie_download.py, which writes files with `content` into da
 
 @dataclass(frozen=True, slots=True)
 class ConceptMention:
-    """A mention of an article: half-open characters of its text, and the number of its concept."""
+    """A mention of an article: half-open character offsets in its text, and the number of its concept."""
 
     start: int
     end: int
@@ -35,8 +35,8 @@ class Article:
 
     Args:
         id: its name, e.g. `DW_17469087`.
-        split: `train` or `test`, the part of the published division.
-        text: the text that the mentions point into; empty where the file has none and no mention needs it.
+        split: `train` or `test`, its part of the published split.
+        text: the text with the mentions; empty if the file has neither.
         mentions: in the order of the file.
         concepts: the tags of each concept, by its number; a concept may have no mention.
         relations: head concept, relation type and tail concept of each row of the file.
@@ -53,15 +53,15 @@ class Article:
 def read_article(content: bytes, name: str) -> Article:
     """The article of an annotation file.
 
-    Keys that are not needed (`candidates`, `link`, `iptc`, `frames` and others) are passed over.
+    Other keys (`candidates`, `link`, `iptc`, `frames` and so on) are ignored.
 
     Args:
         content: the file: a JSON object in UTF-8.
         name: name of the file, for messages.
 
     Raises:
-        DocumentError: the file is no JSON object, a key is missing or has a wrong value, the text was not fetched, or a
-            mention has other text at its offsets.
+        DocumentError: the file is not a JSON object, a key is missing or has a wrong value, the text was not fetched,
+            or a mention's text differs from that at its offsets.
     """
     record = _parse(content, name)
     identifier = record.get("id")
@@ -82,24 +82,24 @@ def read_article(content: bytes, name: str) -> Article:
 
 
 def kept_relations(article: Article, counts: Counter[str]) -> list[tuple[int, str, int]]:
-    """The rows of an article's relations between different concepts that have mentions, each row once.
+    """The distinct relation rows of an article between different concepts that both have mentions.
 
     Args:
         article: the article.
-        counts: the rows that are left out are added by their reason; a repeated row counts as that alone.
+        counts: the dropped rows are added by their reason; a repeated row has only that reason.
     """
     mentioned = {mention.concept for mention in article.mentions}
     rows = dict.fromkeys(article.relations)
-    selves = [row for row in rows if row[0] == row[2]]
+    self_rows = [row for row in rows if row[0] == row[2]]
     kept = [row for row in rows if row[0] != row[2] and {row[0], row[2]} <= mentioned]
     counts[REPEATED_ROWS] += len(article.relations) - len(rows)
-    counts[SELF_ROWS] += len(selves)
-    counts[UNMENTIONED] += len(rows) - len(selves) - len(kept)
+    counts[SELF_ROWS] += len(self_rows)
+    counts[UNMENTIONED] += len(rows) - len(self_rows) - len(kept)
     return kept
 
 
 class _Fields:
-    """A JSON object inside a document, whose fields are taken with a check of their type."""
+    """A JSON object inside a document whose fields are checked when they are read."""
 
     def __init__(self, document_id: str, where: str, record: Mapping[str, Any]):
         self.document_id, self.where, self.record = document_id, where, record
@@ -110,8 +110,8 @@ class _Fields:
     def take(self, key: str, kind: type, wanted: str) -> Any:
         value = self.record.get(key)
         if not isinstance(value, kind) or isinstance(value, bool):
-            state = "" if key in self.record else "the key is missing; "
-            raise self.error(key, value, f"{state}give {wanted}")
+            problem = "" if key in self.record else "the key is missing; "
+            raise self.error(key, value, f"{problem}give {wanted}")
         return value
 
     def strings(self, key: str, wanted: str) -> tuple[str, ...]:
@@ -141,10 +141,10 @@ def _parse(content: bytes, name: str) -> dict[str, Any]:
 
 def _read_split(article: _Fields) -> str:
     tags = article.strings("tags", "the list of document tags")
-    found = [tag for tag in SPLIT_TAGS if tag in tags]
-    if len(found) != 1:
-        raise article.error("tags", list(tags), "give one of 'train' and 'test' among them, and not both")
-    return found[0]
+    splits = [tag for tag in SPLIT_TAGS if tag in tags]
+    if len(splits) != 1:
+        raise article.error("tags", list(tags), "give either 'train' or 'test' among them")
+    return splits[0]
 
 
 def _read_text(article: _Fields, needed: bool) -> str:
@@ -159,7 +159,7 @@ def _read_concepts(article: _Fields) -> dict[int, tuple[str, ...]]:
         number = row.take("concept", int, "the number of the concept")
         if number in concepts:
             raise row.error("concept", number, "another concept has this number; give each its own")
-        # Tags are no more than a description: a concept may come without them.
+        # Tags are optional descriptions.
         tags = row.record.get("tags")
         concepts[number] = () if tags is None else row.strings("tags", "a list of tags")
     return concepts
@@ -174,9 +174,9 @@ def _read_mention(row: _Fields, text: str, concepts: Mapping[int, Any]) -> Conce
             f"cut: fetch it with {_FETCH}"
         )
         raise DocumentError(row.document_id, f"{row.where} (begin, end)", (start, end), fix)
-    if (found := text[start:end]) != expected:
+    if (actual := text[start:end]) != expected:
         fix = (
-            f"`content` has {found!r} there and the mention's text is {expected!r}; correct the half-open character "
+            f"`content` has {actual!r} there, but the mention's text is {expected!r}; correct the half-open character "
             f"offsets, or fetch the text with {_FETCH}"
         )
         raise DocumentError(row.document_id, f"{row.where} (begin, end)", (start, end), fix)

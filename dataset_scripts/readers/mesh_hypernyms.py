@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from modeling_docre.documents import Candidate, Document
+from modeling_docre.documents import Document
 
 TREE_FILES = ("2017MeshTree.txt", "mesh_2017_tree.txt")
 """Names of the file of tree numbers, the official one first."""
@@ -17,26 +17,26 @@ _DESCRIPTOR = re.compile(r"D\d+")
 
 
 class MeshTree:
-    """The places of MeSH descriptors in the tree; one that is not in it is above none and below none.
+    """The positions of MeSH descriptors in the tree; unknown descriptors have no hypernyms or hyponyms.
 
     Args:
         numbers: tree numbers (`C14.280.067`) of each descriptor id (`D001145`).
     """
 
     def __init__(self, numbers: Mapping[str, Iterable[str]]):
-        self.numbers = {name: frozenset(places) for name, places in numbers.items()}
-        self._above = {name: frozenset(_with_ancestors(places)) for name, places in self.numbers.items()}
+        self.numbers = {name: frozenset(own) for name, own in numbers.items()}
+        self._above = {name: frozenset(_with_ancestors(own)) for name, own in self.numbers.items()}
 
     @classmethod
     def read(cls, lines: Iterable[str], name: str) -> MeshTree:
-        """The tree from a file with a tree number, a descriptor id and a term per line, separated by tabs.
+        """Read the tree from a file with a tree number, a descriptor id and a term per line, separated by tabs.
 
         Args:
             lines: the lines; a header `Tree Number, Desc Ui, Term` may come first.
             name: name of the file, for messages.
 
         Raises:
-            ValueError: a line has another form, or the file has no line.
+            ValueError: a line has a wrong form, or the file has no tree number.
         """
         numbers: dict[str, list[str]] = {}
         for position, line in enumerate(lines, 1):
@@ -54,40 +54,44 @@ class MeshTree:
         return cls(numbers)
 
     def is_hypernym(self, general: str, specific: str) -> bool:
-        """Whether `general` stands above `specific` somewhere in the tree, or at one place with it."""
+        """Whether `general` is above `specific` somewhere in the tree, or shares a position with it."""
         return not self.numbers.get(general, frozenset()).isdisjoint(self._above.get(specific, frozenset()))
 
 
 def filter_hypernyms(document: Document, tree: MeshTree, disease: str = "Disease") -> Document:
-    """Leave out of scoring what is too general to be asked: its candidates become `scored = False`.
+    """Mark candidates whose disease is too general as not scored.
 
-    A candidate (chemical, disease) that is not related is left out if its disease is a hypernym of one that the same
-    chemical is related to (hypernym filter of CDR's evaluation; bi-affine relation attention networks and the
-    edge-oriented graph's release, MeSH 2017). No entity, relation or candidate is removed.
+    An unrelated candidate (chemical, disease) gets `scored = False` if its disease is a hypernym of one that the same
+    chemical is related to. This is the hypernym filter of CDR's evaluation (bi-affine relation attention networks and
+    the edge-oriented graph's release, MeSH 2017). No entity, relation or candidate is removed.
 
     Args:
         document: candidates between diseases and entities of another type, in either direction.
-        tree: the tree that has the diseases' concept ids.
+        tree: the tree with the diseases' concept ids.
         disease: the entity type of the diseases.
     """
-    related: dict[int, set[int]] = {}
-    for relation in document.relations:
-        other, found = _roles(document, relation.head, relation.tail, disease)
-        related.setdefault(other, set()).add(found)
-
-    def scored(candidate: Candidate) -> bool:
-        other, found = _roles(document, candidate.head, candidate.tail, disease)
-        known = related.get(other, set())
-        general = document.entities[found].id or ""
-        return found in known or not any(tree.is_hypernym(general, document.entities[n].id or "") for n in known)
-
     if document.candidates is None:
         return document
-    return replace(document, candidates=tuple(replace(item, scored=scored(item)) for item in document.candidates))
+    related: dict[int, set[int]] = {}
+    for relation in document.relations:
+        chemical, own = _roles(document, relation.head, relation.tail, disease)
+        related.setdefault(chemical, set()).add(own)
+    candidates = []
+    for candidate in document.candidates:
+        chemical, own = _roles(document, candidate.head, candidate.tail, disease)
+        scored = _is_scored(document, own, related.get(chemical, set()), tree)
+        candidates.append(replace(candidate, scored=scored))
+    return replace(document, candidates=tuple(candidates))
+
+
+def _is_scored(document: Document, disease: int, related: set[int], tree: MeshTree) -> bool:
+    """Whether a disease is among the related ones, or a hypernym of none of them."""
+    general = document.entities[disease].id or ""
+    return disease in related or not any(tree.is_hypernym(general, document.entities[n].id or "") for n in related)
 
 
 def _roles(document: Document, head: int, tail: int, disease: str) -> tuple[int, int]:
-    """The entity that is no disease and the disease of a pair, whichever is the head."""
+    """The other entity and the disease of a pair, whichever is the head."""
     return (tail, head) if document.entities[head].type == disease else (head, tail)
 
 

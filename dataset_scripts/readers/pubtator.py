@@ -1,4 +1,4 @@
-"""Abstracts with concept annotations: PubTator files in, documents whose entities are concepts out."""
+"""Reads abstracts with concept annotations from PubTator files, and makes documents whose entities are concepts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MESH_ID = re.compile(r"[CD]\d{6,}")
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A mention of a PubTator file; `start` and `end` are half-open characters of `Abstract.text`.
+    """A mention of a PubTator file; `start` and `end` are half-open character offsets in `Abstract.text`.
 
-    `concept` is the row's id as it stands there: one concept, several of them, or a sign that there is none.
+    `concept` is the row's id unchanged: one concept, several concepts, or a sign for none.
     """
 
     start: int
@@ -48,23 +48,23 @@ class Abstract:
 
     @property
     def text(self) -> str:
-        """Title and abstract with one separator between them, as the offsets of the annotations count."""
+        """Title and abstract with one separator between them, as the annotations' offsets assume."""
         return f"{self.title}\n{self.abstract}" if self.abstract else self.title
 
 
 def read_pubtator(lines: Iterable[str], name: str) -> Iterator[Abstract]:
     r"""The blocks of a PubTator file.
 
-    A block is `id|t|title`, `id|a|abstract` (absent or empty where there is none), one row `id, start, end, text, type,
-    concept` per mention (columns behind these are ignored) and one row `id, type, concept, concept` per relation, the
-    columns separated by tabs. Empty lines separate blocks and are not needed.
+    A block is `id|t|title`, optionally `id|a|abstract`, one row `id, start, end, text, type, concept` per mention
+    (further columns are ignored) and one row `id, type, concept, concept` per relation. Tabs separate the columns, and
+    empty lines may separate the blocks.
 
     Args:
         lines: the lines with their ends, `\n` or `\r\n`.
         name: name of the file, for messages.
 
     Raises:
-        DocumentError: a line has another form, stands in another document's block, or is cut off at the file's end.
+        DocumentError: a line has a wrong form, is in another document's block, or is cut off at the end of the file.
     """
     block: Abstract | None = None
     for number, line in enumerate(lines, 1):
@@ -87,16 +87,16 @@ def read_pubtator(lines: Iterable[str], name: str) -> Iterator[Abstract]:
 class AbstractReader:
     """Turns abstracts into documents whose entities are concepts, and counts what the documents do not show.
 
-    An entity is a pair of type and concept id with all mentions that have them; entities stand in the order of their
-    first mention in the text (CDR's preprocessing, edge-oriented graph release). A mention of several concepts is one
-    mention of each. Mentions without a concept form no entity. Words and sentences are spaCy's, the title's apart from
-    the abstract's; no mention is moved: words are cut at its borders and sentences merged under it.
+    An entity is a pair of type and concept id with all its mentions. Entities are in the order of their first mention
+    in the text (CDR's preprocessing, edge-oriented graph release). A mention of several concepts is one mention of
+    each; mentions without a concept form no entity. Words and sentences are spaCy's, the title's apart from the
+    abstract's. Mentions keep their borders: words are split at them and sentences merged.
 
     Args:
         entity_types: the types that mentions may have.
         composite: for each type whose rows may list several concepts, the characters that may separate them.
-        clean_ids: correct MeSH ids that have characters behind their digits (`D003000f` to `D003000`).
-        drop_types: leave out mentions of types that `entity_types` lacks, rather than refuse them.
+        clean_ids: correct MeSH ids with characters after their digits (`D003000f` to `D003000`).
+        drop_types: leave out mentions of other types instead of refusing them.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class AbstractReader:
         """The document of an abstract: words, `text`, `token_offsets` and entities; neither relations nor candidates.
 
         Raises:
-            DocumentError: a mention has an unknown type, or other text at its offsets than its row says.
+            DocumentError: a mention has an unknown type, or its text differs from that at its offsets.
         """
         self.counts["documents"] += 1
         entities: dict[tuple[str, str], dict[str, Any]] = {}
@@ -130,12 +130,12 @@ class AbstractReader:
         return place_entities(words, list(entities.values()))
 
     def clean(self, concept: str) -> str:
-        """The concept id as the documents have it: corrected with `clean_ids`, else as it is."""
-        found = _MESH_ID.match(concept) if self.clean_ids else None
-        return found[0] if found else concept
+        """The concept id of the documents: corrected if `clean_ids`, else unchanged."""
+        match = _MESH_ID.match(concept) if self.clean_ids else None
+        return match[0] if match else concept
 
     def _concepts(self, abstract: Abstract, row: Annotation, where: str) -> list[str]:
-        """The concept ids of a row; an id that the row lists twice comes twice."""
+        """The concept ids of a row, including repeated ones."""
         if row.type not in self.entity_types:
             if not self.drop_types:
                 fix = f"correct it, or add it to the builder's ENTITY_TYPES; known are {', '.join(self.entity_types)}"
@@ -154,10 +154,10 @@ class AbstractReader:
 
 
 def _add_line(block: Abstract | None, line: str, where: str) -> None:
-    """Read a line inside a block into it."""
+    """Add a line to its block."""
     if block is None:
         raise DocumentError(
-            where, "line", line, "begin each document with a line `id|t|title`; the file's start is cut"
+            where, "line", line, "begin each document with a line `id|t|title`; the start of the file may be cut off"
         )
     text = _TEXT_LINE.fullmatch(line)
     columns = [text[1]] if text is not None else line.split("\t")
@@ -175,24 +175,24 @@ def _add_line(block: Abstract | None, line: str, where: str) -> None:
     else:
         fix = (
             "give the columns id, start, end, text, type, concept of a mention, or id, type, concept, concept of a "
-            "relation, separated by tabs; a file that was cut has to be fetched again"
+            "relation, separated by tabs; if the file was cut off, fetch it again"
         )
         raise DocumentError(block.id, where, line, fix)
 
 
 def _check_offsets(abstract: Abstract, row: Annotation, where: str) -> None:
-    """Refuse a mention whose text is not the document's, the separator between title and abstract aside."""
-    found = abstract.text[row.start : row.end]
-    if row.start >= row.end or found.replace("\n", " ") != row.text.replace("\n", " "):
+    """Refuse a mention whose text differs from the document's, except for the separator of title and abstract."""
+    actual = abstract.text[row.start : row.end]
+    if row.start >= row.end or actual.replace("\n", " ") != row.text.replace("\n", " "):
         fix = (
-            f"the document has {found!r} there and the row says {row.text!r}; correct the offsets, half-open "
-            "characters counted over the title, one separator and the abstract"
+            f"the document has {actual!r} there, but the row says {row.text!r}; correct the half-open character "
+            "offsets, counted over the title, one separator and the abstract"
         )
         raise DocumentError(abstract.id, f"{where} (start, end)", (row.start, row.end), fix)
 
 
 def _words(abstract: Abstract) -> Document:
-    """The words of title and abstract, cut apart from each other so that the title is a sentence of its own."""
+    """The words of title and abstract, split separately so that the title is a sentence of its own."""
     title = document_from_text(abstract.title, abstract.id)
     rest = document_from_text(abstract.abstract or "", abstract.id)
     shift = len(abstract.title) + 1

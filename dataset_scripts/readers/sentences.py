@@ -1,4 +1,4 @@
-"""Sentences with entities of one mention each: records in the form of SpERT's release in, documents out."""
+"""Turns sentences in the form of SpERT's release into documents whose entities have one mention each."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class SentenceReader:
 
     A record is an object with `orig_id`, `tokens`, `entities` (rows of `type`, `start`, `end`: half-open word offsets)
     and `relations` (rows of `type`, `head`, `tail`: positions among the entities). `tags`, one BILOU tag per word, may
-    stand in place of `entities`; relations then count the entities in the order of the text. Types are recognised in
-    upper and lower case alike and written as the corpus has them. Rows that repeat another, and relations from an
-    entity to itself, are dropped, because nobody can repair a published file.
+    replace `entities`; relations then number the entities in text order. Types are matched ignoring case and spelled as
+    in `entity_types` and `relation_types`. Repeated rows and relations from an entity to itself are dropped, because
+    users cannot repair a published file.
 
     Args:
         entity_types: the types that entities may have.
@@ -42,7 +42,7 @@ class SentenceReader:
         self._ids: set[str] = set()
 
     def read(self, record: Any) -> Document:
-        """The document of one record; an id that has occurred before gets " #2" appended.
+        """The document of one record; a repeated id gets " #2" appended.
 
         Raises:
             DocumentError: a key is missing, a value has the wrong type or is out of range, or a type is unknown.
@@ -52,12 +52,12 @@ class SentenceReader:
         tokens = _list(name, "tokens", record.get("tokens"))
         self.counts.update(f"ignored key `{key}`" for key in record if key not in _KEYS)
         spans = self._spans(name, record, len(tokens))
-        places = {span: place for place, span in enumerate(dict.fromkeys(spans))}
-        self.counts[REPEATED_ENTITIES] += len(spans) - len(places)
+        positions = {span: position for position, span in enumerate(dict.fromkeys(spans))}
+        self.counts[REPEATED_ENTITIES] += len(spans) - len(positions)
         entities = [
-            {"type": kind, "mentions": [{"sentence": 0, "start": start, "end": end}]} for kind, start, end in places
+            {"type": kind, "mentions": [{"sentence": 0, "start": start, "end": end}]} for kind, start, end in positions
         ]
-        relations = self._relations(name, record.get("relations"), [places[span] for span in spans])
+        relations = self._relations(name, record.get("relations"), [positions[span] for span in spans])
         content = {"sentences": [tokens], "entities": entities, "relations": relations}
         unique = unique_id(name, self._ids)
         self.counts[REPEATED_IDS] += unique != name
@@ -65,12 +65,12 @@ class SentenceReader:
 
     @property
     def report(self) -> str:
-        """What was counted, a row each."""
+        """The counts as a table."""
         return count_table(self.counts)
 
     @property
     def changed(self) -> bool:
-        """Whether the documents lack or change something of the files."""
+        """Whether reading dropped or changed something."""
         return any(number for text, number in self.counts.items() if text.endswith("(dropped)") or text == REPEATED_IDS)
 
     def _name(self, record: Any) -> str:
@@ -89,39 +89,39 @@ class SentenceReader:
             if len(tags) != length:
                 raise DocumentError(name, "tags (number)", len(tags), f"give one tag per word; there are {length}")
             return [(self._type(name, "tags", kind), start, end) for kind, start, end in decode_bilou(tags, name)]
-        found = []
+        spans = []
         for number, row in enumerate(_list(name, "entities (or tags)", record.get("entities"))):
             where = f"entities[{number}]"
             kind = self._type(name, f"{where}.type", _field(name, where, row, "type"))
-            start, end = (_whole(name, f"{where}.{key}", _field(name, where, row, key)) for key in ("start", "end"))
+            start, end = (_integer(name, f"{where}.{key}", _field(name, where, row, key)) for key in ("start", "end"))
             if not 0 <= start < end <= length:
                 fix = f"give word offsets with 0 <= start < end <= {length}, the length of the sentence"
                 raise DocumentError(name, f"{where} (start, end)", (start, end), fix)
-            found.append((kind, start, end))
-        return found
+            spans.append((kind, start, end))
+        return spans
 
     def _type(self, name: str, where: str, value: Any) -> str:
         return _known(name, where, value, self._entity_types)
 
-    def _relations(self, name: str, rows: Any, places: list[int]) -> list[dict[str, Any]]:
-        """The relations between places of kept entities; `places` has one for each entity row."""
-        found: dict[tuple[int, int, str], dict[str, Any]] = {}
+    def _relations(self, name: str, rows: Any, positions: list[int]) -> list[dict[str, Any]]:
+        """The relations between the kept entities; `positions` has the position for each entity row."""
+        relations: dict[tuple[int, int, str], dict[str, Any]] = {}
         for number, row in enumerate([] if rows is None else _list(name, "relations", rows)):
             where = f"relations[{number}]"
             kind = _known(name, f"{where}.type", _field(name, where, row, "type"), self._relation_types)
-            head, tail = (self._place(name, where, row, key, places) for key in ("head", "tail"))
+            head, tail = (self._position(name, where, row, key, positions) for key in ("head", "tail"))
             self.counts[SELF_RELATIONS] += head == tail
-            self.counts[REPEATED_RELATIONS] += (head, tail, kind) in found
+            self.counts[REPEATED_RELATIONS] += (head, tail, kind) in relations
             if head != tail:
-                found[head, tail, kind] = {"head": head, "tail": tail, "type": kind, "label": self.labels.get(kind)}
-        return list(found.values())
+                relations[head, tail, kind] = {"head": head, "tail": tail, "type": kind, "label": self.labels.get(kind)}
+        return list(relations.values())
 
-    def _place(self, name: str, where: str, row: Any, key: str, places: list[int]) -> int:
-        number = _whole(name, f"{where}.{key}", _field(name, where, row, key))
-        if not 0 <= number < len(places):
-            fix = f"the sentence has {len(places)} entities, numbered from 0"
+    def _position(self, name: str, where: str, row: Any, key: str, positions: list[int]) -> int:
+        number = _integer(name, f"{where}.{key}", _field(name, where, row, key))
+        if not 0 <= number < len(positions):
+            fix = f"the sentence has {len(positions)} entities, numbered from 0"
             raise DocumentError(name, f"{where}.{key}", number, fix)
-        return places[number]
+        return positions[number]
 
 
 def _list(name: str, where: str, value: Any) -> list[Any]:
@@ -136,7 +136,7 @@ def _field(name: str, where: str, row: Any, key: str) -> Any:
     return row.get(key)
 
 
-def _whole(name: str, where: str, value: Any) -> int:
+def _integer(name: str, where: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise DocumentError(name, where, value, "give a whole number")
     return value

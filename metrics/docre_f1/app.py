@@ -1,4 +1,4 @@
-"""The page of the metric as a Space: predicted and gold documents in, their scores out."""
+"""The metric's page on the Hub: scores predicted documents against gold documents."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def score(predictions: str, references: str, entities_given: bool) -> dict[str, 
     try:
         predicted, gold = read("predictions", predictions), read("references", references)
         if not gold:
-            raise ValueError("references: there are no documents; give at least one")
-        found = metric.compute(predictions=predicted, references=gold, entities_given=entities_given)
+            raise ValueError("references: no documents; give at least one")
+        scores = metric.compute(predictions=predicted, references=gold, entities_given=entities_given)
     except ValueError as error:
         raise gr.Error(str(error), duration=None, print_exception=False) from error
-    return {name: round(100 * value, 2) if isinstance(value, float) else value for name, value in found.items()}
+    return {name: round(100 * value, 2) if isinstance(value, float) else value for name, value in scores.items()}
 
 
 def build() -> gr.Blocks:
@@ -59,10 +59,10 @@ def build() -> gr.Blocks:
         with gr.Row():
             predictions = gr.Code(json.dumps(PREDICTED, indent=1), language="json", label="Predictions", max_lines=25)
             references = gr.Code(json.dumps(GOLD, indent=1), language="json", label="References", max_lines=25)
-        given = gr.Checkbox(label="Entities are given: predicted relations point to the reference's entities")
+        entities_given = gr.Checkbox(label="Entities are given: predicted relations point to the reference's entities")
         button = gr.Button("Score", variant="primary")
         scores = gr.JSON(label="Scores")
-        button.click(score, [predictions, references, given], scores, api_name="score")
+        button.click(score, [predictions, references, entities_given], scores, api_name="score")
         gr.Markdown((FOLDER / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2])
     return page
 

@@ -1,4 +1,4 @@
-"""Scoring on the entity pairs that a corpus asks about, as CDR, GDA and ChemDisGene list them.
+"""Scoring on the candidate pairs that a corpus lists, as CDR, GDA and ChemDisGene do.
 
 Source: the evaluation of Christopoulou et al. 2019 (edge-oriented graphs), whose CDR and GDA files ATLOP uses.
 """
@@ -14,12 +14,12 @@ class CandidatePairs:
     """The candidates of one reference: which relations are scored on them, in which direction, and how far apart.
 
     A pair that is a candidate in one order has no direction: relations of either order belong to that candidate. A
-    pair that is a candidate in both orders keeps its direction. A pair that is no candidate is scored all the same and
-    has no direction: its gold relations are there to be missed, predictions on it are wrong unless they are gold.
+    pair that is a candidate in both orders keeps its direction. Other pairs are scored without direction: their gold
+    relations count as missed unless predicted, and predictions on them are wrong unless gold.
 
     Args:
-        candidates: the candidates of a reference; an empty list is a document that asks about no pair. Of a pair that
-            is listed again in the same order the first one counts.
+        candidates: the candidates of a reference; an empty list means that no pair is asked about. If a pair is
+            repeated in the same order, its first candidate counts.
     """
 
     def __init__(self, candidates: Iterable[ScoredCandidate]):
@@ -28,7 +28,7 @@ class CandidatePairs:
             self._by_pair.setdefault((candidate.head, candidate.tail), candidate)
 
     def find(self, head: int, tail: int) -> ScoredCandidate | None:
-        """The candidate that a pair of entities belongs to: the one of its own order, else that of the other."""
+        """The candidate of a pair of entities: in its own order, else in the other."""
         return self._by_pair.get((head, tail)) or self._by_pair.get((tail, head))
 
     def is_directed(self, relation: ScoredRelation) -> bool:
@@ -36,15 +36,15 @@ class CandidatePairs:
         return {(relation.head, relation.tail), (relation.tail, relation.head)} <= self._by_pair.keys()
 
     def cross(self, relation: ScoredRelation) -> bool | None:
-        """Whether the corpus marks the pair of a relation as one without a common sentence; None where it does not."""
+        """Whether the corpus marks the pair of a relation as having no common sentence; None without such a mark."""
         candidate = self.find(relation.head, relation.tail)
         return None if candidate is None else candidate.cross
 
     def scored_relations(self, relations: Iterable[ScoredRelation]) -> list[ScoredRelation]:
-        """The relations without those of pairs that are not scored, each in the order of its candidate.
+        """The relations of scored pairs, each in the order of its candidate.
 
-        Of a pair that is no candidate the entity with the lower number becomes the head, so that two relations are the
-        same if they have the same head, tail and type.
+        If the pair is no candidate, the entity with the lower number becomes the head. Two relations are then equal if
+        they have the same head, tail and type.
         """
         scored = []
         for relation in relations:

@@ -1,4 +1,4 @@
-"""What papers report on a corpus of sentences: which scores, and which relation types have no direction."""
+"""The scores that papers report on corpora of sentences, and the relation types without direction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Convention(NamedTuple):
-    """How a corpus is reported.
+    """How papers report a corpus.
 
     `levels` names the scores by the stems of their keys (`relation` for `relation_precision`, `relation_recall` and
     `relation_f1`); `symmetric_relations` names the relation types that hold in both directions.
@@ -21,12 +21,12 @@ CONVENTIONS = {
     "scierc": Convention(("entity", "relation_untyped"), frozenset({"Compare", "Conjunction"})),
     "ade": Convention(("macro_entity", "macro_relation")),
 }
-"""The conventions by corpus (SpERT section 4): CoNLL04 micro and macro with the entity types of a relation; SciERC
-micro without them; ADE macro with them, and then the mean over ten folds."""
+"""The conventions by corpus (SpERT section 4). CoNLL04: micro and macro, with the entity types of a relation. SciERC:
+micro, without entity types. ADE: macro, with entity types, and then the mean over ten folds."""
 
 
 def read_convention(name: str | None) -> Convention:
-    """The convention of that name; with None one that reports nothing.
+    """The convention of that name; None gives one that reports nothing.
 
     Raises:
         ValueError: no convention has that name.

@@ -2,8 +2,8 @@
 
 Sources: Vilain et al. 1995 (MUC), Bagga and Baldwin 1998 (B-cubed), Luo 2005 (CEAF with the entity similarity phi 4).
 Each function returns counts of one document; numerators and denominators are summed over documents before dividing.
-The originals assume that a mention lies in one cluster. Where it lies in several, each membership counts, and every
-formula below reduces to the original for disjoint clusters and gives 1 for a prediction equal to the gold.
+The originals assume that a mention lies in one cluster. If it lies in several, each membership counts. For disjoint
+clusters every formula is the original, and a prediction equal to the gold always scores 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Cluster = frozenset[Hashable]
 
 
 def coreference_counts(predicted: Collection[Cluster], gold: Collection[Cluster]) -> dict[str, Counts]:
-    """Counts of all three scores for one document; clusters that repeat count once.
+    """Counts of all three scores for one document; repeated clusters count once.
 
     Args:
         predicted: clusters of the prediction, each a set of mention spans.
@@ -34,17 +34,17 @@ def coreference_counts(predicted: Collection[Cluster], gold: Collection[Cluster]
 def muc_counts(predicted: Collection[Cluster], gold: Collection[Cluster]) -> Counts:
     """MUC: links needed to build a cluster, less the links that are missing on the other side.
 
-    Clusters of one mention need no link and leave no trace: with nothing else on either side the score is 0.
+    Clusters of one mention need no link; without larger clusters the score is 0.
     """
-    predicted_hits, predicted_links = _links_found(predicted, gold)
-    gold_hits, gold_links = _links_found(gold, predicted)
+    predicted_hits, predicted_links = _matched_links(predicted, gold)
+    gold_hits, gold_links = _matched_links(gold, predicted)
     return Counts(predicted_hits, predicted_links, gold_hits, gold_links)
 
 
 def b_cubed_counts(predicted: Collection[Cluster], gold: Collection[Cluster]) -> Counts:
-    """B-cubed: for each mention, the share of its cluster that its cluster on the other side shares."""
-    predicted_hits, predicted_mentions = _mentions_found(predicted, gold)
-    gold_hits, gold_mentions = _mentions_found(gold, predicted)
+    """B-cubed: for each mention, the share of its cluster that is also in its cluster on the other side."""
+    predicted_hits, predicted_mentions = _matched_mentions(predicted, gold)
+    gold_hits, gold_mentions = _matched_mentions(gold, predicted)
     return Counts(predicted_hits, predicted_mentions, gold_hits, gold_mentions)
 
 
@@ -55,21 +55,21 @@ def ceaf_e_counts(predicted: Collection[Cluster], gold: Collection[Cluster]) -> 
 
 
 def _clusters_by_mention(clusters: Collection[Cluster]) -> dict[Hashable, list[Cluster]]:
-    found: dict[Hashable, list[Cluster]] = defaultdict(list)
+    by_mention: dict[Hashable, list[Cluster]] = defaultdict(list)
     for cluster in clusters:
         for mention in cluster:
-            found[mention].append(cluster)
-    return found
+            by_mention[mention].append(cluster)
+    return by_mention
 
 
-def _links_found(clusters: Collection[Cluster], others: Collection[Cluster]) -> tuple[int, int]:
+def _matched_links(clusters: Collection[Cluster], others: Collection[Cluster]) -> tuple[int, int]:
     others_of = _clusters_by_mention(others)
-    found = sum(len(cluster) - _part_count(cluster, others_of) for cluster in clusters)
-    return found, sum(len(cluster) - 1 for cluster in clusters)
+    matched = sum(len(cluster) - _part_count(cluster, others_of) for cluster in clusters)
+    return matched, sum(len(cluster) - 1 for cluster in clusters)
 
 
 def _part_count(cluster: Cluster, others_of: dict[Hashable, list[Cluster]]) -> int:
-    """Number of parts that the other side cuts the cluster into: two mentions of one other cluster stay together."""
+    """Number of parts into which the other side's clusters divide a cluster."""
     left, parts = set(cluster), 0
     while left:
         parts += 1
@@ -82,13 +82,13 @@ def _part_count(cluster: Cluster, others_of: dict[Hashable, list[Cluster]]) -> i
     return parts
 
 
-def _mentions_found(clusters: Collection[Cluster], others: Collection[Cluster]) -> tuple[float, int]:
+def _matched_mentions(clusters: Collection[Cluster], others: Collection[Cluster]) -> tuple[float, int]:
     others_of = _clusters_by_mention(others)
-    found = 0.0
+    matched = 0.0
     for cluster in clusters:
         shared = sum(max((len(cluster & other) for other in others_of.get(item, ())), default=0) for item in cluster)
-        found += shared / len(cluster)
-    return found, sum(map(len, clusters))
+        matched += shared / len(cluster)
+    return matched, sum(map(len, clusters))
 
 
 def _best_alignment(predicted: list[Cluster], gold: list[Cluster]) -> float:

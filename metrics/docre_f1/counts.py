@@ -1,4 +1,4 @@
-"""Counts behind precision, recall and F1, which add up over documents."""
+"""The counts behind precision, recall and F1, which are summed over documents."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(slots=True)
 class Counts:
-    """What was predicted, what is gold, and how much of either was found.
+    """The number of predicted and of gold items, and how many of each match the other side.
 
-    For sets of tuples `predicted_hits` and `gold_hits` are the same number; the coreference scores tell them apart.
-    `in_train` counts the hits that are facts of the training split.
+    For sets of tuples `predicted_hits` and `gold_hits` are equal; for the coreference scores they differ. `in_train`
+    counts the hits that are facts of the training split.
     """
 
     predicted_hits: float = 0
@@ -30,7 +30,7 @@ class Counts:
 
     @property
     def precision(self) -> float:
-        """Share of the predictions that are right; 0 without predictions."""
+        """Share of the predictions that are correct; 0 without predictions."""
         return ratio(self.predicted_hits, self.predicted)
 
     @property
@@ -40,21 +40,21 @@ class Counts:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; 0 where both are 0."""
+        """Harmonic mean of precision and recall; 0 if both are 0."""
         return harmonic_mean(self.precision, self.recall)
 
     def smoothed(self, epsilon: float) -> tuple[float, float, float]:
         """Precision, recall and F1 with the same number added to each of the three denominators.
 
         Args:
-            epsilon: what is added; 1e-5 repeats the ATLOP script for CDR and GDA, 0 gives the plain scores.
+            epsilon: the number; 1e-5 repeats the ATLOP script for CDR and GDA, 0 gives the plain scores.
         """
         precision = ratio(self.predicted_hits, self.predicted + epsilon)
         recall = ratio(self.gold_hits, self.gold + epsilon)
         return precision, recall, ratio(2 * precision * recall, precision + recall + epsilon)
 
     def ign_precision(self, epsilon: float = 0.0) -> float:
-        """Precision without the correct predictions that are training facts; 0 where nothing else was predicted.
+        """Precision without the correct predictions that are training facts; 0 if nothing else was predicted.
 
         Args:
             epsilon: added to the denominator; 1e-5 repeats the ATLOP and Re-DocRED scripts.
@@ -70,13 +70,13 @@ class Counts:
         return asdict(self)
 
 
-def ratio(part: float, whole: float) -> float:
-    """The quotient, and 0 where there is nothing to divide by."""
-    return part / whole if whole else 0.0
+def ratio(numerator: float, denominator: float) -> float:
+    """The quotient; 0 if the denominator is 0."""
+    return numerator / denominator if denominator else 0.0
 
 
 def harmonic_mean(precision: float, recall: float) -> float:
-    """Harmonic mean of two fractions; 0 where both are 0."""
+    """Harmonic mean of two fractions; 0 if both are 0."""
     return ratio(2 * precision * recall, precision + recall)
 
 
@@ -93,10 +93,10 @@ def add_counts(total: dict[str, Counts], counts: Mapping[str, Counts]) -> None:
 
 
 def pool(rows: Iterable[Mapping[str, Counts | Mapping[str, float]]]) -> dict[str, Counts]:
-    """Sum of the counts of several documents, by name.
+    """Sum the counts of several documents, by name.
 
     Args:
-        rows: per document its counts by name, as `Counts` or in the dict form of `Counts.to_dict`.
+        rows: the counts of each document by name, as `Counts` or in the dict form of `Counts.to_dict`.
     """
     total: dict[str, Counts] = {}
     for row in rows:

@@ -10,7 +10,7 @@ from typing import Any
 import datasets
 import evaluate
 
-# `evaluate` copies only the siblings that this file names, so those that others import are named here as well.
+# `evaluate` copies only the siblings that this file imports, so it imports those of its siblings, too.
 from .candidate_pairs import CandidatePairs
 from .conventions import CONVENTIONS
 from .coreference_scores import coreference_counts
@@ -110,8 +110,8 @@ _CITATION = """
 }
 """
 
-# Arrow refuses rows with absent or further fields and columns of unequal length. So a document travels as one JSON
-# string that holds only what is scored, and the shorter column is filled up with this.
+# Arrow refuses rows with missing or extra fields and columns of unequal length. So a document is stored as one JSON
+# string with only what is scored, and the shorter column is filled with this value.
 _NO_DOCUMENT = ""
 
 
@@ -149,10 +149,10 @@ class DocreF1(evaluate.Metric):
         )
 
     def add(self, *, prediction: Any = None, reference: Any = None) -> None:
-        """Add one predicted and one reference document; either may be left out and added later.
+        """Add one predicted and one reference document; either may be added later instead.
 
         Raises:
-            ValueError: a document breaks the format; nothing is added then.
+            ValueError: a document breaks the format; then nothing is added.
         """
         self.add_batch(
             predictions=[] if prediction is None else [prediction],
@@ -160,20 +160,20 @@ class DocreF1(evaluate.Metric):
         )
 
     def add_batch(self, *, predictions: Iterable[Any] | None = None, references: Iterable[Any] | None = None) -> None:
-        """Add predicted and reference documents, in any order and number on either side.
+        """Add predicted and reference documents in any order; the two lists may differ in length.
 
         Raises:
-            ValueError: a document breaks the format; nothing is added then.
+            ValueError: a document breaks the format; then nothing is added.
         """
         predicted, gold = _rows(predictions, predicted=True), _rows(references, predicted=False)
         length = max(len(predicted), len(gold), 1)
         super().add_batch(predictions=_filled(predicted, length), references=_filled(gold, length))
 
     def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> dict[str, Any] | None:
-        """Compute the scores of all documents added and given, and forget them, also when an error is raised.
+        """Score all documents added and given here, then forget them, even after an error.
 
         Raises:
-            ValueError: a document breaks the format, an id stands twice, or a prediction does not fit its reference.
+            ValueError: a document breaks the format, an id is duplicate, or a prediction does not fit its reference.
         """
         try:
             return super().compute(predictions=predictions, references=references, **options)
@@ -185,7 +185,7 @@ class DocreF1(evaluate.Metric):
         return compute_scores(_documents(predictions), _documents(references), **options)
 
     def _forget(self) -> None:
-        """Drop what was added and free its files, so that the metric can be used again after an error."""
+        """Drop the added documents and free their files, so that the metric can be used again after an error."""
         if self.writer is not None:
             self.writer.finalize()
         held = list(zip(self.filelocks or [], self.file_paths or [], strict=True))
@@ -195,7 +195,7 @@ class DocreF1(evaluate.Metric):
         self.cache_file_name = self.filelock = self.selected_feature_format = None
         self.filelocks = self.file_paths = None
         for lock, path in held:
-            # A lock that is free again belongs to an earlier computation, and its file may be another metric's by now.
+            # A released lock is from an earlier computation, and another metric may use its file now.
             if lock.is_locked:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(path)

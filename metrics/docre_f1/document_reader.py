@@ -1,6 +1,6 @@
-"""Reads documents from the Document dict form: checks them and drops the fields that no score looks at.
+"""Reads documents from the Document dict form: checks them and drops the fields that no score needs.
 
-Everything that enters the metric passes through `read_document`.
+All input of the metric passes through `read_document`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .scored_document import ScoredCandidate, ScoredDocument, ScoredEntity, Scor
 
 
 def reject(document_id: Any, field: str, value: Any, fix: str) -> NoReturn:
-    """Raise the one error of this metric: it names the document, the field, the value and the fix."""
+    """Raise this metric's error, which names the document, the field, the value and the fix."""
     shown = repr(value)
     shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
     raise ValueError(f"document {document_id!r}: {field} is {shown}; {fix}")
@@ -27,11 +27,11 @@ def read_document(value: Any, predicted: bool) -> ScoredDocument:
     """Check a document and keep what scoring needs.
 
     Args:
-        value: a Document dict, its JSON text, or an object with `to_dict()`; unknown keys are ignored, optional keys
-            may be absent or None. A prediction may leave out `sentences`, and `entities` where the reference's
-            entities are given.
-        predicted: whether scores count: a predicted mention, entity or relation with a score that is NaN or infinite
-            is left out, and so is a relation of such an entity. Candidates are those of a reference alone.
+        value: a Document dict, its JSON text, or an object with `to_dict()`. Unknown keys are ignored; optional keys
+            may be absent or None. A prediction may leave out `sentences`, and also `entities` if the reference's are
+            given.
+        predicted: whether this is a prediction. A predicted mention, entity or relation whose score is NaN or infinite
+            is left out, and so are the relations of such an entity. Only references have candidates.
 
     Raises:
         ValueError: the content breaks the format; the message names the document, the field, the value and the fix.
@@ -72,7 +72,7 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:
 
 
 class _Reader:
-    """Reads the parts of one document and counts the items that a score rules out."""
+    """Reads the parts of one document and counts the items dropped because of their score."""
 
     def __init__(self, document_id: str, predicted: bool):
         self.document_id = document_id
@@ -95,9 +95,9 @@ class _Reader:
         return value
 
     def integer(self, record: Mapping[str, Any], key: str, field: str) -> int:
-        return self.whole(record.get(key), f"{field}.{key}")
+        return self.whole_number(record.get(key), f"{field}.{key}")
 
-    def whole(self, value: Any, field: str) -> int:
+    def whole_number(self, value: Any, field: str) -> int:
         if not isinstance(value, Integral) or isinstance(value, bool):
             self.reject(field, value, "give a whole number")
         return int(value)
@@ -115,7 +115,7 @@ class _Reader:
         return None if value is None else bool(value)
 
     def score(self, record: Mapping[str, Any], field: str) -> float | None:
-        """The score of a predicted item that has one."""
+        """The score of a predicted item; None without one, and for a reference."""
         score = record.get("score")
         if score is None or not self.predicted:
             return None
@@ -124,8 +124,8 @@ class _Reader:
         return float(score)
 
     def is_predicted(self, record: Mapping[str, Any], field: str) -> bool:
-        """Whether the item's score leaves it standing."""
-        return _stands(self.score(record, field))
+        """Whether the item counts as predicted by its score."""
+        return _counts_as_predicted(self.score(record, field))
 
     def sentences(self, value: Any) -> list[list[str]] | None:
         if value is None and self.predicted:
@@ -146,12 +146,12 @@ class _Reader:
         if not mentions:
             self.reject(f"{field}.mentions", mentions, "give each entity at least one mention or drop it")
         read = [self.mention(item, f"{field}.mentions[{n}]", sentences) for n, item in enumerate(mentions)]
-        standing = [mention for mention in read if mention is not None]
-        if not standing or not self.is_predicted(record, field):
-            self.dropped += bool(standing)
+        kept = [mention for mention in read if mention is not None]
+        if not kept or not self.is_predicted(record, field):
+            self.dropped += bool(kept)
             return ScoredEntity(kind, frozenset(), frozenset())
-        names = frozenset(name for _, name in standing if name is not None)
-        return ScoredEntity(kind, frozenset(span for span, _ in standing), names)
+        names = frozenset(name for _, name in kept if name is not None)
+        return ScoredEntity(kind, frozenset(span for span, _ in kept), names)
 
     def mention(self, value: Any, field: str, sentences: list[list[str]] | None) -> tuple[Span, str | None] | None:
         record = self.record(value, field)
@@ -177,7 +177,7 @@ class _Reader:
     ) -> ScoredRelation | None:
         record = self.record(value, field)
         listed = self.items(record.get("evidence"), f"{field}.evidence")
-        evidence = tuple(self.whole(sentence, f"{field}.evidence") for sentence in listed)
+        evidence = tuple(self.whole_number(sentence, f"{field}.evidence") for sentence in listed)
         head, tail = self.pair(record, field)
         score = self.score(record, field)
         relation = ScoredRelation(head, tail, self.text(record, "type", field), evidence, score)
@@ -187,7 +187,7 @@ class _Reader:
             self.reject(f"{field} (head, tail)", (head, tail), "entities are numbered from 0")
         if sentences is not None:
             check_evidence(self.document_id, field, relation, len(sentences))
-        if not _stands(score) or (entities and not (entities[head].spans and entities[tail].spans)):
+        if not _counts_as_predicted(score) or (entities and not (entities[head].spans and entities[tail].spans)):
             self.dropped += 1
             return None
         return relation
@@ -213,8 +213,8 @@ class _Reader:
         return head, tail
 
 
-def _stands(score: float | None) -> bool:
-    """Whether a score leaves its item standing; items without a score stand."""
+def _counts_as_predicted(score: float | None) -> bool:
+    """Whether an item with this score counts as predicted: NaN and infinite scores do not."""
     return score is None or math.isfinite(score)
 
 

@@ -1,7 +1,7 @@
-"""Documents without what overlaps, for comparison with systems that cannot predict overlapping entities.
+"""Removes overlapping entities, for comparison with systems that cannot predict them.
 
-Source: ADE "without overlap" (SpERT section 4). As in SpERT's release, a relation goes if its own two arguments
-overlap, and stays if an argument overlaps some third entity.
+Source: ADE "without overlap" (SpERT section 4). As in SpERT's release, a relation is removed if its two arguments
+overlap, and stays if an argument overlaps a third entity.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ def overlap(first: ScoredEntity, second: ScoredEntity) -> bool:
 
 
 def without_overlapping_entities(document: ScoredDocument) -> ScoredDocument:
-    """The entities that overlap no other one, without relations, since these point to positions among all entities."""
-    alone = (entity for entity in document.entities if not any(overlap(entity, other) for other in document.entities))
-    return document._replace(entities=tuple(alone), relations=())
+    """The document with only its non-overlapping entities, and without relations, whose positions would be wrong."""
+    kept = (entity for entity in document.entities if not any(overlap(entity, other) for other in document.entities))
+    return document._replace(entities=tuple(kept), relations=())
 
 
 def without_overlapping_arguments(document: ScoredDocument) -> ScoredDocument:
     """The document without the relations whose head and tail overlap."""
     entities = document.entities
-    apart = (item for item in document.relations if not overlap(entities[item.head], entities[item.tail]))
-    return document._replace(relations=tuple(apart))
+    kept = (item for item in document.relations if not overlap(entities[item.head], entities[item.tail]))
+    return document._replace(relations=tuple(kept))

@@ -1,4 +1,4 @@
-"""Predictions matched to references by id, and the checks that need both."""
+"""Matches predictions to references by id, and makes the checks that need both."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .scored_document import ScoredDocument
 
 
 class Pair(NamedTuple):
-    """A prediction beside its reference.
+    """A prediction with its reference.
 
-    `reference` is None for a prediction with an unknown id; `missing` marks the empty prediction that stands in for
-    one that was not made.
+    `reference` is None for a prediction with an unknown id; `missing` marks an empty prediction that replaces a missing
+    one.
     """
 
     prediction: ScoredDocument
@@ -35,7 +35,7 @@ def pair_documents(predictions: Iterable[Any], references: Iterable[Any], entiti
         entities_given: whether predicted relations point to the reference's entities instead of predicted ones.
 
     Raises:
-        ValueError: a document breaks the format, an id stands twice on one side, a prediction's sentences, offsets or
+        ValueError: a document breaks the format, an id is duplicate on one side, a prediction's sentences, offsets or
             entities do not fit its reference, or there are predictions but no reference.
     """
     gold = _by_id(read_references(references), "references")
@@ -54,7 +54,7 @@ def pair_documents(predictions: Iterable[Any], references: Iterable[Any], entiti
 
 
 def read_references(documents: Iterable[Any]) -> list[ScoredDocument]:
-    """Gold documents, checked and read once for any number of evaluations.
+    """Check and read gold documents once for any number of evaluations.
 
     Args:
         documents: Document dicts, their JSON texts, or objects with `to_dict()`.
@@ -66,22 +66,22 @@ def read_references(documents: Iterable[Any]) -> list[ScoredDocument]:
 
 
 def _by_id(documents: Iterable[ScoredDocument], side: str) -> dict[str, ScoredDocument]:
-    found: dict[str, ScoredDocument] = {}
+    by_id: dict[str, ScoredDocument] = {}
     for document in documents:
-        if document.id in found:
-            reject(document.id, "id", document.id, f"it stands twice among the {side}; give each document once")
-        found[document.id] = document
-    return found
+        if document.id in by_id:
+            reject(document.id, "id", document.id, f"duplicate id among the {side}; give each document once")
+        by_id[document.id] = document
+    return by_id
 
 
 def _check(pair: Pair, entities_given: bool) -> None:
-    """Raise unless the prediction fits its reference and its relations point to entities that are there."""
+    """Raise unless the prediction fits its reference and its relations point to existing entities."""
     prediction, reference, _ = pair
     if reference is not None:
         _check_offsets(prediction, reference)
     if not entities_given:
         if prediction.relations and not prediction.entities:
-            fix = "list the predicted entities, or pass entities_given=True where relations point to the reference's"
+            fix = "list the predicted entities, or pass entities_given=True if relations point to the reference's"
             reject(prediction.id, "entities", [], fix)
     elif reference is not None:
         _check_given_entities(prediction, reference)

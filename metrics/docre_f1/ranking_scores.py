@@ -1,6 +1,6 @@
-"""Threshold-free and threshold-tuned relation scores: F1 over a ranking of all scored triples, and its AUC.
+"""Relation scores over a ranking of all scored triples: the best F1, F1 at a threshold, and the area under the curve.
 
-The inputs are arrays over every (document, ordered entity pair, relation type), because a corpus has millions.
+The inputs are arrays over all (document, ordered entity pair, relation type), because a corpus has millions of them.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ def theta_scores(
     in_train: Sequence[bool] | np.ndarray | None = None,
     theta: float | None = None,
 ) -> dict[str, float]:
-    """F1 at a threshold over a ranking of triples, tuned where none is given, and the area under the curve.
+    """F1 at a given or tuned threshold over a ranking of triples, and the area under the curve.
 
     Triples are ranked by score, ties in the order given (by convention document, head, tail, type). Without `theta`,
-    the cut is the first rank with the largest F1 and `theta` its score. With `theta`, the cut is the last rank whose
-    score is strictly greater, or rank 1 if none is: the item at theta itself is dropped, as in the source.
+    the cut is the first rank with the largest F1, and its score becomes `theta`. With `theta`, the cut is the last rank
+    whose score is strictly greater, or rank 1 if none is. The item at theta itself is dropped, as in the source.
 
     Args:
         scores: score of each triple, shape [n]. Triples with a score that is NaN or infinite count as not predicted.
         correct: whether the triple is gold, shape [n].
-        gold_count: number of gold triples, also of those that were not scored; 0 counts as 1.
+        gold_count: number of gold triples, including those that were not scored; 0 counts as 1.
         in_train: whether the triple is a fact of the training split, shape [n]; adds the Ign scores.
         theta: threshold found on development data.
 
@@ -47,10 +47,10 @@ def theta_scores(
         raise ValueError(f"gold_count is {gold_count}, but {hit_count} triples are correct; count all gold triples")
     if not len(values):
         return _no_ranking(theta, known is not None)
-    found = np.cumsum(hits)
+    hits_by_rank = np.cumsum(hits)
     ranks = np.arange(1, len(values) + 1)
-    recall = found / max(gold_count, 1)
-    precision = found / ranks
+    recall = hits_by_rank / max(gold_count, 1)
+    precision = hits_by_rank / ranks
     f1 = _f1(precision, recall)
     cut = _cut(values, f1, theta)
     result = {
@@ -62,13 +62,13 @@ def theta_scores(
         "max_f1": float(f1.max()),
         "auc": _area(recall, precision),
     }
-    return result if known is None else result | _ign_scores(found, np.cumsum(hits & known), ranks, recall, cut)
+    return result if known is None else result | _ign_scores(hits_by_rank, np.cumsum(hits & known), ranks, recall, cut)
 
 
 def precision_threshold(
     scores: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray, precision: float
 ) -> float | None:
-    """The lowest score from which on at least this share of the items is correct; None where there is none.
+    """The lowest threshold at which at least this share of the items is correct; None if there is none.
 
     Args:
         scores: score of each item, shape [n]; as in `theta_scores`.
@@ -77,18 +77,18 @@ def precision_threshold(
     """
     values, hits, _ = _ranked(scores, correct, None)
     shares = np.cumsum(hits) / np.arange(1, len(values) + 1)
-    whole = np.append(values[1:] < values[:-1], True)  # a threshold keeps all items of its score
-    reached = np.flatnonzero(whole[: len(values)] & (shares >= precision))
+    last_of_score = np.append(values[1:] < values[:-1], True)  # a threshold keeps all items of its score
+    reached = np.flatnonzero(last_of_score[: len(values)] & (shares >= precision))
     return float(values[reached[-1]]) if len(reached) else None
 
 
 def calibration_error(
     scores: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray, bins: int = 10
 ) -> float:
-    """How far scores are from the share of correct items: the expected calibration error.
+    """The expected calibration error: how far scores are from the share of correct items.
 
-    Items are put into bins of equal width by their score; the result is the mean over the items of the distance
-    between their bin's mean score and its share of correct items; 0 without items.
+    Items are put into bins of equal width by their score. The result is the mean over the items of the distance between
+    their bin's mean score and its share of correct items; 0 without items.
 
     Args:
         scores: score of each item, from 0 to 1, shape [n]; as in `theta_scores`.
@@ -129,10 +129,10 @@ def _cut(values: np.ndarray, f1: np.ndarray, theta: float | None) -> int:
 
 
 def _ign_scores(
-    found: np.ndarray, found_in_train: np.ndarray, ranks: np.ndarray, recall: np.ndarray, cut: int
+    hits: np.ndarray, hits_in_train: np.ndarray, ranks: np.ndarray, recall: np.ndarray, cut: int
 ) -> dict[str, float]:
-    new = found - found_in_train
-    precision = np.where(new == 0, 0.0, new / np.maximum(ranks - found_in_train, 1))
+    new = hits - hits_in_train
+    precision = np.where(new == 0, 0.0, new / np.maximum(ranks - hits_in_train, 1))
     f1 = _f1(precision, recall)
     return {
         "ign_precision": float(precision[cut]),
@@ -147,7 +147,7 @@ def _f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 
 
 def _area(recall: np.ndarray, precision: np.ndarray) -> float:
-    """Area under precision over recall by the trapezoid rule, from the first rank to the last; 0 for a single one."""
+    """Area under precision over recall by the trapezoid rule, from the first rank to the last; 0 for a single rank."""
     return float(((recall[1:] - recall[:-1]) * (precision[1:] + precision[:-1]) / 2).sum())
 
 

@@ -1,4 +1,4 @@
-"""Relation counts of one document: all relations, per type, per subset of pairs, evidence, and training facts.
+"""Relation counts of one document: over all relations, by type, by subset of pairs, for evidence and training facts.
 
 Sources: official DocRED evaluation (F1, Ign F1, evidence F1), the Re-DocRED evaluation script (distance and frequency
 subsets), KMGRE section 4 (subsets by number of mentions).
@@ -16,10 +16,10 @@ from .document_reader import read_document
 from .scored_document import ScoredDocument, ScoredEntity, ScoredRelation
 
 Fact = tuple[str, str, str]  # head name, tail name, relation type
-Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type; both keys, None, a symmetric type
+Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type; if symmetric: set of both keys, None, type
 
 FREQUENT_TYPES = frozenset({"P17", "P131", "P27", "P150", "P175", "P577", "P463", "P527", "P495", "P361"})
-"""The ten relation types that the Re-DocRED evaluation script calls frequent; all others are long tail."""
+"""The ten relation types that the Re-DocRED evaluation script calls frequent; all others are the long tail."""
 
 DISTANCE_SUBSETS = ("intra", "inter")
 FURTHER_SUBSETS = ("inter_long", "frequent", "long_tail", "m1", "m2", "single")
@@ -29,9 +29,9 @@ LONG_DISTANCE = 5
 class Side(NamedTuple):
     """The relations of a prediction or of a reference, keyed so that the two sides can be compared.
 
-    `key` turns an entity position into what identifies the entity; `entities` is None for a document without a
-    reference whose entities were to be given. Relations of a type among `symmetric` have no direction. Where
-    `candidates` are given, the relations are those that they leave.
+    `key` maps an entity's position to its identifier. `entities` is None if they should come from a reference that does
+    not exist. Relations of a type in `symmetric` have no direction. With `candidates`, the relations are already
+    restricted to them.
     """
 
     relations: Sequence[ScoredRelation]
@@ -57,27 +57,27 @@ class Side(NamedTuple):
         return cls(pairs.scored_relations(document.relations), int, reference.entities, symmetric, pairs)
 
     def triple(self, relation: ScoredRelation) -> Triple:
-        """The tuple that two equal relations share; for a symmetric type, whichever entity is the head."""
+        """The tuple that equal relations share; for a symmetric type it does not depend on which entity is the head."""
         head, tail = self.key(relation.head), self.key(relation.tail)
         if relation.type in self.symmetric:
             return frozenset((head, tail)), None, relation.type
         return head, tail, relation.type
 
     def is_directed(self, relation: ScoredRelation) -> bool:
-        """Whether the order of head and tail counts: not for a symmetric type, nor on a candidate in one order."""
+        """Whether the order of head and tail counts: not for a symmetric type, nor for a candidate in one order."""
         one_order = self.candidates is not None and not self.candidates.is_directed(relation)
         return relation.type not in self.symmetric and not one_order
 
     def triples(self) -> dict[Triple, ScoredRelation]:
-        """The distinct relations in the order given, each with its first occurrence."""
-        found: dict[Triple, ScoredRelation] = {}
+        """The first occurrence of each distinct relation, in the order given."""
+        distinct: dict[Triple, ScoredRelation] = {}
         for relation in self.relations:
-            found.setdefault(self.triple(relation), relation)
-        return found
+            distinct.setdefault(self.triple(relation), relation)
+        return distinct
 
 
 class Judged(NamedTuple):
-    """A distinct predicted relation; `score` is None where it, or a repetition of it, has none."""
+    """A distinct predicted relation; `score` is None if it or a repetition of it has none."""
 
     score: float | None
     correct: bool
@@ -92,11 +92,11 @@ class RelationCounts(NamedTuple):
 
 
 def read_train_facts(sources: Iterable[Any]) -> frozenset[Fact]:
-    """The facts that a training split states: every head name with every tail name of each of its relations.
+    """The facts of a training split: every head name with every tail name of each of its relations.
 
     Args:
-        sources: training documents (in any form the metric accepts), or facts as (head name, tail name, relation
-            type), or both mixed. A mention's name is its `name` where given, else its words joined by one space.
+        sources: training documents in any form that the metric accepts, facts as (head name, tail name, relation
+            type), or a mixture. A mention's name is its `name`, else its words joined by one space.
 
     Raises:
         ValueError: an item is neither a document nor a triple of strings.
@@ -120,7 +120,7 @@ def _is_fact(value: Any) -> bool:
 
 
 def _stated_facts(relation: ScoredRelation, entities: Sequence[ScoredEntity], directed: bool = True) -> Iterator[Fact]:
-    """Every head name with every tail name of a relation, in both orders where it has no direction."""
+    """Every head name with every tail name of a relation, in both orders if it has no direction."""
     head, tail = entities[relation.head].names, entities[relation.tail].names
     yield from product(head, tail, (relation.type,))
     if not directed:
@@ -134,7 +134,7 @@ def count_relations(
 
     Args:
         predicted: the prediction.
-        gold: the reference, or None where there is none: its relations are all wrong and enter no subset.
+        gold: the reference; without one, all predicted relations are wrong and in no subset.
         facts: facts of the training split; a correct relation that is one of them counts in `Counts.in_train`.
         frequent_types: relation types of the subset `frequent`.
     """
@@ -159,7 +159,7 @@ def count_relations(
 def judge(predicted: Side, gold: Side | None) -> list[Judged]:
     """The distinct predicted relations, in the order given.
 
-    A relation that repeats has its highest score: that is the highest threshold at which it is still predicted.
+    A repeated relation gets its highest score, which is the highest threshold at which it is still predicted.
     """
     known = {} if gold is None else gold.triples()
     scores: dict[Triple, list[float | None]] = {}
@@ -176,7 +176,7 @@ def _highest(scores: Sequence[float | None]) -> float | None:
 def _groups(
     counts: RelationCounts, relation: ScoredRelation, side: Side | None, frequent_types: frozenset[str]
 ) -> list[Counts]:
-    """The counts that a relation adds to."""
+    """The counts to which a relation is added."""
     names: list[str] = []
     if side is not None and side.entities is not None:
         cross = None if side.candidates is None else side.candidates.cross(relation)
@@ -194,14 +194,14 @@ def subsets_of(
     """Names of the subsets that a relation belongs to.
 
     The distance of a pair is the smallest number of sentences between a mention of the head and one of the tail:
-    `intra` is 0, `inter` more, `inter_long` more than 5. With mentions counted as distinct spans, `m1` is a pair where
-    head or tail has several, `m2` where both have, `single` where neither has.
+    `intra` is 0, `inter` more, `inter_long` more than 5. In `m1` the head or the tail has several distinct mention
+    spans, in `m2` both have, in `single` neither has.
 
     Args:
         relation: the relation, with its head and tail as positions among `entities`.
         entities: entities of its document.
         frequent_types: relation types of the subset `frequent`.
-        cross: whether the corpus counts the pair as `inter`; None leaves that to the distance.
+        cross: whether the corpus counts the pair as `inter`; None means that the distance decides.
     """
     head, tail = entities[relation.head], entities[relation.tail]
     distance = min(abs(first[0] - second[0]) for first in head.spans for second in tail.spans)
@@ -228,9 +228,9 @@ def _stated_before(triples: Mapping[Triple, Any], gold: Side | None, facts: froz
 def count_evidence(predicted: Side, gold: Side) -> Counts:
     """Count evidence sentences of one document.
 
-    All predicted evidence counts, correct is only that of a correct relation. Of a repeated prediction the first
-    counts; of a repeated gold relation the evidence of the last, while the number of gold sentences is the sum over
-    all its repetitions (official DocRED evaluation).
+    All predicted evidence counts, but only that of a correct relation can be correct. A repeated prediction counts by
+    its first occurrence. A repeated gold relation has the evidence of its last occurrence, while the number of gold
+    sentences is summed over all of them (official DocRED evaluation).
     """
     gold_evidence = {gold.triple(relation): set(relation.evidence) for relation in gold.relations}
     counts = Counts(gold=sum(len(relation.evidence) for relation in gold.relations))

@@ -1,4 +1,4 @@
-"""Entries of the metric's result from counts: scores by name, by type, by document, and by groups of documents."""
+"""Turns counts into the entries of the metric's result: scores by name, type, document and group of documents."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RELATION_TASKS = ("relation", "relation_untyped")
 SUBSETS = (*DISTANCE_SUBSETS, *FURTHER_SUBSETS)
 ENTITIES_PER_GROUP = 5
 WORD_GROUPS, WORD_LIMITS = ("<20", "20-34", "35-50", ">50"), (19, 34, 50)
-"""The groups of documents by length, and the largest number of words of each but the last (SpERT section 4.3)."""
+"""The groups of documents by length, and the most words of each group but the last (SpERT section 4.3)."""
 
 _PARTS = ("precision", "recall", "f1")
 
 
 class DocumentCounts(NamedTuple):
-    """Counts of one document: by task and subset, and of the tasks that have types, by task and type.
+    """Counts of one document: `tasks` by task and subset, `types` by task and type for tasks with types.
 
     `judged` are its distinct predicted relations.
     """
@@ -36,7 +36,7 @@ class DocumentCounts(NamedTuple):
 
 
 class CorpusCounts(NamedTuple):
-    """Counts of a corpus: its paired documents, their counts by id, and by task and type the sum over all of them."""
+    """Counts of a corpus: its paired documents, their counts by id, and the sums by task and type."""
 
     pairs: list[Pair]
     documents: dict[str, DocumentCounts]
@@ -46,7 +46,7 @@ class CorpusCounts(NamedTuple):
 def named_scores(
     tasks: Mapping[str, Counts], ign: bool, ign_epsilon: float, denominator_epsilon: float, subsets: Iterable[str]
 ) -> dict[str, float]:
-    """The flat result of pooled counts; tasks that were not counted are left out, subsets that are empty are 0."""
+    """The flat result of pooled counts; tasks that were not counted are left out, empty subsets score 0."""
     result: dict[str, float] = {}
     for task in (*CLUSTER_TASKS, "entity"):
         result |= _precision_recall_f1(task, tasks[task]) if task in tasks else {}
@@ -78,7 +78,7 @@ def _coreference_result(tasks: Mapping[str, Counts]) -> dict[str, float]:
 
 
 def macro_scores(prefix: str, types: Mapping[str, Counts]) -> dict[str, float]:
-    """Unweighted means over the types that occur in the references or predictions; F1 is the mean of the types' F1."""
+    """Unweighted means over the types in the references or predictions; F1 is the mean of the types' F1."""
     return {
         f"{prefix}_{part}": ratio(sum(getattr(counts, part) for counts in types.values()), len(types))
         for part in _PARTS
@@ -134,7 +134,7 @@ def ranking_report(counted: CorpusCounts) -> dict[str, Any]:
     """
     for name, counts in counted.documents.items():
         if any(item.score is None for item in counts.judged):
-            reject(name, "the score of a predicted relation", None, "a ranking needs the scores of all of them")
+            reject(name, "the score of a predicted relation", None, "a ranking needs the scores of all relations")
     judged = [item for counts in counted.documents.values() for item in counts.judged]
     return {
         "scores": [item.score for item in judged],
@@ -151,11 +151,11 @@ REPORTS: Mapping[str, Callable[[CorpusCounts], dict[str, Any]]] = {
     "by_word_count": word_count_report,
     "ranking": ranking_report,
 }
-"""The entries that are added on request, by name."""
+"""The optional entries by name."""
 
 
 def _groups(counted: CorpusCounts, number_of: Callable[[ScoredDocument], int]) -> dict[int, list[DocumentCounts]]:
-    """The counts of the documents that have a reference, by what it says, in ascending order."""
+    """The counts of documents with a reference, grouped by a number of the reference, in ascending order."""
     groups: dict[int, list[DocumentCounts]] = {}
     for prediction, reference, _ in counted.pairs:
         if reference is not None:
@@ -172,7 +172,7 @@ def _report(counts: Counts) -> dict[str, float]:
 
 
 def pairing_report(pairs: Collection[Pair]) -> dict[str, int]:
-    """Number of documents by how they were matched; warns of unknown ids and of scores that are not finite."""
+    """Number of documents by how they were matched; warns of unknown ids and of NaN or infinite scores."""
     unknown = [pair.prediction.id for pair in pairs if pair.reference is None]
     if unknown:
         shown = ", ".join(map(repr, unknown[:3])) + (", …" if len(unknown) > 3 else "")

@@ -1,6 +1,6 @@
-"""What scoring needs of a document: entities, relations and candidate pairs, already checked.
+"""The checked part of a document that scoring needs: entities, relations and candidate pairs.
 
-`to_row` and `from_row` carry a document through one Arrow string column.
+`to_row` and `from_row` store a document in one Arrow string column.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Span = tuple[int, int, int]  # sentence, start, end: half-open word offsets with
 
 
 class ScoredEntity(NamedTuple):
-    """A cluster as the set of its mention spans; without spans where a score that is not finite ruled it out."""
+    """A cluster as the set of its mention spans; empty if it was dropped because of a NaN or infinite score."""
 
     type: str
     spans: frozenset[Span]
@@ -20,9 +20,9 @@ class ScoredEntity(NamedTuple):
 
 
 class ScoredRelation(NamedTuple):
-    """A directed relation between two entities, given by position, with its evidence sentences as listed.
+    """A directed relation between two entities, given by position, with its evidence sentences in the order listed.
 
-    `score` is None for a gold relation, and for a predicted one that has none.
+    `score` is None for a gold relation and for a predicted one without a score.
     """
 
     head: int
@@ -33,10 +33,10 @@ class ScoredRelation(NamedTuple):
 
 
 class ScoredCandidate(NamedTuple):
-    """An entity pair that the corpus asks about.
+    """An entity pair that the corpus lists as a candidate.
 
-    `scored` is False for a pair that is left out of the scores. `cross` is True if no sentence mentions both
-    entities, None where the corpus does not say.
+    `scored` is False if the pair is left out of the scores. `cross` is True if no sentence mentions both entities, and
+    None if the corpus does not say.
     """
 
     head: int
@@ -46,10 +46,10 @@ class ScoredCandidate(NamedTuple):
 
 
 class ScoredDocument(NamedTuple):
-    """A checked document; `sentence_lengths` is None where a prediction lists no sentences.
+    """A checked document; `sentence_lengths` is None if a prediction lists no sentences.
 
-    `candidates` is None where a reference restricts no pairs, and for predictions. `dropped` counts mentions, entities
-    and relations left out because of a score that is NaN or infinite.
+    `candidates` is None for predictions and for references without candidates. `dropped` counts the mentions, entities
+    and relations that were left out because of a NaN or infinite score.
     """
 
     id: str

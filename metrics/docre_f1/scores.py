@@ -44,7 +44,7 @@ class Rules(NamedTuple):
     """How to count.
 
     `entities_predicted` says whether there are entities to score, `facts` are those of the training split, and
-    `no_overlap` leaves out what overlaps.
+    `no_overlap` leaves out overlapping entities and relations between them.
     """
 
     entities_given: bool
@@ -88,44 +88,44 @@ def compute_scores(
 
     Args:
         predictions: Document dicts, their JSON texts, or objects with `to_dict()`.
-        references: gold documents in the same forms, or as `read_references` returns them; where entities are given,
-            their `candidates` say what is scored.
+        references: gold documents in the same forms, or as `read_references` returns them; if entities are given, their
+            `candidates` say which pairs are scored.
         train_facts: training documents or (head name, tail name, relation type) triples; adds the Ign scores.
         entities_given: whether predicted relations point to the reference's entities instead of predicted ones.
         subsets: add scores of six further subsets of pairs.
         per_type, per_document, by_entity_count, by_word_count, ranking: add the entry of that name (`REPORTS`).
         frequent_types: relation types of the subset `frequent`.
-        symmetric_relations: relation types without direction; None means those of the convention.
-        no_overlap: leave out of both sides entities that overlap another, and relations whose arguments overlap.
+        symmetric_relations: relation types without direction; by default those of the convention.
+        no_overlap: leave overlapping entities, and relations whose arguments overlap, out of both sides.
         convention: one of `CONVENTIONS`; adds `reported`, the scores that papers report on that corpus.
         ign_epsilon: added to the denominator of the Ign precision; 1e-5 repeats the ATLOP and Re-DocRED scripts.
         denominator_epsilon: added to each denominator of the scores of all relations and of each subset; 1e-5 repeats
             the ATLOP script for CDR and GDA.
 
     Returns:
-        A flat dict of fractions and document counts, and one nested entry per report asked for.
+        A flat dict of fractions and document counts, and one nested entry per requested report.
 
     Raises:
-        ValueError: a document breaks the format, an id stands twice on one side, a prediction does not fit its
-            reference, there are predictions but no reference, or an option does not fit the others.
+        ValueError: a document breaks the format, an id is duplicate on one side, a prediction does not fit its
+            reference, there are predictions but no reference, or two options contradict each other.
     """
-    chosen = _convention(convention, entities_given, no_overlap)
+    corpus_convention = _convention(convention, entities_given, no_overlap)
     pairs = pair_documents(predictions, references, entities_given)
     predicted = not entities_given or any(pair.prediction.entities for pair in pairs)
     facts = None if train_facts is None else read_train_facts(train_facts)
-    symmetric = chosen.symmetric_relations if symmetric_relations is None else symmetric_relations
+    symmetric = corpus_convention.symmetric_relations if symmetric_relations is None else symmetric_relations
     rules = Rules(entities_given, predicted, facts, frozenset(frequent_types), frozenset(symmetric), no_overlap)
     counted = count_corpus(pairs, rules)
     result: dict[str, Any] = corpus_scores(counted, rules, subsets, ign_epsilon, denominator_epsilon)
     result |= pairing_report(pairs)
-    if chosen.levels:
-        result["reported"] = convention_report(result, chosen.levels)
-    wanted = (per_type, per_document, by_entity_count, by_word_count, ranking)
-    return result | {name: report(counted) for (name, report), on in zip(REPORTS.items(), wanted, strict=True) if on}
+    if corpus_convention.levels:
+        result["reported"] = convention_report(result, corpus_convention.levels)
+    requested = (per_type, per_document, by_entity_count, by_word_count, ranking)
+    return result | {name: report(counted) for (name, report), on in zip(REPORTS.items(), requested, strict=True) if on}
 
 
 def _convention(name: str | None, entities_given: bool, no_overlap: bool) -> Convention:
-    """The convention of that name, after a check that there are entities to score by it."""
+    """The convention of that name, after a check that entities are predicted."""
     if entities_given and (name is not None or no_overlap):
         option = f"convention={name!r}" if name is not None else "no_overlap=True"
         raise ValueError(f"{option} scores predicted entities; leave it out where entities_given=True")
@@ -138,7 +138,7 @@ def pooled_scores(
     ign_epsilon: float = 0.0,
     denominator_epsilon: float = 0.0,
 ) -> dict[str, float]:
-    """Scores of a selection of documents, from the counts that `compute_scores(per_document=True)` returns.
+    """Scores of selected documents from the counts that `compute_scores(per_document=True)` returns.
 
     Sampling the rows with replacement gives a bootstrap interval.
 
@@ -172,25 +172,25 @@ def corpus_scores(
 
 def count_document(pair: Pair, rules: Rules) -> DocumentCounts:
     """All counts of one document."""
-    related = pair.changed(without_overlapping_arguments) if rules.no_overlap else pair
-    found = pair.changed(without_overlapping_entities) if rules.no_overlap else pair
-    predicted, gold = _sides(related, rules, typed=True)
+    relation_pair = pair.changed(without_overlapping_arguments) if rules.no_overlap else pair
+    entity_pair = pair.changed(without_overlapping_entities) if rules.no_overlap else pair
+    predicted, gold = _sides(relation_pair, rules, typed=True)
     tasks, relation_types = count_relations(predicted, gold, rules.facts, rules.frequent_types)
     types = {"relation": relation_types}
-    untyped = [set(side.triples()) if side else set() for side in _sides(related, rules, typed=False)]
+    untyped = [set(side.triples()) if side else set() for side in _sides(relation_pair, rules, typed=False)]
     tasks["relation_untyped"], types["relation_untyped"] = set_counts(*untyped), _counts_by_type(*untyped)
     if gold is not None:
         tasks["evidence"] = count_evidence(predicted, gold)
     if not rules.entities_given:
-        tasks |= _cluster_counts(found)
+        tasks |= _cluster_counts(entity_pair)
     if rules.entities_predicted:
-        entities = [_typed_entities(side, rules.entities_given) for side in found[:2]]
+        entities = [_typed_entities(side, rules.entities_given) for side in entity_pair[:2]]
         tasks["entity"], types["entity"] = set_counts(*entities), _counts_by_type(*entities)
     return DocumentCounts(tasks, types, judge(predicted, gold))
 
 
 def _sides(pair: Pair, rules: Rules, typed: bool) -> tuple[Side, Side | None]:
-    """Both sides with entities identified by position if given, else by their spans and, if `typed`, their type."""
+    """Both sides; entities are identified by position if given, else by their spans and, if `typed`, their type."""
     predicted, gold, _ = pair
     symmetric = rules.symmetric_relations
     if rules.entities_given:
@@ -210,7 +210,7 @@ def _cluster_counts(pair: Pair) -> dict[str, Counts]:
 
 
 def _typed_entities(document: ScoredDocument | None, entities_given: bool) -> set[tuple[Hashable, str]]:
-    """Each entity with its type; found spans without a type, which only stand in a relation, are no entities."""
+    """Each entity with its type; predicted spans without a type only serve as arguments of relations."""
     numbered = enumerate(document.entities if document else ())
     return {
         (number if entities_given else entity.spans, entity.type)

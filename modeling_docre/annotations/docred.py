@@ -1,9 +1,9 @@
-"""DocRED's JSON, read and written: the one place that knows its keys.
+"""Reads and writes DocRED's JSON: the one place that knows its keys.
 
 DocRED, Re-DocRED, Revisit-DocRED and the release of JEREX share this form. A document is an object with `title`,
-`sents` (words per sentence), `vertexSet` (per entity its mentions: `name`, `pos`, `sent_id`, `type`) and `labels` (rows
-of `h`, `t`, `r`, `evidence`). Two keys of ours are read, and written where a document has them: `complete` of the
-document and `origin` of a label row, since a file without them would say that everything is labelled, by people.
+`sents` (words per sentence), `vertexSet` (the mentions of each entity: `name`, `pos`, `sent_id`, `type`) and `labels`
+(rows of `h`, `t`, `r`, `evidence`). Two keys are ours, and are written where a document has them: `complete` of the
+document and `origin` of a label row. A file without them claims that people labelled everything.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LABEL_KEYS = frozenset({"h", "t", "r", "evidence", "origin"})
 
 
 class DocredReader:
-    """Turns DocRED records into documents, one by one, and counts what is unusual about them.
+    """Turns DocRED records into documents one by one, and counts what is unusual about them.
 
     Args:
         relation_labels: readable name of each relation type, put into the relations' `label`.
@@ -60,9 +60,9 @@ class DocredReader:
     def read(self, record: Mapping[str, Any]) -> Document:
         """The document of one record.
 
-        The type of an entity is the type of its first mention, as JEREX's release has it; another mention keeps its own
-        type only where it differs. A mention keeps its `name` only where it differs from its words. Mentions,
-        entities and label rows keep the order of the file. A title that has occurred before gets " #2" appended.
+        An entity has the type of its first mention, as in JEREX's release; another mention keeps its own type only
+        where it differs. A mention keeps its `name` only where it differs from its words. Mentions, entities and label
+        rows keep the order of the file. A repeated title gets " #2" appended.
 
         Raises:
             DocumentError: a key is missing, or a value has the wrong type or is out of range; the message uses the
@@ -166,11 +166,11 @@ def read_docred(
 
 
 def write_docred(documents: Iterable[Document | Mapping[str, Any]], path: str | PathLike[str]) -> None:
-    """Write documents as DocRED's JSON: an array (`.json`) or one record per line (`.jsonl`), gzip with `.gz` behind.
+    """Write documents as DocRED's JSON: an array (`.json`) or one record per line (`.jsonl`); `.gz` compresses it.
 
-    The form holds words, mentions with names and types, relations with evidence and origin, and what is complete;
-    scores, character offsets, concept ids, readable labels, mention pairs, candidates and a teacher's scores and
-    sentence weights have no place in it.
+    The file holds words, mentions with names and types, relations with evidence and origin, and what is complete. It
+    cannot hold scores, character offsets, concept ids, readable labels, mention pairs, candidates, or a teacher's
+    scores and sentence weights.
 
     Raises:
         DocumentError: two documents have the same id, or a relation has a type that means "no relation".
@@ -182,7 +182,7 @@ def write_docred(documents: Iterable[Document | Mapping[str, Any]], path: str | 
     items = as_documents(documents)
     for title, times in Counter(document.id for document in items).items():
         if times > 1:
-            raise DocumentError(title, "id", title, f"{times} documents have it; give each its own")
+            raise DocumentError(title, "id", title, f"{times} documents have this id; give each its own")
     records = [json.dumps(to_docred_record(document)) for document in items]
     text = "".join(f"{record}\n" for record in records) if name.endswith(".jsonl") else f"[{', '.join(records)}]\n"
     # A fixed time stamp makes equal documents give equal files.
@@ -265,8 +265,8 @@ def _check_mention(title: str, where: str, item: Any, sentences: tuple[tuple[str
         _typed(title, f"{where}.name", item["name"], str, "a string or leave it out")
     number = _index(title, f"{where}.sent_id", item.get("sent_id"), len(sentences), "sentences")
     position, length = item.get("pos"), len(sentences[number])
-    whole = isinstance(position, list) and len(position) == 2 and all(type(value) is int for value in position)
-    if not whole or not 0 <= position[0] < position[1] <= length:
+    is_range = isinstance(position, list) and len(position) == 2 and all(type(value) is int for value in position)
+    if not is_range or not 0 <= position[0] < position[1] <= length:
         fix = f"give [start, end] with 0 <= start < end <= {length}, the length of sentence {number}"
         raise DocumentError(title, f"{where}.pos", position, fix)
 
@@ -283,7 +283,7 @@ def _to_mention(item: Mapping[str, Any], entity_type: str, sentences: tuple[tupl
 
 
 def _cluster_record(document: Document, entity: Entity) -> list[dict[str, Any]]:
-    # The reader takes the entity's type from the first mention, so that one always carries it.
+    # The reader takes the entity's type from the first mention.
     types = [entity.type, *(mention.type or entity.type for mention in entity.mentions[1:])]
     return [
         {

@@ -1,4 +1,4 @@
-"""Files of one's own documents, checked as they are read: Document dicts, or texts with entities in characters."""
+"""Reads users' own documents and checks them: Document dicts, or texts with entities in characters."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .records import iter_records
 def read_documents(
     source: str | PathLike[str] | Iterable[Mapping[str, Any]], language: str = "en", name: str = "the records"
 ) -> list[Document]:
-    """The documents of a file, as a JSON array or one per line, plain or gzip.
+    """Read the documents of a file: a JSON array or one per line, plain or gzip.
 
     Args:
         source: the file, or its records. They are the dict form of `Document` or, as the pipeline takes and gives them,
             `{"id", "text", "entities": [{"type", "mentions": [{"char_start", "char_end"}, ...]}, ...], "relations"}`;
-            such a text is cut into sentences and words.
+            such a text is split into sentences and words.
         language: spaCy language code of such texts.
-        name: what messages call the records of no file.
+        name: what messages call the source if it is not a file.
 
     Raises:
-        DocumentError: a document is not valid, two have the same id, a label is no name, or the file has the form of
-            another tool, which the message names.
+        DocumentError: a document is not valid, two have the same id, a label is not a valid name, or the file was
+            written by another tool, which the message names.
     """
     if isinstance(source, str | PathLike):
         name, source = Path(source).name, iter_records(source)
@@ -41,6 +41,6 @@ def read_documents(
             raise DocumentError(where, "id", record.get("id"), "give a non-empty string")
         document = check_labels(document_from_record(record, where, language))
         if document.id in documents:
-            raise DocumentError(where, "id", document.id, "it stands twice; give each document an id of its own")
+            raise DocumentError(where, "id", document.id, "duplicate id; give each document its own")
         documents[document.id] = document
     return list(documents.values())

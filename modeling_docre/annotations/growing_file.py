@@ -1,4 +1,4 @@
-"""A file of documents that grows one by one, goes on where it was interrupted, and is replaced as a whole."""
+"""A file of documents that grows one by one, resumes after an interruption, and appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -18,37 +18,35 @@ ENDINGS = (".jsonl", ".jsonl.gz")
 
 
 class GrowingFile:
-    """Documents on their way into a file, one per line.
+    """Collects documents for a file, one per line.
 
-    What is finished stands in `<file>.partial` until the last document is there; then the file appears as a whole.
-    Beside it `<file>.settings.json` says how the documents are made, so that no file is made of two halves.
+    `<file>.partial` holds the finished documents until the last one is written; only then does the file appear.
+    `<file>.settings.json` records how the documents are made, so that no file mixes two sets of settings.
 
     Args:
         path: the file, `.jsonl` or `.jsonl.gz`.
 
     Raises:
-        ValueError: the path has another ending, or the file is there and nothing says how it was made.
+        ValueError: the path has another ending, or the file exists without a record of how it was made.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         if not self.path.name.endswith(ENDINGS):
-            raise ValueError(f"{path} shall hold one document per line; end its name in {' or '.join(ENDINGS)}")
+            raise ValueError(f"{path} must hold one document per line; end its name in {' or '.join(ENDINGS)}")
         self.partial = self.path.with_name(f"{self.path.name}.partial")
         self.settings_path = self.path.with_name(f"{self.path.name}.settings.json")
         self.settings: dict[str, Any] | None = None
         if self.settings_path.is_file():
             self.settings = json.loads(self.settings_path.read_text(encoding="utf-8"))
         elif self.path.exists() or self.partial.exists():
-            raise ValueError(
-                f"{path} is there, and no {self.settings_path.name} says how it was made; name another file"
-            )
+            raise ValueError(f"{path} exists, but no {self.settings_path.name} says how it was made; name another file")
 
     def begin(self, settings: Mapping[str, Any]) -> set[str]:
-        """Say how the documents are made, and get the ids of those that are finished.
+        """Record how the documents are made, and return the ids of the finished ones.
 
         Raises:
-            ValueError: the file was begun in another way.
+            ValueError: the file was begun with other settings.
         """
         if self.settings is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +56,7 @@ class GrowingFile:
             before, now = self.settings.get(name), settings.get(name)
             if before != now:
                 raise ValueError(
-                    f"{self.path} was begun with {name} {before!r}, and now it is {now!r}; name another file, or "
+                    f"{self.path} was begun with {name} {before!r}, but now it is {now!r}; name another file, or "
                     f"delete it, {self.partial.name} and {self.settings_path.name}"
                 )
         if self.path.exists():
@@ -66,17 +64,17 @@ class GrowingFile:
         return self._finished()
 
     def _finished(self) -> set[str]:
-        """The ids in the partial file; a last line that a killed process left incomplete is taken off."""
+        """The ids in the partial file, after removing a last line that a killed process left incomplete."""
         if not self.partial.exists():
             return set()
         content = self.partial.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(self.partial, whole)
-        return {json.loads(line)["id"] for line in content[:whole].splitlines()}
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            os.truncate(self.partial, end)
+        return {json.loads(line)["id"] for line in content[:end].splitlines()}
 
     def append(self, documents: Iterable[Document]) -> None:
-        """Write documents behind the finished ones; when this returns, they are on the disk."""
+        """Append documents; when this returns, they are on the disk."""
         lines = (json.dumps(document.to_dict(), ensure_ascii=False) for document in documents)
         with self.partial.open("ab") as handle:
             handle.write("".join(f"{line}\n" for line in lines).encode())
@@ -84,7 +82,7 @@ class GrowingFile:
             os.fsync(handle.fileno())
 
     def finish(self) -> None:
-        """Put the file where it belongs, if it is not there already."""
+        """Move the finished documents into the file, unless it exists already."""
         if self.path.exists():
             return
         self.partial.touch()

@@ -1,4 +1,4 @@
-"""Files of other tools, recognised by their keys, so that an error says what a file is, not only what it lacks."""
+"""Recognises files of other tools by their keys, so that an error says what a file is, not only what it lacks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from modeling_docre.documents import DocumentError
 
 
 class Form(NamedTuple):
-    """A form of annotation files: the tool's name, and key sets of a record, each of which gives it away.
+    """A tool's annotation format: the tool's name, and sets of keys, any one of which identifies it.
 
-    A key `outer.inner` stands for a key of the first item of a list, or of a dict.
+    A key `outer.inner` is a key inside a dict or inside the first item of a list.
     """
 
     name: str
@@ -42,25 +42,25 @@ _STANDOFF = re.compile(r"(T\d+\t\S+ \d+ \d+|R\d+\t\S+ Arg1:|#\d+\tAnnotatorNotes
 
 
 def form_of(record: Mapping[str, Any]) -> str | None:
-    """The name of the form that a record has, None for one that is not known."""
-    found = set(record)
+    """The name of a record's form; None if it is unknown."""
+    present = set(record)
     for key, value in record.items():
         first = value[0] if isinstance(value, list) and value else value
         if isinstance(first, Mapping):
-            found |= {f"{key}.{inner}" for inner in first}
-    return next((form.name for form in KNOWN_FORMS if any(keys <= found for keys in form.keys)), None)
+            present |= {f"{key}.{inner}" for inner in first}
+    return next((form.name for form in KNOWN_FORMS if any(keys <= present for keys in form.keys)), None)
 
 
 def form_of_text(text: str) -> str | None:
-    """The name of the form that a text has which is no JSON, None for one that is not known."""
+    """The name of the form of a text that is not JSON; None if it is unknown."""
     return "brat's stand-off" if _STANDOFF.match(text) else None
 
 
 def refuse_known_form(record: Mapping[str, Any], where: str) -> None:
-    """Raise where a record has the form of another tool, or holds the records of a file under one key.
+    """Raise if a record has the form of another tool, or holds the records of a file under one key.
 
     Args:
-        record: a record of a JSON file; a Document dict, or one of DocRED, has no such form.
+        record: a record of a JSON file; Document dicts and DocRED's records pass.
         where: its place, for the message.
 
     Raises:

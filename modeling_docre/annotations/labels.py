@@ -1,4 +1,4 @@
-"""Labels of documents that are read from files: refused where they are no names, before a model learns them."""
+"""Checks the labels of documents that are read from files, so that no model learns an invalid one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from modeling_docre.configuration_limits import label_fix
 from modeling_docre.documents import Document, DocumentError
 
 NO_RELATION = frozenset({"Na", "NA"})
-"""What corpora call the type of a pair that is not related."""
+"""The types by which corpora mark an unrelated pair."""
 
 
 def check_label(document_id: str, field: str, label: str) -> str:
-    """The label, if it is a name.
+    """Return a label that is a valid name.
 
     Raises:
-        DocumentError: it is empty, has several lines or characters that cannot be printed, or leads out of a folder.
+        DocumentError: the label is empty, too long, has line breaks or unprintable characters, or is a path out of a
+            folder.
     """
     if fix := label_fix(label):
         raise DocumentError(document_id, field, label, fix)
@@ -21,10 +22,10 @@ def check_label(document_id: str, field: str, label: str) -> str:
 
 
 def check_labels(document: Document) -> Document:
-    """The document, if the types of its entities and relations are names.
+    """Return a document whose entity and relation types are valid names.
 
     Raises:
-        DocumentError: see `check_label`; also for a relation type that says that there is no relation.
+        DocumentError: see `check_label`; also for a relation type that means "no relation".
     """
     for number, entity in enumerate(document.entities):
         check_label(document.id, f"entities[{number}].type", entity.type)

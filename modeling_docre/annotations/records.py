@@ -1,4 +1,4 @@
-"""Files of JSON records, read one record at a time: an array or one record per line, plain or gzip."""
+"""Reads files of JSON records one record at a time: an array or one record per line, plain or gzip."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from modeling_docre.documents import DocumentError
 from .known_forms import form_of_text
 
 RECORD_CHARACTERS = 2**26
-"""Most characters of one record with the white space before it: a small compressed file can hold any number."""
+"""Most characters of a record and the white space before it: a small compressed file can unpack to any size."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _BROKEN_BYTES = re.compile("[\udc80-\udcff]")
-"""What bytes become that are not UTF-8; `surrogateescape` in Python's documentation."""
+"""The characters that `surrogateescape` puts in place of bytes that are not UTF-8."""
 
 _NOT_SPACE = re.compile(r"\S")
 
 
 def iter_records(source: str | PathLike[str] | BinaryIO | Iterable[Mapping[str, Any]]) -> Iterator[Any]:
-    """The records of a file, one at a time, so that a corpus of any size needs the memory of one record.
+    """Yield the records of a file one at a time, so that a corpus of any size needs the memory of one record.
 
     Args:
         source: a file with a JSON array or with one record per line (its content decides, plain or gzip), an open
             binary file, or the records themselves.
 
     Raises:
-        DocumentError: the text is neither a JSON array of objects nor one JSON object per line, is not in UTF-8, has a
-            record beyond reason (size, depth, digits), or its compressed form is broken; the message names the record.
+        DocumentError: the text is neither a JSON array of objects nor one JSON object per line, is not in UTF-8, has an
+            unreasonably long or deep record or number, or is broken gzip; the message names the record.
         IsADirectoryError: the file is a folder.
     """
     if isinstance(source, str | PathLike):
@@ -64,20 +64,20 @@ def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
     except json.JSONDecodeError as error:
         raise _syntax_error(error, number + 1, name) from error
     except _Unreadable as error:
-        raise DocumentError(f"number {number + 1} of {name}", error.field, error.found, error.fix) from error
+        raise DocumentError(f"number {number + 1} of {name}", error.field, error.value, error.fix) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         fix = f"the compressed file is broken or ends too early ({error}); get it again"
         raise DocumentError(f"after number {number} of {name}", "gzip data", name, fix) from error
 
 
 def _syntax_error(error: json.JSONDecodeError, number: int, name: str) -> DocumentError:
-    found = error.doc[max(0, error.pos - 40) : error.pos + 40]
+    excerpt = error.doc[max(0, error.pos - 40) : error.pos + 40]
     fix = f"give a JSON array of documents or one document per line ({error.msg})"
-    if _BROKEN_BYTES.search(found):
-        return DocumentError(f"number {number} of {name}", "text", _as_bytes(found), "save the file as UTF-8")
-    if form := form_of_text(found) if number == 1 else None:
+    if _BROKEN_BYTES.search(excerpt):
+        return DocumentError(f"number {number} of {name}", "text", _as_bytes(excerpt), "save the file as UTF-8")
+    if form := form_of_text(excerpt) if number == 1 else None:
         fix = f"this is the form of {form}; convert it to Document dicts or to DocRED's JSON"
-    return DocumentError(f"number {number} of {name}", "JSON text", found, fix)
+    return DocumentError(f"number {number} of {name}", "JSON text", excerpt, fix)
 
 
 def _as_bytes(text: str) -> bytes:
@@ -85,21 +85,21 @@ def _as_bytes(text: str) -> bytes:
 
 
 class _Unreadable(Exception):
-    """A record that is JSON and of no use: the `field` is what it breaks, `found` shows it, `fix` says what to give."""
+    """A record that is not a syntax error but cannot be read: the field, its value, and the fix."""
 
-    def __init__(self, field: str, found: Any, fix: str):
+    def __init__(self, field: str, value: Any, fix: str):
         super().__init__(fix)
-        self.field, self.found, self.fix = field, found, fix
+        self.field, self.value, self.fix = field, value, fix
 
 
 def _check_size(characters: int, text: str) -> None:
     if characters > RECORD_CHARACTERS:
-        fix = f"a record has at most {RECORD_CHARACTERS:,} characters; split it, or look whether the file is one"
+        fix = f"a record has at most {RECORD_CHARACTERS:,} characters; split it, or check that this is the right file"
         raise _Unreadable("record", text[:40], fix)
 
 
 def _decoded(decode: Callable[..., Any], text: str, *position: int) -> Any:
-    """What a JSON decoder makes of a text; what it refuses for other reasons than syntax is named."""
+    """Decode JSON; errors other than those of syntax become `_Unreadable`."""
     start = position[0] if position else 0
     try:
         return decode(text, *position)
@@ -109,18 +109,18 @@ def _decoded(decode: Callable[..., Any], text: str, *position: int) -> Any:
         fix = "it is nested too deeply for a document; give Document dicts or DocRED's JSON"
         raise _Unreadable("record", text[start : start + 40], fix) from error
     except ValueError as error:
-        fix = f"it holds a number that is no offset and no score ({error})"
+        fix = f"it has a number too long to be an offset or a score ({error})"
         raise _Unreadable("record", text[start : start + 40], fix) from error
 
 
 def _check_bytes(record: str) -> None:
     if not record.isascii() and (broken := _BROKEN_BYTES.search(record)):
-        found = record[max(0, broken.start() - 20) : broken.end() + 20]
-        raise _Unreadable("text", _as_bytes(found), "save the file as UTF-8")
+        excerpt = record[max(0, broken.start() - 20) : broken.end() + 20]
+        raise _Unreadable("text", _as_bytes(excerpt), "save the file as UTF-8")
 
 
 class _JsonText:
-    """A text of JSON values that is read chunk by chunk."""
+    """A text of JSON values, read chunk by chunk."""
 
     def __init__(self, text: TextIO):
         self._text, self._buffer, self._position = text, "", 0
@@ -128,13 +128,13 @@ class _JsonText:
 
     def peek(self) -> str:
         """The next character that is not white space; empty at the end of the text."""
-        passed = 0
+        skipped = 0
         while True:
             if following := _NOT_SPACE.search(self._buffer, self._position):
                 self._position = following.start()
                 return self._buffer[self._position]
-            passed += len(self._buffer) - self._position
-            _check_size(passed, self._buffer)
+            skipped += len(self._buffer) - self._position
+            _check_size(skipped, self._buffer)
             self._position = len(self._buffer)
             if not self._refill(_CHUNK):
                 return ""
@@ -162,7 +162,7 @@ class _JsonText:
             except json.JSONDecodeError:
                 if not first:
                     raise
-                self._position -= len(line)  # a file of one record may be indented, that is, have many lines
+                self._position -= len(line)  # the single record of a file may be indented over many lines
                 yield self._value()
             first = False
 
@@ -171,13 +171,13 @@ class _JsonText:
         while end < 0 and self._refill(size):
             _check_size(len(self._buffer), self._buffer)
             end = self._buffer.find("\n", self._position)
-            size *= 2  # so that a long line is not searched again for every chunk
+            size *= 2  # a long line is not searched again for every chunk
         end = len(self._buffer) if end < 0 else end
         line, self._position = self._buffer[self._position : end], end
         return line
 
     def _value(self) -> Any:
-        # An object cannot look complete before it is; a number could, where a chunk ends.
+        # An object cannot look complete before it is; a number at the end of a chunk could.
         if self.peek() != "{":
             raise self._error("expected '{'")
         size = _CHUNK
@@ -186,7 +186,7 @@ class _JsonText:
                 value, end = _decoded(self._decoder.raw_decode, self._buffer, self._position)
             except json.JSONDecodeError:
                 _check_size(len(self._buffer) - self._position, self._buffer[self._position :])
-                # Twice the size each time, so that a broken file is not parsed again for every chunk.
+                # Doubling keeps a broken file from being parsed again for every chunk.
                 if not self._refill(size):
                     raise
                 size *= 2
@@ -201,10 +201,10 @@ class _JsonText:
         self._position += 1
 
     def _refill(self, size: int) -> bool:
-        more = self._text.read(size)
-        if more:
-            self._buffer, self._position = self._buffer[self._position :] + more, 0
-        return bool(more)
+        chunk = self._text.read(size)
+        if chunk:
+            self._buffer, self._position = self._buffer[self._position :] + chunk, 0
+        return bool(chunk)
 
     def _error(self, message: str) -> json.JSONDecodeError:
         return json.JSONDecodeError(message, self._buffer, self._position)

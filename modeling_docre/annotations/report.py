@@ -1,4 +1,4 @@
-"""The report on a corpus: how much it contains, and which of the oddities that break naive code."""
+"""The report on a corpus: its size, and the oddities in it that break naive code."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from typing import Any
 from modeling_docre.documents import Document, as_documents
 
 LONG_MENTION_WORDS = 10
-"""JEREX's release looks at spans of at most this many words, so it cannot find longer mentions."""
+"""JEREX's release considers spans of at most this many words, so it cannot find longer mentions."""
 
 
 def _count(text: str, rare: bool = False) -> Any:
-    """A count, by `text` in words; a `rare` one stands in the table only where it is not 0."""
+    """A count with its description; a `rare` one is shown only if it is not 0."""
     return field(default=0, metadata={"text": text, "rare": rare})
 
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What a corpus contains and what is unusual about it; printed, it is a table.
+    """What a corpus contains and what is unusual about it; its `str` is a table.
 
-    The first four counts are of what is kept. `overlapping_spans` counts pairs of different spans of one sentence that
-    have a word in common, nested ones included; a span that occurs several times counts once. `shared_spans` counts
-    spans that stand in more than one entity, `duplicate_mentions` the repetitions of a span within its entity,
-    `duplicate_rows` the repetitions of (head, tail, type). `na_rows` and `self_relations` are the only rows that are
-    left out of the documents; keys that DocRED does not define are ignored and counted by name. Where documents state
-    them, origins of relations and what is not labelled completely are counted, too.
+    The first four fields count what is kept. `overlapping_spans` counts pairs of different spans of one sentence that
+    have a word in common, nested ones included; a repeated span counts once. `shared_spans` counts spans that several
+    entities share, `duplicate_mentions` the repetitions of a span within its entity, and `duplicate_rows` the
+    repetitions of (head, tail, type). Only the rows of `na_rows` and `self_relations` are left out of the documents.
+    Keys that DocRED does not define are ignored and counted by name.
     """
 
     documents: int = _count("documents")
@@ -64,7 +63,7 @@ class ReadReport:
 
     @classmethod
     def of(cls, documents: Iterable[Document | Mapping[str, Any]]) -> ReadReport:
-        """The report on documents at hand; what only a file shows (dropped rows, ignored keys, `labels`) stays 0."""
+        """The report on documents in memory; what only a file shows (dropped rows, ignored keys, `labels`) stays 0."""
         counts: Counter[str] = Counter()
         for document in documents:
             [checked] = as_documents([document])
@@ -77,7 +76,7 @@ class ReadReport:
         return cls(**dict(counts), ignored_keys=dict(ignored_keys or {}))
 
     def rows(self) -> list[tuple[str, int]]:
-        """What is counted, in words, and how often."""
+        """Each description with its count."""
         counts = [(f.metadata, getattr(self, f.name)) for f in fields(self) if f.metadata]
         counted = [(about["text"], number) for about, number in counts if number or not about["rare"]]
         return counted + [(f"ignored key `{name}`", times) for name, times in sorted(self.ignored_keys.items())]
@@ -89,7 +88,7 @@ class ReadReport:
 
 
 def tally(document: Document, counts: Counter[str]) -> None:
-    """Add what one document shows to `counts`, whose keys are the fields of `ReadReport`."""
+    """Add the counts of one document to `counts`, whose keys are the fields of `ReadReport`."""
     counts["documents"] += 1
     counts["relations"] += len(document.relations)
     counts["documents_without_entities"] += not document.entities

@@ -1,4 +1,4 @@
-"""The command line `docre`: its commands, each of which stands in a file of its own and loads what it needs itself."""
+"""The command line `docre`: one file per command, and each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app.command()(recipes.recipes)
 @app.callback(invoke_without_command=True)
 def docre(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
 ) -> None:
     """Document-level relation extraction: from text to a graph of entities and relations.
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code.
 
     Args:
-        arguments: the words behind the program's name; None means those of the process.
+        arguments: the words after the program's name; by default those of the process.
 
     Raises:
         SystemExit: always.

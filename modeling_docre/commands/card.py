@@ -9,9 +9,9 @@ import typer
 
 
 def card(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a saved model.")]) -> None:
-    """Write the card of a saved model anew.
+    """Rewrite the card of a saved model.
 
-    What it says comes from the configuration and the scores in the folder.
+    Its facts come from the configuration and the scores in the folder.
 
     \b
     Example:

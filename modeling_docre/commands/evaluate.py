@@ -1,4 +1,4 @@
-"""`docre evaluate`: the scores of a trained model; a training run without its training."""
+"""`docre evaluate`: scores a trained model by a training run that skips the training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .process import UsageError, without_progress_bars
 from .sources import files_of
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""Options that are not its own go to the run."""
+"""Unknown options are passed on to the run."""
 
 
 def evaluate(
@@ -26,7 +26,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Annotated documents, in DocRED's JSON or the package's own; a folder or a pattern, too. May be "
+            help="Annotated documents in DocRED's JSON or the package's own; a file, folder or pattern. May be "
             "repeated.",
         ),
     ] = None,
@@ -34,7 +34,7 @@ def evaluate(
         str | None, typer.Option(help="A corpus of the package instead of files, e.g. re_docred.")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the corpus' files; else they are downloaded.")
+        Path | None, typer.Option(help="Folder of the corpus' files; without it they are downloaded.")
     ] = None,
     split: Annotated[str, typer.Option(help="Split of the corpus.")] = "validation",
     json_file: Annotated[
@@ -43,16 +43,16 @@ def evaluate(
 ) -> None:
     """Score a trained model.
 
-    Options of docre train that concern scoring may follow, for example --convention conll04 or --by_word_count.
+    Scoring options of docre train may follow, for example --by_word_count or --no_overlap true.
 
     \b
     Example:
       docre evaluate outputs/jerex_sample --file test.json --json scores.json
     """
     if bool(file) == bool(corpus):
-        raise UsageError("name the documents, either by --file or by --corpus")
+        raise UsageError("name the documents by either --file or --corpus")
     if data_dir and not corpus:
-        raise UsageError("--data-dir belongs to a --corpus")
+        raise UsageError("--data-dir needs a --corpus")
     if json_file:
         check_output(json_file)
     with TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def evaluate(
 
 
 def _one_file(files: Sequence[str], folder: Path) -> str:
-    """The file, or one with the records of several."""
+    """The only file, or a new one with the records of all."""
     from modeling_docre.annotations.records import iter_records
 
     if len(files) == 1:
@@ -79,10 +79,10 @@ def _one_file(files: Sequence[str], folder: Path) -> str:
 
 
 def _scores(model: str, arguments: Sequence[str], folder: Path) -> dict[str, Any]:
-    """What a run that does not train writes down for the split it scores."""
+    """The scores that a run without training writes for its split."""
     from modeling_docre.training.run import main
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # the run's own report would be a second table
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # hides the run's own table
     fixed = ["--system", _system(model), "--init_from", model, "--no_do_train", "--eval_strategy", "no"]
     with without_progress_bars():
         main([*fixed, "--load_best_model_at_end", "false", "--output_dir", str(folder / "run"), *arguments])
@@ -108,7 +108,7 @@ def _report(scores: dict[str, Any], file: Path | None) -> None:
     from modeling_docre.hub.score_table import score_table
 
     if "relation_f1" not in scores:
-        raise ValueError("no document states a relation, so that there is nothing to score")
+        raise ValueError("no document has a relation, so there is nothing to score")
     print(f"in percent:\n{score_table(scores)}")
     if file:
         write_output(file, json.dumps(scores, ensure_ascii=False, indent=1))

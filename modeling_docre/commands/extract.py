@@ -1,4 +1,4 @@
-"""`docre extract`: the graphs of texts, as tables, JSON or a picture."""
+"""`docre extract`: extracts the graphs of texts as tables, JSON or a picture."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def extract(
         list[str] | None,
         typer.Option(
             metavar="FILE...",
-            help="Files to read: texts (.txt), records (.jsonl, .json), a folder of them, a pattern, - for standard "
-            "input. Further names may follow, and the option may be repeated.",
+            help="Texts (.txt), records (.jsonl, .json), a folder of them, a pattern, or - for standard input. Further "
+            "names may follow, and the option may be repeated.",
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Folder or Hub name of a trained model; without it, the bundled one.")
+        str | None, typer.Option(help="Folder or Hub name of a trained model; by default the bundled one.")
     ] = None,
     entities: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="JSON file with the entities of the text, for models that relate given ones: "
+            help="JSON file with the entities of the text, for models that relate given entities: "
             '[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}].',
         ),
     ] = None,
@@ -62,20 +62,20 @@ def extract(
         list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
     ] = None,
     format: Annotated[
-        Format, typer.Option(help="What is printed: a table, JSON, or JSON Lines with one graph a line.")
+        Format, typer.Option(help="What to print: a table, JSON, or JSON Lines with one graph per line.")
     ] = Format.TABLE,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the result as JSON, too; as JSON Lines if named .jsonl."),
+        typer.Option("--json", metavar="FILE", help="Also write the result as JSON, or as JSON Lines if named .jsonl."),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the graph of a single text, too, as SVG.")
+        Path | None, typer.Option(metavar="FILE", help="Also draw the graph of a single text as SVG.")
     ] = None,
 ) -> None:
     """Extract entities and relations from texts.
 
-    One text gives one graph. Of several files, or of records, the graphs come in their order, in JSON as a list. A
-    record is a text, {"id": ..., "text": ..., "entities": ...} (only "text" has to be there), or a document.
+    One text gives one graph. Several files or records give their graphs in order, as a list in JSON. A record is a
+    document or a text, {"id": ..., "text": ..., "entities": ...}, of which only "text" is required.
 
     \b
     Examples:
@@ -88,10 +88,10 @@ def extract(
         _check_output(option, written, file or [])
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
-        raise UsageError(f"{'--entities' if entities else '--picture'} belongs to a single text{hint}")
+        raise UsageError(f"{'--entities' if entities else '--picture'} needs a single text{hint}")
     if entities:
-        given = _read_json(entities)
-        sources = (source._replace(entities=given) for source in sources)
+        known = _read_json(entities)
+        sources = (source._replace(entities=known) for source in sources)
     graphs = []
     for graph in _graphs(sources, model, threshold=threshold, relations=relations or None):
         graphs.append(graph)
@@ -115,26 +115,26 @@ def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None
 
 
 def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:
-    """What is read, and whether it is a single text."""
+    """The inputs, and whether they are a single text."""
     if not names and words and words != ["-"]:
         if len(words) > 1:
-            raise UsageError("the text has to be one argument; put it in quotes")
+            raise UsageError("the text must be one argument; put it in quotes")
         if os.path.isfile(words[0]):
             raise UsageError(f"{words[0]} is a file; read it by --file {words[0]}")
         return iter([Source(words[0])]), True
     if not names and not words and sys.stdin.isatty():
-        raise UsageError("there is no text; give one in quotes, or files by --file")
+        raise UsageError("no text; give one in quotes, or files by --file")
     files = files_of([*names, *words] or ["-"])
     return (source for file in files for source in read_sources(file)), len(files) == 1 and is_one_text(files[0])
 
 
 def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Iterator[Graph]:
-    """The graph of each input, one after the other."""
-    first = list(islice(sources, 1))  # what is wrong with the only text shall not wait for the model
-    run = _load(model)
+    """Yield the graph of each input in order."""
+    first = list(islice(sources, 1))  # a bad first input is reported before the model is loaded
+    pipeline = _load(model)
     for source in chain(first, sources):
         try:
-            graph = run(source.content, entities=source.entities, **options)
+            graph = pipeline(source.content, entities=source.entities, **options)
         except DocumentError as error:
             raise DocumentError(source.id or error.document_id, error.field, error.value, error.fix) from error
         yield graph if source.id is None else {**graph, "id": source.id}
@@ -144,7 +144,7 @@ def _load(model: str | None) -> Any:
     """The pipeline of a model."""
     from transformers import pipeline
 
-    import modeling_docre.hub.registration  # noqa: F401 (transformers shall know the systems)
+    import modeling_docre.hub.registration  # noqa: F401 (registers the systems)
     from modeling_docre.hub.loading import model_named
     from modeling_docre.hub.resources import default_model
     from modeling_docre.pipeline_docre import TASK
@@ -157,7 +157,7 @@ def _load(model: str | None) -> Any:
 
 
 def _show(graph: Graph, format: Format, single: bool) -> None:
-    """Print a graph as soon as it is there; JSON has to wait for all."""
+    """Print a graph as a line or table; JSON is printed after the last graph."""
     from modeling_docre.graphs.table import format_graph
 
     if format is Format.LINES:
@@ -185,4 +185,4 @@ def _read_json(file: str) -> Any:
     try:
         return json.loads(read_text(file))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{file} holds no JSON: {error}") from error
+        raise ValueError(f"{file} is not JSON: {error}") from error

@@ -11,11 +11,11 @@ from modeling_docre.hub.files import write_whole
 
 
 def read_text(file: str | Path) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark; "-" is standard input.
+    """Read a text file in UTF-8, with or without a byte order mark; "-" is standard input.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is in another encoding.
+        OSError: the file cannot be read.
+        ValueError: the file is not in UTF-8.
     """
     content = sys.stdin.buffer.read() if str(file) == "-" else Path(file).read_bytes()
     try:
@@ -26,7 +26,7 @@ def read_text(file: str | Path) -> str:
 
 
 def check_output(file: str | Path) -> None:
-    """See that a file can be written before work is done whose result it shall hold; folders on the way are made.
+    """Check that a file can be written, before the work whose result it will hold; missing folders are made.
 
     Raises:
         OSError: it cannot; the error names the file.
@@ -47,13 +47,12 @@ def check_output(file: str | Path) -> None:
 
 
 def write_output(file: str | Path, content: str) -> None:
-    """Write what a command gives: a text file in UTF-8 that ends with a line break, whole or not at all.
+    """Write a command's result as a UTF-8 text file with a final line break, completely or not at all.
 
-    Folders on the way are made, and a link keeps pointing to its file. What is neither a file nor absent (a device, a
-    named pipe) is written to directly.
+    Missing folders are made, and a link keeps pointing to its file. Devices and named pipes are written directly.
 
     Raises:
-        OSError: it cannot be written; the error names the file.
+        OSError: the file cannot be written; the error names it.
     """
     target = Path(os.path.realpath(file))
     try:

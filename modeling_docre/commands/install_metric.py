@@ -1,4 +1,4 @@
-"""`docre install-metric`: the metric for programs that do not import this package."""
+"""`docre install-metric`: installs the metric for programs that do not import this package."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import warnings
 def install_metric() -> None:
     """Install the metric for evaluate.load.
 
-    evaluate.load("docre_f1") then finds it in programs that do not import this package. Once per machine and version
-    of the package is enough. Prints where the metric is.
+    Programs that do not import this package can then call evaluate.load("docre_f1"). Once per machine and version of
+    the package is enough. Prints the metric's folder.
 
     \b
     Example:
@@ -19,7 +19,7 @@ def install_metric() -> None:
 
     with warnings.catch_warnings(record=True) as problems:
         warnings.simplefilter("always")
-        place = metric.install_metric()
-    if place is None:
+        folder = metric.install_metric()
+    if folder is None:
         raise OSError(str(problems[-1].message))
-    print(place)
+    print(folder)

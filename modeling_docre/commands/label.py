@@ -1,4 +1,4 @@
-"""`docre label`: a corpus with the labels of a teacher, a trained model or several."""
+"""`docre label`: labels a corpus by a teacher, which is one trained model or several."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ def label(
         list[str],
         typer.Option(
             metavar="MODEL...",
-            help="Folder or Hub name of a trained model. Further ones may follow, and the option may be repeated.",
+            help="Folder or Hub name of a trained model. More may follow, and the option may be repeated.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="File of the labelled documents, .jsonl or .jsonl.gz.")],
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the corpus' files; else they are downloaded.")
+        Path | None, typer.Option(help="Folder of the corpus' files; without it they are downloaded.")
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of the corpus.")] = None,
     split: Annotated[str, typer.Option(help="Split of the corpus.")] = "train",
     validation: Annotated[
         str | None,
-        typer.Option(metavar="CORPUS", help="Completely labelled documents for the thresholds: a file or a corpus."),
+        typer.Option(metavar="CORPUS", help="Completely labelled documents to fit thresholds on: a file or a corpus."),
     ] = None,
     validation_data_dir: Annotated[Path | None, typer.Option(help="Folder of that corpus' files.")] = None,
     validation_split: Annotated[str, typer.Option(help="Split of that corpus.")] = "validation",
     positive: Annotated[
         float | None,
-        typer.Option(help="Least score of a relation, instead of the one with a precision of 0.8 on the validation."),
+        typer.Option(help="Least score of a relation; by default the one with a validation precision of 0.8."),
     ] = None,
     masked: Annotated[
         float | None,
         typer.Option(
-            help="Score from which a type is no negative in training, instead of the one that 95 % of the validation's "
-            "relations reach. It is noted; no label depends on it.",
+            help="Score from which training must not use a type as a negative; by default 95 % of the validation "
+            "relations reach it. It is only recorded; no label depends on it."
         ),
     ] = None,
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Take relations for incomplete in documents that do not say so.")
+        bool, typer.Option("--incomplete", help="Treat relations as incomplete in documents that do not say.")
     ] = False,
 ) -> None:
     """Label a corpus by trained models.
 
-    Of several models, the mean of their scores counts. They relate the entities that the documents have. Relations of
-    people stay. Where relations are incomplete, those that score high enough are added, with origin "model". All scores
-    from 0.05 on are stored beside them. A run that was interrupted goes on when it is called again.
+    The models relate the documents' own entities; the mean of their scores counts. Relations labelled by people stay.
+    Where relations are incomplete, those that score high enough are added with origin "model". All scores from 0.05 on
+    are stored as well. Call the command again to resume an interrupted run.
 
     \b
     Example:
@@ -74,20 +74,20 @@ def label(
     if incomplete:
         documents = [_incomplete(document) for document in documents]
     teacher = Teacher(models)
-    settings = {"models": models, "documents": _digest(documents), "validation": _place(validation, validation_split)}
-    known: dict[str, Any] = {name: (file.settings or {}).get(name) for name in Thresholds._fields}
-    known |= {name: value for name, value in (("positive", positive), ("masked", masked)) if value is not None}
-    if known["positive"] is None or (validation and known["masked"] is None):
+    settings = {"models": models, "documents": _digest(documents), "validation": _source(validation, validation_split)}
+    thresholds: dict[str, Any] = {name: (file.settings or {}).get(name) for name in Thresholds._fields}
+    thresholds |= {name: value for name, value in (("positive", positive), ("masked", masked)) if value is not None}
+    if thresholds["positive"] is None or (validation and thresholds["masked"] is None):
         fitted = _fit(teacher, validation, validation_data_dir, validation_split)
-        known = {name: fitted[name] if value is None else value for name, value in known.items()}
-    finished = file.begin(settings | known)
-    print(f"positive from {known['positive']}, masked from {known['masked']}")
+        thresholds = {name: fitted[name] if value is None else value for name, value in thresholds.items()}
+    finished = file.begin(settings | thresholds)
+    print(f"positive from {thresholds['positive']}, masked from {thresholds['masked']}")
     with without_progress_bars():
-        label_corpus(teacher, documents, file, finished, known["positive"])
+        label_corpus(teacher, documents, file, finished, thresholds["positive"])
     print(ReadReport.of(_documents(str(out), None, None, split)))
 
 
-def _place(name: str | None, split: str) -> str | None:
+def _source(name: str | None, split: str) -> str | None:
     return name if name is None or Path(name).is_file() else f"{name}/{split}"
 
 
@@ -99,9 +99,7 @@ def _documents(name: str, config: str | None, data_dir: Path | None, split: str)
         folder = None if data_dir is None else str(data_dir)
         arguments = CorpusArguments(name, config, folder, train_split=split, validation_split="none")
     elif data_dir or config:
-        raise UsageError(
-            f"--data-dir and --config belong to a corpus of the package, such as docred_more, not to {name}"
-        )
+        raise UsageError(f"--data-dir and --config need a corpus of the package; {name} is not one")
     else:
         arguments = CorpusArguments(train_file=name)
     return load_corpus(arguments).splits["train"]
@@ -114,7 +112,7 @@ def _incomplete(document: Any) -> Any:
 
 
 def _digest(documents: Sequence[Any]) -> str:
-    """What tells these documents from others."""
+    """A hash of the documents' content."""
     digest = hashlib.sha256()
     for document in documents:
         digest.update(json.dumps(document.to_dict(), sort_keys=True).encode())
@@ -125,7 +123,7 @@ def _fit(teacher: Any, name: str | None, data_dir: Path | None, split: str) -> d
     from modeling_docre.training.labelling import fit_thresholds
 
     if name is None:
-        raise UsageError("without --validation there is nothing to find the threshold on; name it by --positive")
+        raise UsageError("the threshold cannot be fitted without --validation; give it by --positive")
     documents = _documents(name, None, data_dir, split)
     with without_progress_bars():
         judged = teacher.judge(documents)

@@ -1,4 +1,4 @@
-"""`docre push`: a saved model goes to the Hub."""
+"""`docre push`: pushes a saved model to the Hub."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ def push(
         Path, typer.Argument(metavar="FOLDER", help="Folder of a saved model, such as the output of a training.")
     ],
     repository: Annotated[
-        str, typer.Argument(metavar="REPOSITORY", help="organisation/name; made if it is not there.")
+        str, typer.Argument(metavar="REPOSITORY", help="organisation/name; created if it does not exist.")
     ],
     revision: Annotated[str | None, typer.Option(help="Branch to push to, instead of the main one.")] = None,
-    message: Annotated[str | None, typer.Option(help="What the commit says.")] = None,
+    message: Annotated[str | None, typer.Option(help="Text of the commit.")] = None,
     private: Annotated[bool | None, typer.Option("--private", help="Make a new repository private.")] = None,
 ) -> None:
     """Push a saved model to the Hub.
 
-    Its card goes along. The commit gets a tag that others can pin. The token is the one that hf auth login stored, or
-    HF_TOKEN.
+    Its card is pushed, too. The commit gets a tag that others can pin. The token comes from hf auth login or HF_TOKEN.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`docre recipes`: the bundled recipes."""
+"""`docre recipes`: lists the bundled recipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def recipes() -> None:
     """
     from modeling_docre.hub.resources import bundled_recipes
 
-    known = bundled_recipes()
-    width = max(map(len, known), default=0)
-    for name, purpose in known.items():
+    purposes = bundled_recipes()
+    width = max(map(len, purposes), default=0)
+    for name, purpose in purposes.items():
         print(f"{name:{width}}  {purpose}")

@@ -1,4 +1,4 @@
-"""`docre report`: what a file of documents contains, and what is unusual about it."""
+"""`docre report`: counts what a file of documents contains, and what is unusual about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def report(
 ) -> None:
     """Count what a file contains.
 
-    Documents, entities, mentions, relations by who labelled them, what is labelled in part, and oddities.
+    Counts documents, entities, mentions, relations by origin, incomplete labels, and oddities.
 
     \b
     Example:

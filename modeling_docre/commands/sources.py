@@ -1,4 +1,4 @@
-"""The inputs of a command: texts and documents from files, folders, patterns and standard input."""
+"""Reads a command's inputs: texts and documents from files, folders, patterns and standard input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .files import read_text
 TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 TABLES = (".csv", ".tsv", ".xlsx")
 IN_FOLDERS = (TEXT, ".jsonl", ".jsonl.gz")
-"""Endings of the files that are read where a folder is named."""
+"""Endings of the files that are read from a folder."""
 
 
 class Source(NamedTuple):
@@ -24,8 +24,8 @@ class Source(NamedTuple):
 
     Args:
         content: a text, or a document in its dict form.
-        id: its name; None for what has none.
-        entities: what is known about the entities of a text.
+        id: its name, if it has one.
+        entities: the known entities of a text.
     """
 
     content: Any
@@ -34,10 +34,10 @@ class Source(NamedTuple):
 
 
 def files_of(names: Iterable[str]) -> list[str]:
-    """The files that names stand for, in order: a folder for all texts and records below it, a pattern for its matches.
+    """Expand names into files, in order: a folder into all texts and records below it, a pattern into its matches.
 
     Raises:
-        FileNotFoundError: a name stands for no file.
+        FileNotFoundError: a name gives no file.
     """
     return [file for name in names for file in _files_of(name)]
 
@@ -47,29 +47,29 @@ def _files_of(name: str) -> list[str]:
         return [name]
     if os.path.isdir(name):
         below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file())
-        files, missing = [file for file in below if file.endswith(IN_FOLDERS)], f"holds no {' or '.join(IN_FOLDERS)}"
+        files, problem = [file for file in below if file.endswith(IN_FOLDERS)], f"holds no {' or '.join(IN_FOLDERS)}"
     else:
         files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-        missing = "matches no file" if glob.has_magic(name) else "is not there"
+        problem = "matches no file" if glob.has_magic(name) else "does not exist"
     if not files:
-        raise FileNotFoundError(f"{name} {missing}")
+        raise FileNotFoundError(f"{name} {problem}")
     return files
 
 
 def is_one_text(file: str) -> bool:
-    """Whether a file is one text, and not any number of records."""
+    """Whether a file is one text rather than a file of records."""
     return not file.endswith(RECORDS)
 
 
 def read_sources(file: str) -> Iterator[Source]:
-    """The inputs in a file: one text, or one record at a time.
+    """Yield the inputs in a file: one text, or one record at a time.
 
-    Records are documents in their dict form, or texts: `{"text": str}`, with "id" and "entities" if they are known.
+    A record is a document in its dict form or a text, `{"text": str}` with optional "id" and "entities".
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is a table, or not in UTF-8.
-        DocumentError: a record is neither.
+        ValueError: the file is a table, or not in UTF-8.
+        DocumentError: a record is neither a document nor a text.
     """
     if file.endswith(TABLES):
         raise ValueError(f'{file} is a table; write each text as a line {{"id": ..., "text": ...}} of a .jsonl file')

@@ -1,18 +1,18 @@
-"""`docre train`: a training run, or a cross-validation."""
+"""`docre train`: runs a training or a cross-validation."""
 
 from __future__ import annotations
 
 import typer
 
 UNTOUCHED = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
-"""Settings of a command that hands its arguments on as they are; `add_help_option` has to be off as well."""
+"""Settings of a command that passes its arguments on unchanged; `add_help_option` must be off as well."""
 
 
 def train(context: typer.Context) -> None:
     """Train a system by a recipe and score it.
 
-    A recipe is the name of a bundled one (see docre recipes) or a YAML file; its options are flags as well, and flags
-    win. With --folds, train and score on every fold of a corpus. All options: docre train --help.
+    A recipe is a YAML file or the name of a bundled recipe (see docre recipes). Flags override its options. With
+    --folds, train and score on every fold of a corpus. All options: docre train --help.
 
     \b
     Example:

@@ -20,7 +20,7 @@ WIDTH = 900.0  # components are put side by side up to this width
 
 
 class Arrow(NamedTuple):
-    """A curve from head to tail, its control point between them, and the left, top, right and bottom of its labels."""
+    """A curve from head to tail with its control point, and the left, top, right and bottom of its labels."""
 
     points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
     labels: Sequence[str]
@@ -28,7 +28,7 @@ class Arrow(NamedTuple):
 
 
 class Box(NamedTuple):
-    """An entity in the picture: its centre, its width, and what stands in it."""
+    """An entity in the picture: its centre, width and text."""
 
     x: float
     y: float
@@ -48,13 +48,13 @@ class Box(NamedTuple):
 
 
 def colour(entity: int) -> str:
-    """A light colour for an entity, in the form `#rrggbb`; neighbours in number are far apart in hue."""
+    """A light colour for an entity as `#rrggbb`; consecutive numbers differ widely in hue."""
     channels = hls_to_rgb(entity * 137.508 % 360 / 360, (0.82, 0.74)[entity % 2], 0.75)
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
 def names(graph: Mapping[str, Any]) -> list[str]:
-    """Each entity by the text of its first mention, with its number, since two may share a text."""
+    """The name of each entity: its first mention's text and its number, since two may share a text."""
     return [
         f"{printable(entity['mentions'][0].get('name') or '')} [{number}]"
         for number, entity in enumerate(graph["entities"])
@@ -62,13 +62,13 @@ def names(graph: Mapping[str, Any]) -> list[str]:
 
 
 def draw_graph(graph: Mapping[str, Any]) -> str:
-    """The entities, and one arrow for all relations from a head to a tail.
+    """Draw a box per entity, and one arrow for all relations from a head to a tail.
 
     Args:
         graph: a document as the pipeline returns it.
 
     Returns:
-        An `<svg>` element; where there is nothing to draw, with a sentence that says so.
+        An `<svg>` element; without entities it contains a sentence that says so.
     """
     if not graph["entities"]:
         text = f'<text x="{MARGIN}" y="{2 * MARGIN}" font-size="13" fill="#111">There are no entities to draw.</text>'
@@ -79,8 +79,8 @@ def draw_graph(graph: Mapping[str, Any]) -> str:
         labels.setdefault((relation["head"], relation["tail"]), []).append(text)
     boxes = place(list(labels), names(graph))
     arrows = [
-        arrow(boxes[head], boxes[tail], listed, both_ways=(tail, head) in labels)
-        for (head, tail), listed in labels.items()
+        arrow(boxes[head], boxes[tail], texts, both_ways=(tail, head) in labels)
+        for (head, tail), texts in labels.items()
     ]
     shapes = [_box(box, colour(number)) for number, box in boxes.items()]
     areas = [box.area for box in boxes.values()] + [arrow.area for arrow in arrows]
@@ -100,18 +100,18 @@ def _picture(left: float, top: float, width: float, height: float, content: str)
 
 
 def place(pairs: Sequence[tuple[int, int]], texts: Sequence[str]) -> dict[int, Box]:
-    """A box for each entity: connected entities near each other, components in rows, no negative place.
+    """Place a box for each entity: connected entities near each other, components in rows, coordinates positive.
 
     Args:
         pairs: connected entities.
-        texts: what stands in the boxes, by entity.
+        texts: the text of each entity's box.
     """
-    whole = nx.Graph(pairs)
-    whole.add_nodes_from(range(len(texts)))
+    network = nx.Graph(pairs)
+    network.add_nodes_from(range(len(texts)))
     boxes: dict[int, Box] = {}
     left, top, row = MARGIN, MARGIN, 0.0
-    for part in sorted(nx.connected_components(whole), key=lambda part: (-len(part), min(part))):
-        placed = _place_component(whole.subgraph(sorted(part)), texts)
+    for component in sorted(nx.connected_components(network), key=lambda nodes: (-len(nodes), min(nodes))):
+        placed = _place_component(network.subgraph(sorted(component)), texts)
         right = max(box.x + box.width / 2 for box in placed.values())
         height = max(box.y for box in placed.values()) + HEIGHT / 2
         if left > MARGIN and left + right > WIDTH:
@@ -121,14 +121,14 @@ def place(pairs: Sequence[tuple[int, int]], texts: Sequence[str]) -> dict[int, B
     return boxes
 
 
-def _place_component(part: nx.Graph, texts: Sequence[str]) -> dict[int, Box]:
-    """Boxes whose left and upper ends touch zero; distances in the picture follow those in the graph."""
-    layout = nx.kamada_kawai_layout(part, pos=nx.circular_layout(part))
-    far = max((abs(layout[a][axis] - layout[b][axis]) for a in part for b in part for axis in (0, 1)), default=0.0)
-    length = max(nx.diameter(part), len(part) ** 0.5) if len(part) > 1 else 0
-    scale = length / far if far else 0.0
+def _place_component(nodes: nx.Graph, texts: Sequence[str]) -> dict[int, Box]:
+    """Boxes whose left and upper edges begin at zero; distances in the picture follow those in the graph."""
+    layout = nx.kamada_kawai_layout(nodes, pos=nx.circular_layout(nodes))
+    extent = max((abs(layout[a][axis] - layout[b][axis]) for a in nodes for b in nodes for axis in (0, 1)), default=0.0)
+    length = max(nx.diameter(nodes), len(nodes) ** 0.5) if len(nodes) > 1 else 0
+    scale = length / extent if extent else 0.0
     boxes = {}
-    for number in part:
+    for number in nodes:
         text = texts[number] if len(texts[number]) <= 28 else f"{texts[number][:27]}…"
         x, y = (float(layout[number][axis]) * scale * STEP[axis] for axis in (0, 1))
         boxes[number] = Box(x, y, CHARACTER * len(text) + 22, text)
@@ -147,7 +147,7 @@ def _box(box: Box, fill: str) -> str:
 
 
 def arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool) -> Arrow:
-    """A line from head to tail, bent where another one comes back, and its labels beside its middle."""
+    """A line from head to tail, bent if another one leads back, with its labels beside its middle."""
     bend = 0.18 if both_ways else 0.0
     x = (head.x + tail.x) / 2 - bend * (tail.y - head.y)
     y = (head.y + tail.y) / 2 + bend * (tail.x - head.x)
@@ -157,7 +157,7 @@ def arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool) -> Arrow
 
 
 def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[float, float]]:
-    """Places on a quadratic curve, evenly spread over its parameter."""
+    """Points on a quadratic curve, evenly spaced in its parameter."""
     (x1, y1), (x, y), (x2, y2) = points
     steps = [part / parts for part in range(parts + 1)]
     return [
@@ -167,7 +167,7 @@ def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[
 
 
 def _beside(line: Sequence[tuple[float, float]], size: tuple[float, float]) -> tuple[float, float, float, float]:
-    """Where a text of that width and height is close to the middle of a line and covers least of it."""
+    """The area for a text of that width and height: near the middle of a line, covering as little of it as possible."""
     (x, y), (width, height) = line[len(line) // 2], size
     corners = [
         (left, top) for left in (x - width / 2, x + 4, x - 4 - width) for top in (y - 4 - height, y + 4, y - height / 2)
@@ -179,10 +179,10 @@ def _beside(line: Sequence[tuple[float, float]], size: tuple[float, float]) -> t
 def _line(arrow: Arrow) -> str:
     (x1, y1), (x, y), (x2, y2) = arrow.points
     left, top, right, _ = arrow.area
-    written = "".join(
+    labels = "".join(
         f'<text x="{(left + right) / 2:.1f}" y="{top + LABEL[1] * number + 10:.1f}" text-anchor="middle" '
         f'font-size="11" fill="#222" stroke="#fff" stroke-width="4" paint-order="stroke">{escape(label)}</text>'
         for number, label in enumerate(arrow.labels)
     )
     path = f"M{x1:.1f},{y1:.1f} Q{x:.1f},{y:.1f} {x2:.1f},{y2:.1f}"
-    return f'<path d="{path}" fill="none" stroke="#777" stroke-width="1.4" marker-end="url(#tip)"/>{written}'
+    return f'<path d="{path}" fill="none" stroke="#777" stroke-width="1.4" marker-end="url(#tip)"/>{labels}'

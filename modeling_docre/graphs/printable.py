@@ -1,17 +1,17 @@
-"""Text of documents and labels as a terminal, a picture or a card can show it."""
+"""Makes text safe to show in a terminal, a picture or a card."""
 
 from __future__ import annotations
 
 import re
 
-# Control characters, marks that turn the direction of writing, lone surrogates, and what XML 1.0 admits nowhere.
+# Control characters, marks that change the writing direction, lone surrogates, and characters that XML 1.0 forbids.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def printable(text: str) -> str:
-    """A text on one line that steers neither a terminal nor a viewer.
+    """A text on one line without characters that control a terminal or a viewer.
 
-    Line breaks and runs of blanks become single blanks. Escape sequences lose their escape character: U+FFFD stands for
-    it, and for each other character that would be obeyed instead of shown.
+    Line breaks and runs of blanks become single blanks. U+FFFD replaces control characters, among them the escape
+    character, so that escape sequences have no effect.
     """
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.split()))

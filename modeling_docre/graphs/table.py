@@ -1,4 +1,4 @@
-"""A graph of entities and relations as plain text for people: two aligned tables."""
+"""Shows a graph of entities and relations as plain text: two aligned tables."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MOST_SENTENCES = 10
 
 
 def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str:
-    """Entities and relations as two tables, or a sentence where there are none.
+    """Entities and relations as two tables, or a sentence if there are none.
 
-    Entities are numbered as in the document, and so are the sentences. An entity is called by its first mention; its
-    number stands behind the name, since two entities may share one. Of many sentences the first ten are shown. U+FFFD
-    stands for control characters of texts and labels, so that their escape sequences do nothing to a terminal.
+    Entities and sentences are numbered as in the document. An entity is named by its first mention and its number,
+    since two entities may share a name. Of many sentences the first ten are shown. U+FFFD replaces control characters,
+    so that escape sequences have no effect on a terminal.
 
     Args:
         document: a document or its dict form, such as a result of the pipeline.
-        width: columns of a name; longer ones end in "…". Mentions may take three times as many.
+        width: columns of a name; longer names end in "…". Mentions may take three times as many.
 
     Returns:
         Lines without trailing blanks, joined by line breaks.
@@ -62,13 +62,13 @@ def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int)
 
 
 def _texts(graph: Mapping[str, Any], entity: Mapping[str, Any]) -> list[str]:
-    """The mentions' texts on one line each, in order; a mention of blanks alone is shown as quotes."""
+    """The text of each mention on one line, in order; a blank mention is shown as quotes."""
     texts = (printable(_text(graph, mention)) for mention in entity["mentions"])
     return [text or '""' for text in texts]
 
 
 def _text(graph: Mapping[str, Any], mention: Mapping[str, Any]) -> str:
-    """A mention by its name, as it stands in the text, or by its words."""
+    """A mention's name, else its characters in the text, else its words."""
     if name := mention.get("name"):
         return name
     start, end = mention.get("char_start"), mention.get("char_end")
@@ -88,5 +88,5 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _shorten(text: str, width: int) -> str:
-    """The text, or as much of it as leaves a column for the sign of what is missing."""
+    """The text, cut to the width with "…" at its end if it is longer."""
     return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"

@@ -1,4 +1,4 @@
-"""Renders the model card that is saved beside a trained model; no connection is needed."""
+"""Renders the model card of a trained model, without a connection."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from .score_table import scored_levels
 LEVELS = ("mention", "cluster", "entity", "relation", "evidence")
 LEVELS_OF_GIVEN_ENTITIES = ("relation", "ign", "intra", "inter", "evidence")
 RESULTS = Path(".eval_results") / "docre_f1.yaml"
-"""Where the scores stand for the leaderboard of the dataset, in the folder of a model."""
+"""The file with the scores for the dataset's leaderboard, inside the folder of a model."""
 UNNAMED = "REPOSITORY"
-"""Stands in a card for the repository as long as that has no name."""
+"""Placeholder in a card for a repository that has no name yet."""
 
 _LICENSE = "apache-2.0"
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card says beside what the model's class and configuration tell; what is absent is left out.
+    """What a card says beyond the model's class and configuration; absent facts are left out.
 
-    Texts stand in the card on one line as plain text, whatever they hold; only `notes` are Markdown.
+    Texts appear in the card as plain text on one line; only `notes` are Markdown.
 
     Args:
-        corpus: name of the corpus that the model was trained on or, where it was scored on another one, of that.
-        dataset: the corpus' repository on the Hub, "organisation/name". Only with it does the card's metadata name a
-            dataset, and only with it are there `.eval_results`: a name alone could be another one's dataset.
+        corpus: name of the corpus that the model was scored on, else of the one that it was trained on.
+        dataset: the corpus' repository on the Hub, "organisation/name". Without it the card's metadata names no
+            dataset and there are no `.eval_results`, because a bare name could be somebody else's dataset.
         split: the split that was scored.
-        scores: what docre_f1 returned for it; `predict_runtime` (seconds), `predict_samples_per_second`,
-            `predict_device` and `predict_peak_memory_mib` beside it.
+        scores: what docre_f1 returned for it, with `predict_runtime` (seconds), `predict_samples_per_second`,
+            `predict_device` and `predict_peak_memory_mib`.
         command: the command that made the scores.
         train_results: what the Trainer measured: `train_runtime` (seconds), `train_samples_per_second`, `epoch`,
-            `train_device` and `train_peak_memory_mib` beside it.
-        base_model: name of the pre-trained encoder on the Hub; absent, that of the configuration, if it has one.
-        notes: further Markdown, shown behind the scores.
+            `train_device` and `train_peak_memory_mib`.
+        base_model: name of the pre-trained encoder on the Hub; by default the configuration's, if it has one.
+        notes: further Markdown, shown after the scores.
         repository: where the model will be loaded from.
-        license: of the model, as the Hub spells it; with the default the folder gets this package's licence text.
+        license: licence of the model, as the Hub spells it; with the default the folder gets this package's licence.
     """
 
     corpus: str | None = None
@@ -89,14 +89,14 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
 
 
 def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) -> Path:
-    """Write `README.md` into a folder, `.eval_results` if the scores can name a dataset, and the licence.
+    """Write `README.md`, the licence and, if the scores name a dataset, `.eval_results` into a folder.
 
-    Each file is written whole or not at all. Where a link has its name, the link is replaced.
+    Each file is written completely or not at all. A link of the same name is replaced.
 
     Args:
         folder: the folder.
         model: the model.
-        **facts: see `CardFacts`; for those that are not given, what the folder holds counts (see `folder_facts`).
+        **facts: see `CardFacts`; missing ones are taken from the folder (see `folder_facts`).
 
     Returns:
         The card.
@@ -108,17 +108,18 @@ def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) ->
 
 
 def write_folder_card(folder: str | Path, **facts: Any) -> Path:
-    """Write the card of a saved model anew, as `write_card` does; only its configuration is loaded.
+    """Rewrite the card of a saved model, as `write_card` does; only its configuration is loaded.
 
     Args:
         folder: the folder of the model.
-        **facts: see `CardFacts`; for those that are not given, what the folder holds counts (see `folder_facts`).
+        **facts: see `CardFacts`; missing ones are taken from the folder (see `folder_facts`).
 
     Returns:
         The card.
 
     Raises:
-        ValueError: the folder is a link or holds no model of ours, a fact is impossible, or `.eval_results` is a link.
+        ValueError: the folder is a link or holds no model of this package, a fact is impossible, or `.eval_results` is
+            a link.
         OSError: the configuration cannot be read, or a file cannot be written.
     """
     folder = Path(folder)
@@ -137,8 +138,8 @@ def write_folder_card(folder: str | Path, **facts: Any) -> Path:
 def folder_facts(folder: str | Path) -> dict[str, Any]:
     """The facts that a training run leaves in its output folder.
 
-    These are `train_results.json` and `test/scores.json`, or else `validation/scores.json`; the latter also tell
-    `corpus`, `dataset` and `command` where these are among their keys.
+    They come from `train_results.json` and from `test/scores.json`, or else `validation/scores.json`. The scores may
+    also name `corpus`, `dataset` and `command`.
     """
     folder = Path(folder)
     facts: dict[str, Any] = {}
@@ -156,11 +157,12 @@ def _read_json(file: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREConfig, given: dict[str, Any]) -> Path:
-    given = {name: value for name, value in given.items() if value is not None}
-    # Scores that are given are those of the split that is given, or of none.
-    known = {name: value for name, value in folder_facts(folder).items() if not (name == "split" and "scores" in given)}
-    facts = CardFacts(**{**known, **given})
+def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREConfig, passed: dict[str, Any]) -> Path:
+    passed = {name: value for name, value in passed.items() if value is not None}
+    stored = folder_facts(folder)
+    if "scores" in passed:
+        stored.pop("split", None)  # it belongs to the stored scores
+    facts = CardFacts(**{**stored, **passed})
     card = _render(model_class, config, facts)
     _write_results(folder / RESULTS, eval_result_entries(config, facts))
     if facts.license == _LICENSE:
@@ -170,9 +172,9 @@ def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREC
 
 
 def _write_results(file: Path, entries: list[EvalResultEntry]) -> None:
-    """Write the entries; without any, remove the file, whose scores would be those of another model."""
+    """Write the entries; without any, remove the file, because its scores belong to another model."""
     if file.parent.is_symlink():
-        raise ValueError(f"{file.parent} is a link to {file.parent.resolve()}; put a folder in its place, or remove it")
+        raise ValueError(f"{file.parent} is a link to {file.parent.resolve()}; replace it by a folder, or remove it")
     if not entries:
         file.unlink(missing_ok=True)
         return
@@ -205,7 +207,7 @@ def _render(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts:
 
 
 def card_data(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts: CardFacts) -> ModelCardData:
-    """The metadata of the card, as the Hub reads it."""
+    """The metadata of the card in the Hub's form."""
     name = " ".join(filter(None, (model_class.title, facts.corpus and f"on {facts.corpus}")))
     results = eval_results(config, facts)
     return ModelCardData(
@@ -226,7 +228,7 @@ def card_data(model_class: type[DocREPreTrainedModel], config: DocREConfig, fact
 
 
 def eval_results(config: DocREConfig, facts: CardFacts) -> list[EvalResult]:
-    """The F1 scores as the card's `model-index` has them; none without scores or the name of a corpus."""
+    """The F1 scores for the card's `model-index`; none without scores or the name of a corpus."""
     if facts.scores is None or not (facts.corpus or facts.dataset):
         return []
     return [
@@ -245,7 +247,7 @@ def eval_results(config: DocREConfig, facts: CardFacts) -> list[EvalResult]:
 
 
 def eval_result_entries(config: DocREConfig, facts: CardFacts) -> list[EvalResultEntry]:
-    """The F1 scores as `.eval_results` have them; none without scores or the repository of the dataset."""
+    """The F1 scores for `.eval_results`; none without scores or the repository of the dataset."""
     if facts.scores is None or facts.dataset is None:
         return []
     notes = "; ".join(filter(None, ("docre_f1", facts.split and f"split {facts.split}", facts.command)))
@@ -260,7 +262,7 @@ def _levels(config: DocREConfig) -> tuple[str, ...]:
 
 
 def _encoder_name(config: DocREConfig) -> str | None:
-    """The encoder's name on the Hub; None where it came from a folder or was made here."""
+    """The encoder's name on the Hub; None if it came from a folder or was built from a configuration."""
     name = getattr(config.encoder_config, "_name_or_path", "") or ""
     return name if _is_hub_name(name) and not Path(name).exists() else None
 

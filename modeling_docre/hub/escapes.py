@@ -1,4 +1,4 @@
-"""Labels and other free text as they can stand in the Markdown of a card and in its Python example."""
+"""Escapes labels and other free text for the Markdown of a card and for its Python example."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 from modeling_docre.graphs.printable import printable
 
-# An underscore inside a word is none of Markdown's.
+# Markdown leaves an underscore inside a word alone.
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 class Markup(str):
-    """Markdown that stands in a card as it is."""
+    """Markdown that goes into a card unescaped."""
 
 
 def escaped(value: Any) -> str:
-    """A value as plain text on one line; `Markup` stays as it is."""
+    """A value as plain text on one line; `Markup` is returned unchanged."""
     if isinstance(value, Markup):
         return value
     return _MARKDOWN.sub(r"\\\g<0>", escape(printable(str(value)), quote=False))
 
 
 def code_span(text: str) -> Markup:
-    """A text as inline code, between more backticks than it has in a row."""
+    """A text as inline code, fenced by more backticks than it has in a row."""
     text = printable(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     edge = " " if "`" in (text[:1], text[-1:]) else ""
@@ -32,7 +32,7 @@ def code_span(text: str) -> Markup:
 
 
 def python_string(text: str) -> Markup:
-    """A text as a string literal of Python, in double quotes and on one line."""
+    """A text as a Python string literal in double quotes on one line."""
     return Markup(f'"{"".join(map(_literal, text))}"')
 
 

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all: whatever happens, what stands there is the former file or the new one."""
+"""Writes files atomically: after a failure the former file is still there, never a part of the new one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tempfile import TemporaryDirectory
 
 from safetensors import SafetensorError
 
-# The writer of torch says "unexpected pos" and no more when a disk is full, and leaves what it could write.
+# On a full disk torch's writer only says "unexpected pos" and leaves a partial file.
 _TORCH_WRITER = ("PytorchStreamWriter", "inline_container")
 _NEARLY_NOTHING = 2**20
 
 
 def write_whole(file: str | Path, content: str | bytes) -> None:
-    """Write a file in place of a former one or a link, and the folders on the way.
+    """Write a file completely or not at all, replacing a former file or link; missing folders are made.
 
     Args:
         file: the file.
         content: bytes, or text that is written in UTF-8.
 
     Raises:
-        OSError: it cannot be written; the error names the file, and the former one is untouched.
+        OSError: the file cannot be written; the error names it, and the former file is untouched.
     """
     target = Path(file)
     with full_disk_named(target):
@@ -38,12 +38,12 @@ def write_whole(file: str | Path, content: str | bytes) -> None:
 
 @contextmanager
 def replacing_files(target: Path, stale: Sequence[str], last: str) -> Iterator[Path]:
-    """An empty folder to write into; when the block ends without an error, its files move into the target folder.
+    """Yield an empty folder to write into; if the block succeeds, its files move into the target folder.
 
     Args:
-        target: the folder, made if it is not there.
-        stale: patterns of files there that do not belong to the new ones; they are removed before these move.
-        last: name of the file without which the others mean nothing; it moves last.
+        target: the target folder; made if it does not exist.
+        stale: patterns of files in the target folder that are removed before the new ones move in.
+        last: name of the file that moves last, because the others are useless without it.
 
     Raises:
         OSError: a file cannot be written; the target folder is untouched.
@@ -57,30 +57,30 @@ def replacing_files(target: Path, stale: Sequence[str], last: str) -> Iterator[P
                 old.unlink()
             files = [file for file in draft.rglob("*") if file.is_file()]
             for file in sorted(files, key=lambda file: file.name == last):
-                place = target / file.relative_to(draft)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, place)
+                destination = target / file.relative_to(draft)
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, destination)
 
 
 @contextmanager
-def full_disk_named(place: Path) -> Iterator[None]:
-    """Errors of the block that mean a full disk say so, and where, whichever library could not write.
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Turn any library's error about a full disk into one `OSError` that names the path.
 
     Args:
-        place: the file or folder that is written.
+        path: the file or folder that is written.
 
     Raises:
-        OSError: the disk is full; any other error of the block stays as it is.
+        OSError: the disk is full; other errors of the block are raised unchanged.
     """
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        if not _means_full_disk(error, place) or getattr(error, "filename", None) == str(place):
+        if not _means_full_disk(error, path) or getattr(error, "filename", None) == str(path):
             raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place)) from error
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
-def _means_full_disk(error: Exception, place: Path) -> bool:
+def _means_full_disk(error: Exception, path: Path) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOSPC
     text = str(error)
@@ -88,5 +88,5 @@ def _means_full_disk(error: Exception, place: Path) -> bool:
         return True
     if not any(name in text for name in _TORCH_WRITER):
         return False
-    folder = place if place.is_dir() else place.parent
+    folder = path if path.is_dir() else path.parent
     return shutil.disk_usage(folder).free < _NEARLY_NOTHING

@@ -24,7 +24,7 @@ def model_named(model: str) -> Iterator[None]:
         if not (Path(model) / "config.json").is_file():
             raise FileNotFoundError(f"{model} holds no config.json; name the folder of a saved model")
     elif not _is_hub_name(model):
-        raise FileNotFoundError(f"the model {model} is not there, and it cannot be a name on the Hub")
+        raise FileNotFoundError(f"the model {model} does not exist, and it cannot be a name on the Hub")
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
 """Makes `evaluate.load("docre_f1")` work from any folder, online and offline.
 
-`evaluate` has no registry: a bare metric name is looked up in the working folder, on the Hub, and then in the cache of
-modules that it loaded before, where the most recently modified version wins. `install_metric` writes the metric that
-comes with this package into that cache; importing the package does so, and `docre install-metric`.
+`evaluate` has no registry. It looks a bare metric name up in the working folder, on the Hub, and then in its cache of
+modules, where the most recently modified version wins. `install_metric` writes the bundled metric into that cache.
+Importing the package and `docre install-metric` call it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from .resources import resource
 
 METRIC_NAME = "docre_f1"
-# The three parts that `evaluate` puts between its module cache and the folder of a version.
+# The folders between the module cache of `evaluate` and the folder of a version.
 _CACHE_PARTS = ("evaluate_modules", "metrics", f"evaluate-metric--{METRIC_NAME}")
-# What makes a Space of the folder and is no part of the metric.
+# The code of the metric's Space, which is not part of the metric.
 _PAGE = ("app.py",)
 
 
@@ -29,15 +29,15 @@ def metric_folder() -> Path:
     """The folder of the metric: inside the installed package, or beside it in a source checkout.
 
     Raises:
-        FileNotFoundError: neither is there, so the installation is incomplete.
+        FileNotFoundError: neither exists, so the installation is incomplete.
     """
     return resource(f"metrics/{METRIC_NAME}")
 
 
 def modules_cache() -> Path:
-    """The folder from which `evaluate` loads modules by name, without importing `evaluate`.
+    """The folder from which `evaluate` loads modules by name; `evaluate` is not imported.
 
-    Once `evaluate` is imported its own setting counts, because it reads the environment only then.
+    If `evaluate` is imported already, its own setting counts, because it reads the environment only once.
     """
     if (config := sys.modules.get("evaluate.config")) is not None:
         return Path(config.HF_MODULES_CACHE)
@@ -48,11 +48,11 @@ def modules_cache() -> Path:
 def install_metric() -> Path | None:
     """Write the metric into the module cache of `evaluate`, unless it is there already.
 
-    The folder's name is a hash of the content, so versions live side by side and this one is made the newest. The
-    folder appears as a whole or not at all, and processes that install at the same time do not disturb each other.
+    The folder is named by a hash of its content, so versions coexist; this one is made the newest. The folder appears
+    completely or not at all, and simultaneous installations do not disturb each other.
 
     Returns:
-        The folder in the cache, or None where it cannot be written, after one warning that says what still works.
+        The folder in the cache; None if it cannot be written, after a warning that says what still works.
     """
     try:
         return _install(metric_folder(), modules_cache())
@@ -80,7 +80,7 @@ def _install(source: Path, cache: Path) -> Path:
 
 
 def _content_hash(files: Mapping[str, bytes]) -> str:
-    """64 hexadecimal digits: `evaluate` takes only folders with names of that length for versions."""
+    """64 hexadecimal digits, the length that `evaluate` requires of a version's folder name."""
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(f"{name}\0{len(content)}\0".encode())
@@ -113,7 +113,7 @@ def _write_version(target: Path, files: Mapping[str, bytes]) -> None:
         try:
             draft.rename(target)
         except OSError:
-            # Another process was first, or a file of this version was changed or lost.
+            # Another process was faster, or a file of this version was changed or lost.
             if not target.is_dir():
                 raise
             for name in files:
@@ -123,11 +123,11 @@ def _write_version(target: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _make_newest(target: Path) -> None:
-    """See that `evaluate` prefers this version: it loads the one whose main file was modified last."""
+    """Make this version's main file the most recently modified one, which `evaluate` loads."""
     script = f"{METRIC_NAME}.py"
     others = [path for path in target.parent.glob(f"{'?' * 64}/{script}") if path.parent.name != target.name]
     latest = max((path.stat().st_mtime for path in others), default=float("-inf"))
     if (target / script).stat().st_mtime <= latest:
         # A version written by a clock ahead of ours must not win either.
-        moment = max(time.time(), latest + 1)
-        os.utime(target / script, (moment, moment))
+        modified = max(time.time(), latest + 1)
+        os.utime(target / script, (modified, modified))

@@ -1,4 +1,4 @@
-"""Pushes models to the Hub: an object with a fresh card, or the folder of a saved model with the card that it has."""
+"""Pushes models to the Hub: a model in memory with a fresh card, or a saved model's folder with its own card."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _FILES = ("config.json", *_WEIGHTS, *_TOKENIZER, "*.py", "README.md", "LICENSE")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 _PICTURE = re.compile(r"""!\[[^\]]*\]\(<?([^)>\s]+)|<img\s[^>]*?src=["']([^"']+)""")
 
-# Left over from an earlier push, these would say something about other weights, or be read in their stead.
+# Files of an earlier push that would describe other weights or be loaded instead of the new ones.
 _REPLACED = (f"{RESULTS.parent}/*", *_WEIGHTS)
 
 
 class Pushed(NamedTuple):
-    """What a push made: the commit, and the tag that names it ("v1", "v2", ...), None where none was asked for."""
+    """The commit of a push and its tag ("v1", "v2", ...), or None if no tag was wanted."""
 
     commit: CommitInfo
     tag: str | None
@@ -56,20 +56,20 @@ def push_model(
     create_pr: bool = False,
     tags: list[str] | None = None,
 ) -> CommitInfo:
-    """Save a model into an empty folder and push that, with a fresh card and the licence, as one commit.
+    """Save a model into an empty folder and push it with a fresh card and the licence as one commit.
 
-    The card says nothing about scores, since nobody knows here which weights they would belong to. A folder keeps the
-    card that it has: see `push_folder`.
+    The card has no scores, because those of a folder may belong to other weights. `push_folder` keeps a folder's own
+    card.
 
     Args:
         saved: a model, or a pipeline with its model and tokenizer.
-        repo_id: the repository, "name" or "organisation/name"; it is made if it does not exist.
+        repo_id: the repository, "name" or "organisation/name"; created if it does not exist.
         max_shard_size: size above which the weights are split.
-        commit_message, commit_description: what the commit says.
-        private: whether a repository that is made is private; None leaves it to the organisation.
+        commit_message, commit_description: the texts of the commit.
+        private: whether a new repository is private; None means the organisation's default.
         token: the token to write with; by default the stored one.
-        revision: the branch, made if it does not exist; None for the main one.
-        create_pr: whether the commit becomes a pull request.
+        revision: the branch, created if it does not exist; None for the main one.
+        create_pr: whether to open a pull request.
         tags: further tags of the card.
 
     Returns:
@@ -105,27 +105,27 @@ def push_folder(
     token: bool | str | None = None,
     tagged: bool = True,
 ) -> Pushed:
-    """Push a saved model with its tokenizer, code, card, licence and scores, and nothing else that its folder holds.
+    """Push a saved model with its tokenizer, code, card, licence and scores, and nothing else from its folder.
 
-    The model is not loaded. The folder's card goes along as it is; it is told the repository's name if it names none
-    yet, and a folder without a card gets one first.
+    The model is not loaded. The folder's card is pushed with the repository's name filled in; a folder without a card
+    gets one first.
 
     Args:
         folder: the folder of the model.
-        repo_id: the repository, "name" or "organisation/name"; it is made if it does not exist.
-        revision: the branch, made if it does not exist; None for the main one.
-        message: what the commit says.
-        private: whether a repository that is made is private; None leaves it to the organisation.
+        repo_id: the repository, "name" or "organisation/name"; created if it does not exist.
+        revision: the branch, created if it does not exist; None for the main one.
+        message: the text of the commit.
+        private: whether a new repository is private; None means the organisation's default.
         token: the token to write with; by default the stored one.
         tagged: whether the commit gets the next free tag; a commit that has one keeps it.
 
     Raises:
-        ValueError: the folder is incomplete, a file of the model is a link to elsewhere, or `repo_id` is no name.
+        ValueError: the folder is incomplete, a file of the model is a link to elsewhere, or `repo_id` is invalid.
         OSError, huggingface_hub.errors.HTTPError: the Hub cannot be reached or refuses (`PUSH_ERRORS`).
     """
     folder = Path(folder)
     check_complete(folder)
-    model_files(folder)  # refuses links before anything is made
+    model_files(folder)  # refuses links before anything is created
     api = HfApi(token=token)
     repo_id = _make_repository(api, repo_id, private, revision)
     _name_repository(folder, repo_id)
@@ -147,7 +147,7 @@ def push_command(folder: str | Path, repo_id: str, revision: str | None = None) 
 
 
 def failure_message(folder: str | Path, repo_id: str, error: Exception, revision: str | None = None) -> str:
-    """What to say of a push that failed: that nothing is lost, why it failed, and how to push later."""
+    """The message about a failed push: the model is complete, the reason, and the command to push later."""
     reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
     return (
         f"{folder} is complete, but could not be pushed to {repo_id}: {reason}. Push it later by "
@@ -156,10 +156,10 @@ def failure_message(folder: str | Path, repo_id: str, error: Exception, revision
 
 
 def check_complete(folder: Path) -> None:
-    """See that a folder holds all that a user of the repository needs to load the model.
+    """Check that a folder has everything that loading the model needs.
 
     Raises:
-        ValueError: it has no configuration, or no weights, tokenizer or code.
+        ValueError: the configuration, weights, tokenizer or code is missing.
     """
     file = folder / "config.json"
     if not file.is_file():
@@ -175,7 +175,7 @@ def check_complete(folder: Path) -> None:
 
 
 def _code(config: dict[str, Any]) -> set[str]:
-    """The files whose classes a configuration names, at least those of model and pipeline."""
+    """The code files whose classes a configuration names, and that of the pipeline."""
     pipelines = config.get("custom_pipelines") or {}
     classes = [*(config.get("auto_map") or {}).values(), *(item["impl"] for item in pipelines.values())]
     return {f"{name.split('.')[0]}.py" for name in classes} | {"pipeline_docre.py"}
@@ -189,7 +189,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a saved model: those at its top that belong to one, the scores for the Hub, the card's pictures.
+    """The files of a saved model: its own at the top of the folder, the scores for the Hub, and the card's pictures.
 
     Raises:
         ValueError: one of them is a link that leaves both the folder and the Hub's cache.
@@ -204,7 +204,7 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    """The pictures of the folder that its card shows."""
+    """The pictures in the folder that its card shows."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     for name in map("".join, _PICTURE.findall(text)):
@@ -215,18 +215,16 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def _check_links(file: Path, folder: Path) -> None:
-    places = (folder.resolve(), Path(HF_HUB_CACHE).resolve())
+    allowed = (folder.resolve(), Path(HF_HUB_CACHE).resolve())
     for path in takewhile(lambda path: path != folder, (file, *file.parents)):
         target = Path(os.path.realpath(path))
-        # What lies in a folder that is a link would be left out in silence, wherever it leads.
-        if path.is_symlink() and not (target.is_file() and any(map(target.is_relative_to, places))):
-            raise ValueError(
-                f"{path} is a link to {target}, which is not pushed; put a copy in its place, or remove the link"
-            )
+        # The upload silently skips the files of a linked folder, wherever it leads.
+        if path.is_symlink() and not (target.is_file() and any(map(target.is_relative_to, allowed))):
+            raise ValueError(f"{path} is a link to {target}, which is not pushed; replace it by a copy, or remove it")
 
 
 def _make_repository(api: HfApi, repo_id: str, private: bool | None, revision: str | None) -> str:
-    """Make a repository and its branch where they do not exist; return the repository's whole name."""
+    """Create a repository and its branch if they do not exist; return the repository's full name."""
     repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
     if revision and not revision.startswith("refs/pr"):
         api.create_branch(repo_id, branch=revision, exist_ok=True)
@@ -234,7 +232,7 @@ def _make_repository(api: HfApi, repo_id: str, private: bool | None, revision: s
 
 
 def _name_repository(folder: Path, repo_id: str) -> None:
-    """Let the code in a folder's card load the model from where it will be."""
+    """Put the repository's name into the example code of a folder's card."""
     card = folder / "README.md"
     if not card.is_file():
         write_folder_card(folder, repository=repo_id)
@@ -253,7 +251,7 @@ def _add_tags(file: Path, tags: list[str]) -> None:
 
 
 def _tag(api: HfApi, commit: CommitInfo) -> str:
-    """The tag of a commit, made if it has none."""
+    """The tag of a commit, created if it has none."""
     repo_id = commit.repo_url.repo_id
     tags = [tag for tag in api.list_repo_refs(repo_id).tags if re.fullmatch(r"v\d+", tag.name)]
     for tag in tags:

@@ -1,4 +1,4 @@
-"""How a trainer pushes its models to the Hub: what it pushes, and when."""
+"""The trainer's pushes to the Hub: what it pushes, and when."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ logger = logging.get_logger(__name__)
 
 
 class PushTrainer(Trainer):
-    """A trainer that pushes models and nothing of its own: no training arguments, no state of the optimizer.
+    """A trainer that pushes models, but no training arguments and no optimizer state.
 
-    `hub_strategy` is "every_save", for each best checkpoint as it comes (each one where none is better than another),
-    or "end", for the last model alone. `card_facts` is what the cards say beside the scores (see `CardFacts`), `scored`
-    the step of the last evaluation and what it gave.
+    `hub_strategy` "every_save" pushes each checkpoint that is the best so far (every checkpoint if none is selected),
+    "end" only the last model. `card_facts` are the facts of the cards except scores (see `CardFacts`); `scored` is the
+    step of the last evaluation with its scores.
     """
 
     # The Trainer's own state.
@@ -31,7 +31,7 @@ class PushTrainer(Trainer):
     scored: tuple[int, dict[str, Any]] | None = None
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Make the repository to push to, before the training begins.
+        """Create the repository before training begins.
 
         Raises:
             ConnectionError: the Hub cannot be reached or refuses.
@@ -43,12 +43,12 @@ class PushTrainer(Trainer):
                 "'every_save' (each best checkpoint) or 'end' (the last model)"
             )
         try:
-            # Older transformers know no `private`, and nobody has to ask for it.
+            # Older versions of transformers have no `private`.
             super().init_hf_repo(token=token, **({} if private is None else {"private": private}))
         except PUSH_ERRORS as error:
             name = self.args.hub_model_id or Path(self.args.output_dir).absolute().name
             raise ConnectionError(
-                f"the repository {name} cannot be made on the Hub: {str(error).splitlines()[0]}; check the connection, "
+                f"the repository {name} cannot be created: {str(error).splitlines()[0]}; check the connection, "
                 "the name and your token (`hf auth login`), or train without --push_to_hub and push the model later"
             ) from error
 
@@ -61,19 +61,22 @@ class PushTrainer(Trainer):
         private: bool | None = None,
         **facts: Any,
     ) -> CommitInfo | None:
-        """Save the model, write its card, and push both with the tokenizer and the code; nothing else is pushed.
+        """Save the model and its card, and push them with the tokenizer and the code.
 
         Args:
-            commit_message: what the commit says.
+            commit_message: the text of the commit.
             blocking: must be True.
             token, revision, private: in place of `hub_token`, `hub_revision` and `hub_private_repo`.
             **facts: for the card, beside `card_facts`.
 
         Returns:
-            The commit; None in the processes that push nothing.
+            The commit; None in processes other than the main one.
+
+        Raises:
+            ValueError: `blocking` is False.
         """
         if not blocking:
-            raise ValueError("blocking is False; a push of these models is through when it returns, so leave it out")
+            raise ValueError("blocking is False; these models are only pushed synchronously, so leave it out")
         if self.hub_model_id is None:
             self.init_hf_repo(token=token, private=private)
         self.save_model(_internal_call=True)
@@ -82,18 +85,18 @@ class PushTrainer(Trainer):
         return self._push(self.args.output_dir, commit_message, token=token, revision=revision, **facts)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Push a checkpoint if it is the best one so far, or if none is better than another.
+        """Push a checkpoint if it is the best one so far, or if no best one is tracked.
 
-        The training waits for the push: an older checkpoint may be deleted as soon as it goes on.
+        Training waits for the push, because it may delete older checkpoints afterwards.
         """
         best = self.state.best_model_checkpoint
-        passed = best is not None and Path(best) != Path(checkpoint_folder)
-        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END or passed:
+        beaten = best is not None and Path(best) != Path(checkpoint_folder)
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END or beaten:
             return
         self.callback_handler.on_push_begin(self.args, self.state, self.control)
         step = self.state.global_step
         facts: dict[str, Any] = {}
-        if self.scored and self.scored[0] == step:  # an earlier evaluation was one of other weights
+        if self.scored and self.scored[0] == step:  # an earlier evaluation scored other weights
             facts = {"scores": self.scored[1], "split": "validation"}
         try:
             self._push(checkpoint_folder, f"Training in progress, step {step}", tagged=False, **facts)

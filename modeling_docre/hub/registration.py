@@ -1,7 +1,7 @@
-"""Makes the systems known to transformers: their names to `AutoConfig` and `AutoModel`, their task to `pipeline`.
+"""Registers the systems with `AutoConfig` and `AutoModel`, and their task with `pipeline`.
 
-Importing this module registers them, and installs the metric for `evaluate.load`. It loads torch and transformers, so
-that the command line leaves it to the commands that run a model.
+Importing this module does so, and installs the metric for `evaluate.load`. It loads torch and transformers, so only
+those commands import it that run a model.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
 
 
 def _push(*arguments: Any, **options: Any) -> Any:
-    """Push a model or pipeline with its card; what renders cards is loaded only then."""
+    """Push a model or pipeline with its card; the code that renders cards is imported only here."""
     from .push import push_model
 
     return push_model(*arguments, **options)

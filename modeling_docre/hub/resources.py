@@ -1,4 +1,4 @@
-"""Finds the files that come with the package: inside it when installed from a wheel, beside it in a source checkout."""
+"""Finds the bundled files: inside the package if it was installed from a wheel, beside it in a source checkout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def default_model() -> str | None:
-    """Folder of the model that is used where none is named; None for a source checkout that has none yet."""
+    """Folder of the bundled model; None in a source checkout without one."""
     try:
         return str(resource("checkpoints/default"))
     except FileNotFoundError:
@@ -14,20 +14,20 @@ def default_model() -> str | None:
 
 
 def resource(name: str) -> Path:
-    """Path of a file or folder that comes with the package.
+    """Path of a bundled file or folder.
 
     Args:
         name: its path from the root of the repository, e.g. `metrics/docre_f1`.
 
     Raises:
-        FileNotFoundError: it is in neither place, so the installation is incomplete.
+        FileNotFoundError: it does not exist, so the installation is incomplete.
     """
     package = Path(__file__).resolve().parents[1]
-    places = [root / name for root in (package, package.parent)]
-    for place in places:
-        if place.exists():
-            return place
-    raise FileNotFoundError(f"no {name} in {' or '.join(str(place.parent) for place in places)}; install it again")
+    paths = [root / name for root in (package, package.parent)]
+    for path in paths:
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"no {name} in {' or '.join(str(path.parent) for path in paths)}; reinstall the package")
 
 
 def bundled_recipes() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Scores of docre_f1 level by level: as numbers for a card, and as a table for people."""
+"""Scores of docre_f1 level by level: as numbers for a card, and as a printed table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ LEVELS = ("mention", "cluster", "entity", "relation", "relation_untyped", "ign",
 
 
 def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of the levels that were scored, and of those that the corpus' convention reports.
+    """Precision, recall and F1 of each scored level and of the levels that the corpus' convention reports.
 
-    The recall beside Ign F1 is that of all relations.
+    Ign F1 has the recall of all relations.
     """
     return {
         level: {
@@ -23,7 +23,7 @@ def scored_levels(scores: Mapping[str, Any], levels: Sequence[str]) -> dict[str,
 
 
 def score_table(scores: Mapping[str, Any]) -> str:
-    """Precision, recall and F1 of the levels that were scored, as an aligned table in percent."""
+    """Precision, recall and F1 of each scored level as an aligned table, in percent."""
     lines = [f"{'':18}{'precision':>10}{'recall':>10}{'F1':>10}"]
     for level, values in scored_levels(scores, LEVELS).items():
         lines.append(f"{level.replace('_', ' '):18}{''.join(f'{100 * value:10.2f}' for value in values.values())}")

@@ -251,7 +251,7 @@ def label_corpus(
     """
     rest = [document for document in documents if document.id not in finished]
     if rest:
-        _ = teacher.predictors  # a model that cannot be loaded is said before the bar appears
+        _ = teacher.predictors  # load them, or fail, before the bar appears
     with tqdm(total=len(documents), initial=len(documents) - len(rest), unit="document", desc="labelling") as bar:
         for start in range(0, len(rest), DOCUMENTS_AT_ONCE):
             here = rest[start : start + DOCUMENTS_AT_ONCE]

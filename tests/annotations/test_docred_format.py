@@ -219,7 +219,7 @@ def test_files_of_every_ending(name: str, tmp_path: Path) -> None:
 def test_writing_refuses_what_could_not_be_read_back(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot tell the format of .*a\.txt.*; end it in \.json"):
         write_docred([DOCUMENT], tmp_path / "a.txt")
-    with pytest.raises(DocumentError, match="document 'Marie Curie': id is 'Marie Curie'; 2 documents have it"):
+    with pytest.raises(DocumentError, match="document 'Marie Curie': id is 'Marie Curie'; 2 documents have this id"):
         write_docred([DOCUMENT, DOCUMENT], tmp_path / "a.json")
     unrelated = Document(DOCUMENT.id, DOCUMENT.sentences, DOCUMENT.entities, (Relation(0, 1, "Na"),))
     for write in (lambda: write_docred([unrelated], tmp_path / "a.json"), lambda: to_result_records([unrelated])):

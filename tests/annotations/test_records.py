@@ -41,10 +41,10 @@ def test_bytes_in_another_encoding_name_their_record(tmp_path: Path) -> None:
         records_of(tmp_path / "x.json", '{"a": "b"}'.encode("utf-16"))
 
 
-def test_records_beyond_reason_are_named(tmp_path: Path) -> None:
+def test_unreasonably_large_records_are_named(tmp_path: Path) -> None:
     first = '{"a": 1}'
     deep, digits = '{"a": ' + "[" * 200_000, '{"a": ' + "9" * 5000 + "}"
-    for broken, fix in ((deep, "nested too deeply"), (digits, "a number that is no offset")):
+    for broken, fix in ((deep, "nested too deeply"), (digits, "a number too long")):
         for content in (f"{first}\n{broken}\n", f"[{first}, {broken}]"):
             with pytest.raises(DocumentError, match=rf"number 2 of x\.json.*{fix}"):
                 records_of(tmp_path / "x.json", content)

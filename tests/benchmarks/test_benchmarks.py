@@ -18,9 +18,11 @@ from benchmarks import measure, speed
 from benchmarks.contenders import (
     ATLOP,
     BARE,
+    BARE_DELIMITED,
     BARE_MARKED,
     BARE_SENTENCES,
     JEREX,
+    JOINT,
     KMGRE,
     MEMORY_JEREX,
     SHARED_KMGRE,
@@ -279,10 +281,21 @@ def test_random_heads_are_measured_on_the_offline_encoder(tmp_path, monkeypatch)
     speed.main([*arguments.split(), "--lengths", "--out", str(out), "--json", str(file)])
     report, text = json.loads(file.read_text()), out.read_text()
     check_report(report, text)
-    names = [BARE, *JEREX.values(), MEMORY_JEREX, BARE_MARKED, ATLOP, KMGRE, BARE_SENTENCES, SPERT]
-    assert [row["contender"] for row in report["measurements"][:9]] == names
+    names = [
+        BARE,
+        *JEREX.values(),
+        MEMORY_JEREX,
+        BARE_MARKED,
+        ATLOP,
+        KMGRE,
+        BARE_SENTENCES,
+        SPERT,
+        BARE_DELIMITED,
+        JOINT,
+    ]
+    assert [row["contender"] for row in report["measurements"][:11]] == names
     gold, *found = report["loads"]
-    assert [row["mentions"] for row in found] == [gold["mentions"]] * 6
+    assert [row["mentions"] for row in found] == [gold["mentions"]] * 7
     read = [row["seconds"].get("memory reading", 0) for row in report["stages"] if row["contender"] == MEMORY_JEREX]
     assert len(read) == 2 and min(read) > 0
     assert all(abs(row["relations"] - gold["relations"]) <= 1 for row in found)

@@ -44,8 +44,8 @@ def test_what_goes_wrong_is_one_line(model, files, capsys, tmp_path):
     bare = tmp_path / "bare.json"
     bare.write_text(json.dumps([{"id": "x", "sentences": [["x"]]}]), encoding="utf-8")
     fails(capsys, "name the documents", "evaluate", model, code=2)
-    fails(capsys, "--data-dir belongs to a --corpus", "evaluate", model, "--file", files[0], "--data-dir", "x", code=2)
-    fails(capsys, "none is not there", "evaluate", tmp_path / "none", "--file", files[0])
+    fails(capsys, "--data-dir needs a --corpus", "evaluate", model, "--file", files[0], "--data-dir", "x", code=2)
+    fails(capsys, "none does not exist", "evaluate", tmp_path / "none", "--file", files[0])
     fails(capsys, "Is a directory", "evaluate", tmp_path / "none", "--file", files[0], "--json", tmp_path)
-    fails(capsys, "absent.json is not there", "evaluate", model, "--file", tmp_path / "absent.json")
-    fails(capsys, "no document states a relation", "evaluate", model, "--file", bare, "--use_cpu")
+    fails(capsys, "absent.json does not exist", "evaluate", model, "--file", tmp_path / "absent.json")
+    fails(capsys, "no document has a relation", "evaluate", model, "--file", bare, "--use_cpu")

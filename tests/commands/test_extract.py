@@ -98,10 +98,10 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
     monkeypatch.setattr(resources, "default_model", lambda: None)
     absent = tmp_path / "none"
     for arguments, message in (
-        (["--model", model, "--file", tmp_path / "absent.txt"], "absent.txt is not there"),
+        (["--model", model, "--file", tmp_path / "absent.txt"], "absent.txt does not exist"),
         (["--file", tmp_path / "latin.txt"], "latin.txt is not in UTF-8"),
-        (["--model", model, TEXT, "--entities", tmp_path / "bad.json"], "bad.json holds no JSON"),
-        (["--model", absent, TEXT], f"the model {absent} is not there"),
+        (["--model", model, TEXT, "--entities", tmp_path / "bad.json"], "bad.json is not JSON"),
+        (["--model", absent, TEXT], f"the model {absent} does not exist"),
         (["--model", texts, TEXT], f"{texts} holds no config.json"),
         (["--model", "no/model", TEXT], "the model no/model cannot be loaded"),
         (["--model", absent, TEXT, "--json", tmp_path], f"{tmp_path}: Is a directory"),
@@ -115,9 +115,9 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
         (["Ada", "lives", "in", "London."], "put it in quotes"),
         ([TEXT, "--threshold", "2"], "--threshold is 2.0; give a number from 0 to 1"),
         ([texts / "a.txt"], "a.txt is a file; read it by --file"),
-        (["--file", texts, "--picture", "x.svg"], "--picture belongs to a single text"),
-        (["--file", texts, "--entities", "x.json"], "--entities belongs to a single text; records have their own"),
-        ([], "there is no text"),
+        (["--file", texts, "--picture", "x.svg"], "--picture needs a single text"),
+        (["--file", texts, "--entities", "x.json"], "--entities needs a single text; records have their own"),
+        ([], "no text; give one"),
     ):
         fails(capsys, message, "extract", *arguments, code=2)
 

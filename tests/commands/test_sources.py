@@ -22,7 +22,7 @@ def test_files_folders_patterns_and_standard_input(tmp_path, monkeypatch):
     assert files_of(["[1].txt"]) == ["[1].txt"], "a file is no pattern"
     (tmp_path / "empty").mkdir()
     for name, message in (
-        ("z.txt", "z.txt is not there"),
+        ("z.txt", "z.txt does not exist"),
         ("*.z", "matches no file"),
         ("empty", "empty holds no .txt"),
     ):

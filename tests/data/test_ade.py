@@ -278,7 +278,7 @@ def test_folds_are_published_or_made_but_not_mixed(tmp_path: Path) -> None:
     assert [document.id for document in prepared(tmp_path, local)["test"]] == ["0", "10"]
     with pytest.raises(FileNotFoundError) as caught:
         Ade(str(tmp_path / "cache"), data_dir=local, config_name="fold_1").download_and_prepare()
-    parts = ["ade: no file", "ade_split_1_train.json", "ade_split_1_test.json", "DRUG-AE.rel", "none of the folds"]
+    parts = ["ade: no file", "ade_split_1_train.json", "ade_split_1_test.json", "DRUG-AE.rel", "without any fold"]
     assert all(part in str(caught.value) for part in parts), caught.value
 
 

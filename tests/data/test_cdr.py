@@ -141,7 +141,7 @@ def test_a_changed_tree_is_read_again(tmp_path: Path) -> None:
 
 def test_without_the_tree_the_error_says_what_to_do(tmp_path: Path) -> None:
     local = _fill(tmp_path / "local", tree=False)
-    for options, found in (({}, str(local)), ({"mesh_tree": "gone.txt"}, "'gone.txt' is not there")):
+    for options, found in (({}, str(local)), ({"mesh_tree": "gone.txt"}, "'gone.txt' does not exist")):
         with pytest.raises(FileNotFoundError) as caught:
             _builder(tmp_path, local, **options).download_and_prepare()
         parts = ["cdr", "2017MeshTree.txt", "hypernym_filter=False", "`joint`", found]
@@ -175,7 +175,7 @@ def test_a_broken_zip_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"0 files called CDR_OtherSet.* holds CDR_Data/CDR\.Corpus"):
         list(source_lines(path))
     archive.write_bytes(archive.read_bytes()[:-40])
-    with pytest.raises(ValueError, match=r"CDR_Data\.zip is no zip file, or a part of one; fetch it again"):
+    with pytest.raises(ValueError, match=r"CDR_Data\.zip is not a complete zip file; fetch it again"):
         list(source_lines(path))
 
 

@@ -78,7 +78,7 @@ def test_unknown_relation_types_are_refused_or_dropped(tmp_path: Path, caplog: p
         _read(tmp_path, folder)
     document, _ = _read(tmp_path, folder, drop_unknown_relations=True)
     assert len(document.relations) == 3
-    assert "relation rows of types left out (dropped)" in caplog.text
+    assert "relation rows of unknown types (dropped)" in caplog.text
 
 
 def test_rows_without_their_document_or_mention_give_a_warning(
@@ -90,7 +90,7 @@ def test_rows_without_their_document_or_mention_give_a_warning(
     [warning] = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
     found = {line.rsplit(maxsplit=1)[0].strip(): line.rsplit(maxsplit=1)[1] for line in warning.splitlines()[1:]}
     assert found["relation rows of a concept without a mention (dropped)"] == "1"
-    assert found["relation rows of documents that the abstracts do not have (dropped)"] == "1"
+    assert found["relation rows of documents without an abstract (dropped)"] == "1"
 
 
 @pytest.mark.parametrize("file", ["dev_abstracts.txt", "dev_relationships.tsv"])

@@ -179,7 +179,7 @@ def test_listed_sentences_have_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(DatasetGenerationError) as caught:
         Conll04(str(tmp_path / "cache"), data_dir=local).download_and_prepare()
     message = str(caught.value.__cause__)
-    assert "test_ids.txt lists 2 sentences" in message and "'70' among them" in message
+    assert "test_ids.txt lists 2 sentences" in message and "such as '70'" in message
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_relations_of_other_elements_give_a_warning(tmp_path: Path, caplog: pyte
     local = filled(tmp_path / "local", train__json=REUTERS)
     list(Conll04(str(tmp_path / "cache"), data_dir=local).as_streaming_dataset()["train"])
     [warning] = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
-    assert "relation rows of an element that is no entity (dropped)" in warning
+    assert "relation rows of an element that is not an entity (dropped)" in warning
     assert warning.rsplit(maxsplit=1)[1] == "1"
 
 

@@ -254,9 +254,9 @@ def test_a_changed_list_is_read_again(tmp_path: Path) -> None:
 
 def test_a_wrong_list_is_refused(tmp_path: Path, subtests: pytest.Subtests) -> None:
     cases = [
-        ("DW_1\nDW_99\n", "validation_ids.txt has 'DW_99', which is no document tagged 'train' with a mention"),
-        ("DW_4\n", "validation_ids.txt has 'DW_4', which is no document tagged 'train' with a mention"),
-        ("DW_3\n", "validation_ids.txt has 'DW_3', which is no document tagged 'train' with a mention"),
+        ("DW_1\nDW_99\n", "validation_ids.txt has 'DW_99', which is not a document tagged 'train' with a mention"),
+        ("DW_4\n", "validation_ids.txt has 'DW_4', which is not a document tagged 'train' with a mention"),
+        ("DW_3\n", "validation_ids.txt has 'DW_3', which is not a document tagged 'train' with a mention"),
         ("DW_1\nDW_2\n", "validation_ids.txt has 2 documents, and 2 documents tagged 'train' have mentions"),
         ("\n", "validation_ids.txt has 0 documents, and 2 documents tagged 'train' have mentions"),
     ]
@@ -294,7 +294,7 @@ def test_one_type_per_entity(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert builder.entity_types() == builder.ENTITY_TYPES == names
     counts = _counts(caplog)
     assert counts["entities without a tag `type::...` (type untyped)"] == 2, "once prepared and once streamed"
-    assert counts["entities with other tags `type::...` than type_priority names (type untyped)"] == 2
+    assert counts["entities whose tags `type::...` are not in type_priority (type untyped)"] == 2
 
 
 def test_another_priority(tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_files_without_text_are_refused(tmp_path: Path) -> None:
 def test_two_files_with_one_id_are_refused(tmp_path: Path) -> None:
     folder = write_articles(tmp_path / "dwie", CORPUS)
     (folder / "copy.json").write_text(json.dumps(RAIN))
-    with pytest.raises(DocumentError, match=r"id is 'DW_2'; (copy|DW_2)\.json has it, too; take one of them away"):
+    with pytest.raises(DocumentError, match=r"id is 'DW_2'; (copy|DW_2)\.json has it, too; remove one of the two"):
         Dwie(str(tmp_path / "cache"), data_dir=folder).download_and_prepare()
 
 
@@ -470,7 +470,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "| documents | 1 | 1 | 1 |" in printed and "| mention pairs |" in printed
     card = (out / "README.md").read_text()
     assert "(config `default`, `validation_size=1`, `seed=3`)" in card and str(tmp_path) not in card
-    assert "license: other" in card and "not for redistribution" in card and printed in card
+    assert "license: other" in card and "must not be redistributed" in card and printed in card
     assert "| event_in0-x |  |" in card and "person, organization, location" in card
     reopened = datasets.load_dataset(str(out), cache_dir=cache)
     expected = _prepared(tmp_path, folder, validation_size=1, seed=3)

@@ -126,14 +126,14 @@ def test_rows_that_are_left_out_give_a_warning(tmp_path: Path, caplog: pytest.Lo
     assert [len(document.relations) for document in _train(tmp_path, folder)] == [1, 1]
     text = "\n".join(entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING")
     assert "relation rows of a concept without a mention (dropped)" in text
-    assert "rows of documents that abstracts.txt does not have (dropped)" in text
+    assert "rows of documents without an abstract (dropped)" in text
 
 
 def test_ids_that_are_written_differently_are_refused(tmp_path: Path) -> None:
     folder = _fill(tmp_path / "gda")
     path = folder / "training_data/labels.csv"
     path.write_text(path.read_text().replace(",D", ",MESH:D"))
-    with pytest.raises(ValueError, match=r"labels\.csv: none of its pairs is mentioned in .*write concept ids alike"):
+    with pytest.raises(ValueError, match=r"labels\.csv: none of its pairs is mentioned in .*the same way in both"):
         _train(tmp_path, folder)
 
 
@@ -156,7 +156,7 @@ def test_broken_abstracts_are_named(subtests: pytest.Subtests) -> None:
     cases = [
         ("11\nTitle\nText.\nMore text.\n", r"document 'line 4 of abstracts\.txt': id is 'More text\.'"),
         ("11|t|Title\n", r"'line 1 of abstracts\.txt': id is '11\|t\|Title'; give a PubMed id"),
-        ("11\nTitle\nText.\n\n12\nTitle\n", r"document '12': lines behind 5 of abstracts\.txt is \['Title'\]"),
+        ("11\nTitle\nText.\n\n12\nTitle\n", r"document '12': lines after 5 of abstracts\.txt is \['Title'\]"),
     ]
     for text, found in cases:
         with subtests.test(text=text, found=found), pytest.raises(DocumentError, match=found):

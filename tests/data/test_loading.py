@@ -34,7 +34,7 @@ def test_own_documents_are_checked_when_they_are_read(tmp_path: Path) -> None:
     types = {relation["type"] for document in (anna, otto) for relation in document["relations"]}
     assert read(anna, otto, labels={"works": "works for"})["relation_types"] == sorted(types)
     for documents, message in (
-        ([anna, otto, anna], r"number 3 of documents\.json.*it stands twice"),
+        ([anna, otto, anna], r"number 3 of documents\.json.*duplicate id"),
         ([anna, {"sentences": [["a"]]}], r"number 2 of documents\.json.*id is None"),
         ([{**anna, "relations": [{"head": 0, "tail": 1, "type": "NA"}]}], r"relations\[0\]\.type is 'NA'"),
         ([{**anna, "relations": [{"head": 0, "tail": 1, "type": ""}]}], r"relations\[0\]\.type is ''"),
@@ -42,7 +42,7 @@ def test_own_documents_are_checked_when_they_are_read(tmp_path: Path) -> None:
         with pytest.raises(DocumentError, match=message):
             read(*documents)
     for labels in ([["works", "works for"]], {"works": 5}):
-        with pytest.raises(ValueError, match="holds no labels"):
+        with pytest.raises(ValueError, match="has no labels"):
             read(anna, labels=labels)
 
 

@@ -257,7 +257,7 @@ def test_wrong_offsets_are_named(subtests: pytest.Subtests) -> None:
                 str(span),
                 found,
                 "'Lithium'",
-                "correct the offsets",
+                "correct the half-open character offsets",
             ]
             assert all(part in str(caught.value) for part in parts), caught.value
 

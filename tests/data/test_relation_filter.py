@@ -37,7 +37,7 @@ def test_types_that_mean_no_relation_are_told_and_left_out(tmp_path: Path, caplo
         assert corpus.labels["relation_types"] == ["born"]
         assert [relation.type for relation in corpus.splits["train"][0].relations] == ["born"]
         assert "1 relations are left out: N/A" in caplog.text and "--no_relation_types" not in caplog.text
-    with pytest.raises(ValueError, match=r"names 'norelation', and no relation has that type; the types are N/A, born"):
+    with pytest.raises(ValueError, match=r"names 'norelation', but no relation has that type; the types are N/A, born"):
         load(file, "norelation")
 
 

@@ -93,8 +93,8 @@ def test_config_and_split_of_the_test_corpus(folders: dict[str, str]) -> None:
     [
         ({"test_corpus": "revisited"}, "there is no corpus 'revisited'; --test_corpus takes one of .*revisit_docred"),
         ({"corpus": None, "test_corpus": "sample"}, "--test_corpus is the test data of a --corpus; .* --test_file"),
-        ({"test_data_dir": "x"}, "--test_corpus_config and --test_data_dir belong to a --test_corpus"),
-        ({"test_corpus_config": "x"}, "--test_corpus_config and --test_data_dir belong to a --test_corpus"),
+        ({"test_data_dir": "x"}, "--test_corpus_config and --test_data_dir need a --test_corpus"),
+        ({"test_corpus_config": "x"}, "--test_corpus_config and --test_data_dir need a --test_corpus"),
     ],
 )
 def test_what_does_not_fit_is_named(options: dict[str, Any], found: str, folders: dict[str, str]) -> None:
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named(options: dict[str, Any], found: str, folders
 
 def test_a_test_corpus_with_other_labels_is_refused(folders: dict[str, str]) -> None:
     arguments = CorpusArguments(corpus="sample", test_corpus="revisit_docred", test_data_dir=folders["test_data_dir"])
-    with pytest.raises(ValueError, match="--test_corpus revisit_docred has 'NUM' among its entity_types, --corpus sam"):
+    with pytest.raises(ValueError, match="--test_corpus revisit_docred has 'NUM' among its entity_types, but --corpus"):
         load_corpus(arguments)
 
 

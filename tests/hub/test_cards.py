@@ -300,7 +300,7 @@ def test_a_card_replaces_links_and_stays_in_its_folder(tmp_path):
     (folder / RESULTS).parent.rmdir()
     (folder / RESULTS).parent.symlink_to(elsewhere)
     for dataset in ("org/sample", None):
-        with pytest.raises(ValueError, match=r"\.eval_results is a link to .*elsewhere; put a folder in its place"):
+        with pytest.raises(ValueError, match=r"\.eval_results is a link to .*elsewhere; replace it by a folder"):
             write_folder_card(folder, dataset=dataset)
     assert (elsewhere / RESULTS.name).read_text() == "mine"
     (tmp_path / "link").symlink_to(folder)

@@ -161,7 +161,7 @@ def test_a_broken_connection_leaves_a_result_and_says_how_to_push_it(
 
 def test_a_hub_that_is_out_of_reach_is_said_before_training(flags: list[str], tmp_path: Path) -> None:
     arguments = [*flags, *hub_flags(tmp_path / "out", "org/name")]
-    with pytest.raises(ConnectionError, match=r"org/name cannot be made on the Hub: .*hf auth login") as caught:
+    with pytest.raises(ConnectionError, match=r"org/name cannot be created: .*hf auth login") as caught:
         main(arguments)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "out" / "config.json").exists()

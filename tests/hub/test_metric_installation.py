@@ -182,9 +182,9 @@ def test_readable_cache_with_this_version_needs_no_writing(cache: Path, monkeypa
 
 def test_missing_metric_is_named(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(resources, "__file__", str(tmp_path / "package" / "hub" / "resources.py"))
-    with pytest.raises(FileNotFoundError, match=r"no metrics/docre_f1 in .*install it again"):
+    with pytest.raises(FileNotFoundError, match=r"no metrics/docre_f1 in .*reinstall the package"):
         metric_cache.metric_folder()
-    with pytest.warns(RuntimeWarning, match="install it again"):
+    with pytest.warns(RuntimeWarning, match="reinstall the package"):
         assert metric_cache.install_metric() is None
 
 

@@ -142,7 +142,7 @@ def test_a_link_to_elsewhere_is_refused_before_anything_is_made(hub: Hub, saved:
             target = secret
         shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
         link.symlink_to({"broken.py": secret / "absent", "loop.py": link}.get(name, target))
-        with pytest.raises(ValueError, match=rf"{name} is a link to .*, which is not pushed; put a copy in its place"):
+        with pytest.raises(ValueError, match=rf"{name} is a link to .*, which is not pushed; replace it by a copy"):
             push_folder(folder, "org/linked")
     assert ("model", "org/linked") not in hub.repositories
 

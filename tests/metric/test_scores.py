@@ -221,9 +221,9 @@ def test_predictions_must_fit_their_reference():
 
 
 def test_repeated_ids_and_lost_references_raise():
-    with pytest.raises(ValueError, match=r"'d': .* twice among the predictions"):
+    with pytest.raises(ValueError, match=r"'d': .* duplicate id among the predictions"):
         compute_scores([VALID, VALID], [VALID])
-    with pytest.raises(ValueError, match=r"'d': .* twice among the references"):
+    with pytest.raises(ValueError, match=r"'d': .* duplicate id among the references"):
         compute_scores([VALID], [VALID, VALID])
     with pytest.raises(ValueError, match="references are empty"):
         compute_scores([VALID], [])
