@@ -37,7 +37,7 @@ from benchmarks.workload import read_documents
 from modeling_docre import Document, KmgreModel, Predictor
 from modeling_docre.candidates import Entities, Spans, mention_pairs
 from modeling_docre.stage_key_pairs import assign_labels, select_key_pairs
-from modeling_docre.stage_marked_mentions import MarkedText
+from modeling_docre.stage_mention_attention import MarkedText
 
 
 @dataclass(frozen=True)

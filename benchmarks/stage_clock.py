@@ -23,7 +23,7 @@ from modeling_docre import (
     modeling_memory_jerex,
     modeling_spert,
     predictor,
-    stage_marked_mentions,
+    stage_mention_attention,
     stage_pairs,
 )
 
@@ -58,7 +58,7 @@ def atlop_places(model: Any) -> list[tuple[Any, str, str]]:
     """The functions of ATLOP's stages: owner, name, stage."""
     return [
         (encoder_attention, "_rows", "attention rows"),
-        (stage_marked_mentions, "segment_mean", "mentions and entities"),
+        (stage_mention_attention, "segment_mean", "mentions and entities"),
         (modeling_atlop, "pool_entities", "mentions and entities"),
         (stage_pairs, "unordered_pairs", "localized context"),
         (stage_pairs, "blocks", "localized context"),
@@ -78,7 +78,7 @@ def kmgre_places(model: Any) -> list[tuple[Any, str, str]]:
         (model, "_judge", FROZEN),
         (model, "_assign", FROZEN),
         (encoder_attention, "_rows", "attention rows"),
-        (stage_marked_mentions, "segment_mean", "mentions"),
+        (stage_mention_attention, "segment_mean", "mentions"),
         (modeling_kmgre, "mention_pairs", "mention pairs"),
         (modeling_kmgre, "unordered_pairs", "localized context"),
         (modeling_kmgre, "pool_pairs", "localized context"),

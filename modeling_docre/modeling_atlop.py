@@ -11,14 +11,13 @@ from transformers import initialization as init
 
 from .candidates import Entities
 from .configuration_atlop import AtlopConfig
-from .grouped_bilinear import GroupedBilinear
 from .layers import ConcatLinear, binary_loss
 from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32
-from .stage_entities import pool_entities
 from .stage_localized_context import AttendedText
-from .stage_marked_mentions import MarkedText, read
-from .stage_pairs import PairClassifier, threshold_losses
+from .stage_mention_attention import MarkedText, read
+from .stage_mentions import pool_entities
+from .stage_pairs import GroupedBilinear, PairClassifier, threshold_losses
 
 
 class AtlopModel(GivenEntitiesModel):

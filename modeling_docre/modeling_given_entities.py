@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .candidates import Entities, Spans
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .stage_marked_mentions import MarkedText
+from .stage_mention_attention import MarkedText
 
 
 class GivenEntitiesModel(DocREPreTrainedModel):

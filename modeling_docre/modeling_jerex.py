@@ -13,8 +13,7 @@ from .layers import TwoLayer, binary_loss, class_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import range_max
 from .stage_coreference import CoreferenceScorer, resolve_mentions
-from .stage_entities import pool_entities
-from .stage_mentions import MentionClassifier, select_mentions
+from .stage_mentions import MentionClassifier, pool_entities, select_mentions
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
 
@@ -152,13 +151,9 @@ class JerexModel(DocREPreTrainedModel):
             result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
             if self.coreference_scorer is None:
                 return DocREOutput(**self.weigh(losses), **result)
+            scorer, of_spans = self.coreference_scorer, vectors["coreference"]
             resolved, clusters = resolve_mentions(
-                self.coreference_scorer,
-                vectors["coreference"],
-                listed,
-                span_texts or [],
-                result["mentions"],
-                self.config,
+                scorer, of_spans, listed, span_texts or [], result["mentions"], self.config
             )
             result |= resolved
         result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}

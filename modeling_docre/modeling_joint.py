@@ -9,16 +9,14 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, entity_pairs, mention_pairs
 from .configuration_joint import JointConfig
-from .grouped_bilinear import GroupedBilinear
 from .layers import ConcatLinear, TwoLayer, binary_loss, class_loss, evidence_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32, positions_in_segments, range_max, segment_max, segment_mean
 from .stage_coreference import CoreferenceScorer, resolve_mentions
-from .stage_entities import pool_entities
 from .stage_localized_context import AttendedText
 from .stage_mention_attention import attend_from_spans, pool_subwords, weigh_mention_pairs
-from .stage_mentions import MentionClassifier, select_mentions
-from .stage_pairs import PairClassifier, PairScores, threshold_losses
+from .stage_mentions import MentionClassifier, pool_entities, select_mentions
+from .stage_pairs import GroupedBilinear, PairClassifier, PairScores, threshold_losses
 
 
 class Related(NamedTuple):
@@ -121,9 +119,7 @@ class JointModel(DocREPreTrainedModel):
             Logits and decisions of the stages, with what carried the relations, and the losses of those with labels.
         """
         listed = Spans(**spans)
-        hidden, attention = self.encoder(
-            input_ids, document_lengths, special_lengths, keep_attention=self.config.attended_context
-        )
+        hidden, attention = self.encoder(input_ids, document_lengths, special_lengths, self.config.attended_context)
         vectors = range_max(hidden, listed.subword_range)  # [spans, hidden]
         result: dict[str, Any] = {"mention_logits": self.mention_classifier(vectors, listed.sizes)}  # (a)
         losses: dict[str, Tensor] = {}

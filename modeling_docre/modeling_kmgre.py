@@ -17,7 +17,7 @@ from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, segment_logsumexp, segment_max
 from .stage_key_pairs import assign_labels, select_key_pairs
 from .stage_localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
-from .stage_marked_mentions import MarkedText, Reading, read
+from .stage_mention_attention import MarkedText, Reading, read
 from .stage_pairs import LABEL_FIELDS, threshold_losses
 
 

@@ -128,17 +128,13 @@ class DocRelationExtractionPipeline(Pipeline):
         if not isinstance(entity_type_map, Mapping | None):
             raise ValueError(f"entity_type_map is {_shorten(entity_type_map)}; give a dict of types by other names")
         chosen = None if relations is None else self._known_types(relations)
+        if signatures is not _MISSING and signatures is not None and signatures != "stored":
+            check_signatures(signatures, self.model.config.relation_types, self.model.config.entity_types)
         reading = {"entities": entities, "types": entity_type_map, "offsets": offsets}
-        forward = {"threshold": float(threshold)} if threshold is not None else {}
-        if signatures is not _MISSING:
-            if signatures is not None and signatures != "stored":
-                check_signatures(signatures, self.model.config.relation_types, self.model.config.entity_types)
-            forward["signatures"] = signatures
-        return (
-            {name: value for name, value in reading.items() if value is not None},
-            forward,
-            {"relations": chosen} if chosen is not None else {},
-        )
+        forward = {} if threshold is None else {"threshold": float(threshold)}
+        forward |= {} if signatures is _MISSING else {"signatures": signatures}
+        chosen_types = {} if chosen is None else {"relations": chosen}
+        return {name: value for name, value in reading.items() if value is not None}, forward, chosen_types
 
     def _known_types(self, names: Iterable[str]) -> frozenset[str]:
         """The relation types to keep, each of which the model knows."""

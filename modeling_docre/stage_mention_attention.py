@@ -1,14 +1,51 @@
-"""What mentions without markers attend to, and how far each mention pair shapes the context of its entity pair."""
+"""Mentions as the encoder reads them, with markers or without: their vectors, and what they attend to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .candidates import Entities, MentionPairs, Spans
+from .encoder import DocumentEncoder
 from .segments import positions_in_segments, segment_mean, segment_starts, segment_sum
+
+
+class MarkedText(NamedTuple):
+    """A batch of documents with marked mentions.
+
+    `input_ids` [subwords] int64, the documents end to end; `document_lengths` [documents] int64; `special_lengths` [2]
+    int64, start and end tokens of each document, or None; `spans` are the mentions, whose subword ranges are their
+    opening markers, or all their subwords where nothing is marked. `sentences` [subwords] int64 is the sentence of each
+    subword, -1 outside of sentences, or None without evidence.
+    """
+
+    input_ids: Tensor
+    document_lengths: Tensor
+    special_lengths: Tensor | None
+    spans: Spans
+    sentences: Tensor | None = None
+
+
+class Reading(NamedTuple):
+    """What an encoder makes of marked text.
+
+    `hidden` [subwords, hidden]; `mentions` [mentions, hidden]; `attention` [mentions, heads, longest document], at
+    least float32, or None where it was not asked for.
+    """
+
+    hidden: Tensor
+    mentions: Tensor
+    attention: Any
+
+
+def read(encoder: DocumentEncoder, text: MarkedText, with_attention: bool = True) -> Reading:
+    """A mention's vector and attention are those of its opening marker, without markers the means over its subwords."""
+    hidden, attention = encoder(text.input_ids, text.document_lengths, text.special_lengths, with_attention)
+    mentions = pool_subwords(hidden, text.spans, "mean")
+    return Reading(hidden, mentions, attention and attend_from_spans(attention, text.spans))
 
 
 def attend_from_spans(attention: Callable[[Tensor], Tensor], spans: Spans) -> Tensor:

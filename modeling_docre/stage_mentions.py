@@ -1,11 +1,15 @@
-"""Stage (a) of JEREX: which spans are mentions."""
+"""Mentions: which spans are some (stage (a) of JEREX), and how they make the vectors of entities (all systems)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from .candidates import Entities
 from .layers import ClampedEmbedding, TwoLayer
+from .segments import segment_logsumexp, segment_max, segment_mean
+
+POOLS = {"max": segment_max, "mean": segment_mean, "logsumexp": segment_logsumexp}
 
 
 class MentionClassifier(nn.Module):
@@ -31,3 +35,14 @@ class MentionClassifier(nn.Module):
 def select_mentions(logits: Tensor, threshold: float) -> Tensor:
     """Positions of the spans whose score reaches the threshold, ascending; [mentions] int64."""
     return (torch.sigmoid(logits.float()) >= threshold).nonzero().squeeze(1)
+
+
+def pool_entities(span_vectors: Tensor, entities: Entities, pool: str = "max") -> Tensor:
+    """Entity vectors [entities, ...] from the mentions' vectors [spans, ...].
+
+    Args:
+        span_vectors: one vector per span.
+        entities: which spans belong together.
+        pool: `"max"` (JEREX), `"logsumexp"` (ATLOP equation 2) or `"mean"`, elementwise.
+    """
+    return POOLS[pool](span_vectors[entities.members], entities.owners, len(entities.sizes))

@@ -11,8 +11,7 @@ from dataset_scripts.building.loading import CorpusArguments
 from modeling_docre import SYSTEMS
 from modeling_docre.hub.metric import metric_folder
 
-from .memory_warmup import MemoryArguments
-from .phases import PhaseArguments
+from .phases import MemoryArguments, PhaseArguments
 
 # The metric is no package of ours: it is a folder that `evaluate` loads.
 _CONVENTIONS = sorted(run_path(str(metric_folder() / "conventions.py"))["CONVENTIONS"])

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
-from modeling_docre.features import relation_pairs
+from modeling_docre.features import relation_pairs, type_ids
 
 from .arguments import SamplingArguments
-from .relation_labels import relation_matrix
-from .training_inputs import EvidenceLabels, IncompleteLabels
+
+logger = logging.getLogger(__name__)
+
+
+class IncompleteLabels(NamedTuple):
+    """What is unknown of entity pairs, and what a teacher says of them.
+
+    `masked` [pairs, types] bool are types that may or may not hold; `complete` [pairs] bool tells whether a type
+    without a label does not hold; `soft` [pairs, types] float32 are a teacher's scores where the pair was `taught`
+    [pairs] bool.
+    """
+
+    masked: np.ndarray
+    complete: np.ndarray
+    soft: np.ndarray
+    taught: np.ndarray
+
+
+class EvidenceLabels(NamedTuple):
+    """Where relations are stated: positions in the list of pairs, ascending, sentences and their shares, [items] each.
+
+    The shares of a pair sum to 1.
+    """
+
+    pairs: np.ndarray
+    sentences: np.ndarray
+    shares: np.ndarray
 
 
 class EntityGroups(NamedTuple):
@@ -189,3 +216,48 @@ def _evidence_labels(document: Document, pairs: np.ndarray, labels: np.ndarray) 
     table = np.array([np.mean(stated[tuple(pairs[row].tolist())], axis=0) for row in rows]).reshape(len(rows), count)
     items, sentences = np.nonzero(table)
     return EvidenceLabels(np.array(rows, dtype=np.int64)[items], sentences, table[items, sentences].astype(np.float32))
+
+
+def relation_type_ids(document: Document, relation_types: Sequence[str]) -> np.ndarray:
+    """Class index of each relation's type, [relations] int64.
+
+    Raises:
+        DocumentError: a type is not among `relation_types`.
+    """
+    return type_ids(document, "relations", "relation_types", relation_types)
+
+
+def relation_matrix(document: Document, relation_types: Sequence[str]) -> np.ndarray:
+    """Gold relations as [entities, entities, types] bool: head, tail, class index; a wrong type is an error."""
+    kinds = relation_type_ids(document, relation_types)
+    matrix = np.zeros((len(document.entities), len(document.entities), len(relation_types)), dtype=bool)
+    for relation, kind in zip(document.relations, kinds, strict=True):
+        matrix[relation.head, relation.tail, kind] = True
+    return matrix
+
+
+def learn_signatures(model: Any, documents: Iterable[Document], least: int) -> None:
+    """Let a model return only what the training documents state at least so many times (`DocREConfig.signatures`).
+
+    Raises:
+        ValueError: the model reads no types of entities.
+    """
+    if not model.config.traits.reads_entity_types:
+        raise ValueError(
+            f"signature_min counts types of entities, which {type(model).__name__} does not read; set it to 0"
+        )
+    model.config.signatures = count_signatures(documents, least)
+    logger.info("%d signatures are stated at least %d times", len(model.config.signatures), least)
+
+
+def count_signatures(documents: Iterable[Document], least: int) -> list[list[str]]:
+    """The triples [relation type, type of the head, type of the tail] that documents state at least so many times.
+
+    A relation that is stated twice in a document counts once. Relations of entities without a type are left out.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for document in documents:
+        types = [entity.type for entity in document.entities]
+        stated = dict.fromkeys((item.type, item.head, item.tail) for item in document.relations)
+        counts.update((relation, types[head], types[tail]) for relation, head, tail in stated)
+    return [list(triple) for triple in sorted(counts) if counts[triple] >= least and all(triple)]

@@ -25,9 +25,9 @@ from .cross_validation import cross_validate
 from .evaluation import evaluate_split
 from .hardware import emulates_bfloat16, machine_facts
 from .recipe import parse_recipe
+from .relation_samples import learn_signatures
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
-from .signatures import learn_signatures
 from .thresholds import tune_thresholds
 from .trainer import DocRETrainer
 from .warm_start import check_known_types, warm_start, with_types

@@ -28,8 +28,7 @@ from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
 from .arguments import DocRETrainingArguments, SamplingArguments
 from .recall_ceiling import measure_reach
 from .relation_samples import EntityGroups, draw, entity_groups, lacks_labels, relation_samples
-from .sentence_entities import crossing_relations, split_entities
-from .sentence_sampling import sentence_example
+from .sentences import crossing_relations, sentence_example, split_entities
 from .training_inputs import EntityList, TrainingExample
 
 logger = logging.getLogger(__name__)

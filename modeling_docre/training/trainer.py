@@ -29,11 +29,10 @@ from modeling_docre.predictor import Predictor
 
 from .arguments import DocRETrainingArguments
 from .batch_sampler import TokenBatchSampler
-from .memory_warmup import MemoryCallback
 from .optimizer import UncorrectedAdamW
-from .phases import PhaseCallback, PhaseSchedule
+from .phases import MemoryCallback, PhaseCallback, PhaseSchedule
 from .sampling import TrainingExamples
-from .sentence_entities import split_entities
+from .sentences import split_entities
 from .thresholds import cut_relations, fit_relation_thresholds, relation_grid
 from .training_inputs import TrainingCollator
 

@@ -12,30 +12,7 @@ import torch
 from modeling_docre.data_collator import DocRECollator, concat, offsets, shifted
 from modeling_docre.model_inputs import Example
 
-
-class IncompleteLabels(NamedTuple):
-    """What is unknown of entity pairs, and what a teacher says of them.
-
-    `masked` [pairs, types] bool are types that may or may not hold; `complete` [pairs] bool tells whether a type
-    without a label does not hold; `soft` [pairs, types] float32 are a teacher's scores where the pair was `taught`
-    [pairs] bool.
-    """
-
-    masked: np.ndarray
-    complete: np.ndarray
-    soft: np.ndarray
-    taught: np.ndarray
-
-
-class EvidenceLabels(NamedTuple):
-    """Where relations are stated: positions in the list of pairs, ascending, sentences and their shares, [items] each.
-
-    The shares of a pair sum to 1.
-    """
-
-    pairs: np.ndarray
-    sentences: np.ndarray
-    shares: np.ndarray
+from .relation_samples import EvidenceLabels, IncompleteLabels
 
 
 class EntityList(NamedTuple):

@@ -16,7 +16,7 @@ from transformers import AutoModel, BertConfig, BertModel, FNetConfig
 from modeling_docre.candidates import Spans
 from modeling_docre.encoder_attention import NOTING_SDPA, prepare_attention_rows, run_keeping_attention
 from modeling_docre.modeling_atlop import AtlopModel
-from modeling_docre.stage_marked_mentions import MarkedText, read
+from modeling_docre.stage_mention_attention import MarkedText, read
 
 WINDOWS, POSITIONS = torch.tensor([0, 0, 0, 2]), torch.tensor([5, 0, 5, 3])
 

@@ -21,7 +21,7 @@ from modeling_docre.configuration_kmgre import KmgreConfig
 from modeling_docre.configuration_spert import SpertConfig
 from modeling_docre.documents import Candidate, DocumentError
 from modeling_docre.features import Featurizer, entity_type_ids, mention_table, relation_pairs
-from modeling_docre.training.relation_labels import relation_matrix
+from modeling_docre.training.relation_samples import relation_matrix
 
 
 def config(**options) -> JerexConfig:

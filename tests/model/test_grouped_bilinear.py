@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from modeling_docre import grouped_bilinear
-from modeling_docre.grouped_bilinear import GroupedBilinear
+from modeling_docre import stage_pairs
+from modeling_docre.stage_pairs import GroupedBilinear
 
 
 def grouped_products(left: torch.Tensor, right: torch.Tensor, groups: int) -> torch.Tensor:
@@ -43,29 +43,27 @@ def assert_equals_linear_over_products(layer: GroupedBilinear, groups: int, rows
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 20])
 @pytest.mark.parametrize("groups", [1, 3, 12])
 def test_grouped_bilinear_is_linear_over_the_products(groups, rows, columns, monkeypatch):
-    monkeypatch.setattr(grouped_bilinear, "PRODUCT_ROWS_ON_CPU", 7)
-    monkeypatch.setattr(grouped_bilinear, "PRODUCT_COLUMNS", columns)
+    monkeypatch.setattr(stage_pairs, "PRODUCT_ROWS_ON_CPU", 7)
+    monkeypatch.setattr(stage_pairs, "PRODUCT_COLUMNS", columns)
     layer = GroupedBilinear(24, groups, 5).double()
     assert_equals_linear_over_products(layer, groups, rows, 24)
 
 
 def test_more_rows_than_a_block_of_the_usual_size():
-    assert_equals_linear_over_products(
-        GroupedBilinear(12, 3, 2).double(), 3, grouped_bilinear.PRODUCT_ROWS_ON_CPU + 3, 12
-    )
+    assert_equals_linear_over_products(GroupedBilinear(12, 3, 2).double(), 3, stage_pairs.PRODUCT_ROWS_ON_CPU + 3, 12)
 
 
 def test_blocks_of_products_stay_within_their_bounds(monkeypatch):
     made = []
-    products = grouped_bilinear._products
+    products = stage_pairs._products
 
     def noting(left, right):
         made.append((len(left), left.shape[1] * right.shape[1]))
         return products(left, right)
 
-    monkeypatch.setattr(grouped_bilinear, "_products", noting)
-    monkeypatch.setattr(grouped_bilinear, "PRODUCT_ROWS_ON_CPU", 4)
-    monkeypatch.setattr(grouped_bilinear, "PRODUCT_COLUMNS", 30)
+    monkeypatch.setattr(stage_pairs, "_products", noting)
+    monkeypatch.setattr(stage_pairs, "PRODUCT_ROWS_ON_CPU", 4)
+    monkeypatch.setattr(stage_pairs, "PRODUCT_COLUMNS", 30)
     layer = GroupedBilinear(24, 3, 2)  # groups of 8: three of a group's rows of products at once
     layer(*torch.randn(2, 10, 24, requires_grad=True)).sum().backward()
     assert max(rows for rows, _ in made) == 4 and max(columns for _, columns in made) == 24
@@ -90,8 +88,8 @@ def test_twelve_groups_of_64_have_49152_columns():
 
 
 def test_gradients_of_the_grouped_bilinear_layer_pass_gradcheck(monkeypatch):
-    monkeypatch.setattr(grouped_bilinear, "PRODUCT_ROWS_ON_CPU", 2)
-    monkeypatch.setattr(grouped_bilinear, "PRODUCT_COLUMNS", 4)
+    monkeypatch.setattr(stage_pairs, "PRODUCT_ROWS_ON_CPU", 2)
+    monkeypatch.setattr(stage_pairs, "PRODUCT_COLUMNS", 4)
     layer = GroupedBilinear(6, 2, 3).double()
     inputs = torch.randn(2, 3, 6).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda pair: layer(*pair), inputs)

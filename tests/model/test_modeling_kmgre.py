@@ -13,7 +13,7 @@ from modeling_docre import modeling_kmgre
 from modeling_docre import stage_localized_context as localized_context
 from modeling_docre.candidates import Entities, MentionPairs, Spans, mention_pairs
 from modeling_docre.modeling_kmgre import EXPECTATION, MAXIMIZATION, frozen
-from modeling_docre.stage_marked_mentions import MarkedText
+from modeling_docre.stage_mention_attention import MarkedText
 
 NORMS = ["norm_then_mean", "norm_then_sum", "sum_then_norm"]
 MARKERS = ["star_per_token", "star_per_mention", "none"]

@@ -18,8 +18,8 @@ from training import Killed, Killer, ScriptedTrainer, trainer
 from transformers import TrainerCallback
 
 from modeling_docre import MemoryJerexModel
-from modeling_docre.training.memory_warmup import MemoryCallback
 from modeling_docre.training.optimizer import UncorrectedAdamW
+from modeling_docre.training.phases import MemoryCallback
 from modeling_docre.training.trainer import DocRETrainer
 
 FIVE = [

@@ -18,7 +18,7 @@ from modeling_docre.documents import Document, DocumentError
 from modeling_docre.model_inputs import Example
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
-from modeling_docre.training.sentence_sampling import sentence_example
+from modeling_docre.training.sentences import sentence_example
 
 SYMMETRIC = build(
     "symmetric",

@@ -20,7 +20,7 @@ from modeling_docre.decoding import Signatures
 from modeling_docre.documents import Document, Relation
 from modeling_docre.hub.cards import render_card
 from modeling_docre.training import run
-from modeling_docre.training.signatures import count_signatures, learn_signatures
+from modeling_docre.training.relation_samples import count_signatures, learn_signatures
 
 BORN = ["born", "PER", "LOC"]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modeling_docre.candidates import Entities
-from modeling_docre.stage_entities import pool_entities
+from modeling_docre.stage_mentions import pool_entities
 
 
 def test_an_entity_is_the_maximum_over_its_mentions():

@@ -12,7 +12,7 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, featurize
 
 from modeling_docre.candidates import Spans
 from modeling_docre.features import mention_table
-from modeling_docre.stage_marked_mentions import MarkedText, read
+from modeling_docre.stage_mention_attention import MarkedText, read
 
 MARKERS = ["star_per_token", "star_per_mention", "none"]
 

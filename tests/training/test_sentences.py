@@ -9,7 +9,7 @@ from samples import ANNA, ODD_DOCUMENTS, build
 from strategies import documents
 
 from modeling_docre.documents import Candidate, Completeness, Document, SoftRelation
-from modeling_docre.training.sentence_entities import crossing_relations, split_entities
+from modeling_docre.training.sentences import crossing_relations, split_entities
 
 
 def shape(document: Document) -> tuple[list[tuple[str, int, int, int]], list[tuple[int, int, str]]]:
