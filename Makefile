@@ -18,14 +18,14 @@ $(STAMP)-%: pyproject.toml constraints.txt
 
 setup: $(STAMP)-dev ## Make the virtual environment with everything for development
 
-run: $(STAMP)-offline ## Print, write and draw the graph of a text, found by the default model
+run: $(STAMP)-offline ## Print, write and draw the graph of a text, found by the bundled model
 	$(BIN)/docre extract --file recipes/unseen_text.txt --json outputs/graph.json --picture outputs/graph.svg
 
 train: $(STAMP)-offline ## Train a small model on the sample corpus, score it, print the graph of a new text
 	$(BIN)/docre train jerex_sample
 	$(BIN)/docre extract --model outputs/jerex_sample --file recipes/unseen_text.txt
 
-demo: $(STAMP)-demo ## Serve the demo page of the default model, or make demo MODEL=outputs/jerex_sample
+demo: $(STAMP)-demo ## Serve the demo page of the bundled model, or make demo MODEL=outputs/jerex_sample
 	$(BIN)/python spaces/demo/app.py $(MODEL)
 
 test: $(STAMP)-test ## Run the tests, except for the slow ones

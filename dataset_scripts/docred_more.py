@@ -12,6 +12,7 @@ from dataset_scripts.building.builder import DocumentBuilder
 from dataset_scripts.building.docred_labels import ENTITY_TYPES, RELATION_LABELS, RELATION_TYPES
 from dataset_scripts.building.export import main
 from dataset_scripts.building.sources import Source
+from dataset_scripts.docred import Docred
 from modeling_docre.documents import Completeness, Document
 
 
@@ -54,11 +55,8 @@ class DocredMore(DocumentBuilder):
     RELATION_TYPES = RELATION_TYPES
     RELATION_LABELS = RELATION_LABELS
     LICENSE = "mit"
-    HOMEPAGE = "https://github.com/thunlp/DocRED"
-    CITATION = (
-        "Yao, Ye, Li, Han, Lin, Liu, Liu, Huang, Zhou, Sun: DocRED: A Large-Scale Document-Level Relation Extraction "
-        "Dataset. ACL 2019."
-    )
+    HOMEPAGE = Docred.HOMEPAGE
+    CITATION = Docred.CITATION
 
     def files(self, manager: datasets.DownloadManager | datasets.StreamingDownloadManager) -> dict[str, str]:
         """The path of each split; nothing is downloaded.

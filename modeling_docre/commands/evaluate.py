@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .files import write_output
+from .files import check_output, write_output
 from .process import UsageError, without_progress_bars
 from .sources import files_of
 
@@ -53,6 +53,8 @@ def evaluate(
         raise UsageError("name the documents by either --file or --corpus")
     if data_dir and not corpus:
         raise UsageError("--data-dir needs a --corpus")
+    if json_file:
+        check_output(json_file)
     with TemporaryDirectory() as folder:
         if corpus:
             data = ["--corpus", corpus, "--validation_split", split]
@@ -92,11 +94,10 @@ def _system(model: str) -> str:
     from transformers import AutoConfig
 
     from modeling_docre import SYSTEMS
+    from modeling_docre.hub.loading import model_named
 
-    try:
+    with model_named(model):
         kind = type(AutoConfig.from_pretrained(model))
-    except OSError as error:
-        raise OSError(f"the model {model} cannot be loaded: {error}") from error
     for name, system in SYSTEMS.items():
         if system.config_class is kind:
             return name

@@ -16,8 +16,8 @@ import typer
 from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
-from .files import read_text, write_output
-from .process import UsageError, without_progress_bars
+from .files import check_output, read_text, write_output
+from .process import UsageError, check_probability, without_progress_bars
 from .sources import Source, files_of, is_one_text, read_sources
 
 Graph = dict[str, Any]
@@ -82,6 +82,7 @@ def extract(
       docre extract "Mira Halloran was born in Galway, Ireland."
       docre extract --file letters/*.txt --format jsonl
     """
+    check_probability("--threshold", threshold)
     sources, single = _inputs(words or [], file or [])
     for option, written in (("--json", json_file), ("--picture", picture)):
         _check_output(option, written, file or [])
@@ -104,11 +105,13 @@ def extract(
 
 
 def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None:
-    """Refuse to write over what is read, or a file called `-`."""
+    """Refuse to write over what is read, a file called `-`, or where nothing can be written."""
     if file == Path("-"):
         raise UsageError(f"{option} needs the name of a file; for standard output give --format json")
     if file and file.exists() and any(os.path.exists(name) and file.samefile(name) for name in inputs):
         raise UsageError(f"{option} {file} is what is read; give another name")
+    if file:
+        check_output(file)
 
 
 def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:
@@ -142,17 +145,15 @@ def _load(model: str | None) -> Any:
     from transformers import pipeline
 
     import modeling_docre.hub.registration  # noqa: F401 (registers the systems)
+    from modeling_docre.hub.loading import model_named
     from modeling_docre.hub.resources import default_model
     from modeling_docre.pipeline_docre import TASK
 
     name = model or default_model()
     if name is None:
         raise UsageError("this checkout has no bundled model; name one by --model")
-    try:
-        with without_progress_bars():
-            return pipeline(TASK, model=name)
-    except OSError as error:
-        raise OSError(f"the model {name} cannot be loaded: {error}") from error
+    with model_named(name), without_progress_bars():
+        return pipeline(TASK, model=name)
 
 
 def _show(graph: Graph, format: Format, single: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,27 @@ def read_text(file: str | Path) -> str:
     except UnicodeDecodeError as error:
         name = "standard input" if str(file) == "-" else file
         raise ValueError(f"{name} is not in UTF-8 ({error}); save it in that encoding") from error
+
+
+def check_output(file: str | Path) -> None:
+    """Check that a file can be written, before the work whose result it will hold; missing folders are made.
+
+    Raises:
+        OSError: it cannot; the error names the file.
+    """
+    target = Path(os.path.realpath(file))
+    if target.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    if target.exists() and not target.is_file():
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(file)) from error
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error
+    if not os.access(target.parent, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
 
 def write_output(file: str | Path, content: str) -> None:

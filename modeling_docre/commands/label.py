@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .process import UsageError, without_progress_bars
+from .process import UsageError, check_probability, without_progress_bars
 
 
 def label(
@@ -53,11 +53,11 @@ def label(
         bool, typer.Option("--incomplete", help="Treat relations as incomplete in documents that do not say.")
     ] = False,
 ) -> None:
-    """Label a corpus by a trained model, or by the mean of the scores of several.
+    """Label a corpus by trained models.
 
-    The models relate the documents' own entities. Relations labelled by people stay. Where relations are incomplete,
-    those that score high enough are added with origin "model". All scores from 0.05 on are stored as well. Call the
-    command again to resume an interrupted run.
+    The models relate the documents' own entities; the mean of their scores counts. Relations labelled by people stay.
+    Where relations are incomplete, those that score high enough are added with origin "model". All scores from 0.05 on
+    are stored as well. Call the command again to resume an interrupted run.
 
     \b
     Example:
@@ -67,9 +67,8 @@ def label(
     from modeling_docre.annotations.report import ReadReport
     from modeling_docre.training.labelling import Teacher, Thresholds, label_corpus
 
-    for name, value in (("positive", positive), ("masked", masked)):
-        if value is not None and not 0 <= value <= 1:
-            raise UsageError(f"--{name} is {value}; give a number from 0 to 1")
+    check_probability("--positive", positive)
+    check_probability("--masked", masked)
     file, models = GrowingFile(out), [*models, *words[1:]]
     documents = _documents(words[0], config, data_dir, split)
     if incomplete:

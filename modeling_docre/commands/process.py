@@ -25,6 +25,16 @@ class UsageError(TyperException):
     exit_code = USAGE
 
 
+def check_probability(option: str, value: float | None) -> None:
+    """Check that an option is from 0 to 1, or absent.
+
+    Raises:
+        UsageError: the option is outside.
+    """
+    if value is not None and not 0 <= value <= 1:
+        raise UsageError(f"{option} is {value}; give a number from 0 to 1")
+
+
 def run(command: Any, arguments: Sequence[str]) -> int:
     """Run a command and return the exit code of the process.
 
@@ -55,7 +65,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except TyperException as error:
-        _complain(f"{error.format_message()}{_help_hint(error)}")
+        _complain(f"{error.format_message().rstrip('.')}{_help_hint(error)}")
         return error.exit_code
     except Exception as error:
         if debug:
@@ -95,7 +105,7 @@ def _complain(message: str) -> None:
 
 def _help_hint(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
-    return f" See {context.command_path} --help." if context else ""
+    return f"; see {context.command_path} --help" if context else ""
 
 
 def _use_utf8(stream: Any) -> None:

@@ -14,6 +14,7 @@ from modeling_docre.documents import DocumentError
 from .files import read_text
 
 TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+TABLES = (".csv", ".tsv", ".xlsx")
 IN_FOLDERS = (TEXT, ".jsonl", ".jsonl.gz")
 """Endings of the files that are read from a folder."""
 
@@ -67,9 +68,11 @@ def read_sources(file: str) -> Iterator[Source]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the file is not in UTF-8.
+        ValueError: the file is a table, or not in UTF-8.
         DocumentError: a record is neither a document nor a text.
     """
+    if file.endswith(TABLES):
+        raise ValueError(f'{file} is a table; write each text as a line {{"id": ..., "text": ...}} of a .jsonl file')
     if is_one_text(file):
         yield Source(read_text(file), None if file == "-" else file)
         return

@@ -11,13 +11,15 @@ from modeling_docre.documents import Document
 
 from .printable import printable
 
+MOST_SENTENCES = 10
+
 
 def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str:
     """Entities and relations as two tables, or a sentence if there are none.
 
     Entities and sentences are numbered as in the document. An entity is named by its first mention and its number,
-    since two entities may share a name. U+FFFD replaces control characters, so that escape sequences have no effect on
-    a terminal.
+    since two entities may share a name. Of many sentences the first ten are shown. U+FFFD replaces control characters,
+    so that escape sequences have no effect on a terminal.
 
     Args:
         document: a document or its dict form, such as a result of the pipeline.
@@ -53,7 +55,8 @@ def _entity_row(number: int, entity: Mapping[str, Any], texts: Sequence[str], wi
 
 def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
     label = _shorten(printable(relation.get("label") or relation["type"]), width)
-    sentences = ", ".join(map(str, relation.get("evidence") or ()))
+    evidence = [str(sentence) for sentence in relation.get("evidence") or ()]
+    sentences = ", ".join([*evidence[:MOST_SENTENCES], "…"] if len(evidence) > MOST_SENTENCES else evidence)
     head, tail = names[relation["head"]], names[relation["tail"]]
     return [head, "—", label, "→", tail, _score(relation.get("score")), sentences]
 

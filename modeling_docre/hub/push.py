@@ -148,7 +148,7 @@ def push_command(folder: str | Path, repo_id: str, revision: str | None = None) 
 
 def failure_message(folder: str | Path, repo_id: str, error: Exception, revision: str | None = None) -> str:
     """The message about a failed push: the model is complete, the reason, and the command to push later."""
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
     return (
         f"{folder} is complete, but could not be pushed to {repo_id}: {reason}. Push it later by "
         f"`{push_command(folder, repo_id, revision)}`"

@@ -43,7 +43,8 @@ def folds_of(corpus: str | None) -> list[str]:
     folds = [name for name in configs if name.startswith(PREFIX)]
     if not folds:
         known = [name for name, builder in found.items() if builder.BUILDER_CONFIGS[0].name.startswith(PREFIX)]
-        raise ValueError(f"--corpus {corpus} has no folds; corpora with folds: {', '.join(sorted(known))}")
+        problem = f"--corpus {corpus} has no folds" if corpus else "--folds needs a --corpus"
+        raise ValueError(f"{problem}; corpora with folds: {', '.join(sorted(known))}")
     return folds
 
 

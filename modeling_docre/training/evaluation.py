@@ -56,8 +56,8 @@ def evaluate_split(
     reports = {"per_type": True, "subsets": True, "by_entity_count": True, "by_word_count": data.by_word_count}
     scores = trainer.score(predictions, documents, **reports)
     facts = card_facts(data, trainer.card_facts["command"], split)
-    told = {name: value for name, value in facts.items() if value}
-    scores |= {"thresholds": trainer.model.config.thresholds_in_force(), **speed, **told}
+    stated = {name: value for name, value in facts.items() if value}
+    scores |= {"thresholds": trainer.model.config.thresholds_in_force(), **speed, **stated}
     if calibrator is not None:
         scores["calibration"] = calibrator.report(documents)
     if data.single_stages:

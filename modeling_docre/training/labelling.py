@@ -18,6 +18,7 @@ from modeling_docre.annotations.growing_file import GrowingFile
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.decoding import decode
 from modeling_docre.documents import Completeness, Document, Relation, SoftRelation
+from modeling_docre.hub.loading import model_named
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.pipeline_docre import TASK
 from modeling_docre.predictor import Predictor
@@ -137,10 +138,8 @@ class Teacher:
 
 
 def _load(model: str) -> Predictor:
-    try:
+    with model_named(model):
         return pipeline(TASK, model=model).predictor
-    except OSError as error:
-        raise OSError(f"the model {model} cannot be loaded: {error}") from error
 
 
 def _sentence_weights(document: Document) -> dict[tuple[int, int], np.ndarray]:
@@ -183,10 +182,10 @@ def fit_thresholds(
     if not len(of_gold):
         raise ValueError("the validation documents state no relation that the models know; name the thresholds")
     scores = np.concatenate([item.scores.ravel() for item in judged])
-    told = scores >= LEAST_SCORE
+    kept = scores >= LEAST_SCORE
     metric = evaluate.load(str(metric_folder()))
     correct = np.concatenate([table.ravel() for table in gold])
-    positive = metric.precision_threshold(scores[told], correct[told], PRECISION)
+    positive = metric.precision_threshold(scores[kept], correct[kept], PRECISION)
     if positive is None:
         raise ValueError(f"no score of the models reaches a precision of {PRECISION}; name the thresholds")
     return Thresholds(float(positive), float(of_gold[int((1 - GOLD_SHARE) * len(of_gold))]))
@@ -251,6 +250,8 @@ def label_corpus(
         positive: least score of a relation.
     """
     rest = [document for document in documents if document.id not in finished]
+    if rest:
+        _ = teacher.predictors  # load them, or fail, before the bar appears
     with tqdm(total=len(documents), initial=len(documents) - len(rest), unit="document", desc="labelling") as bar:
         for start in range(0, len(rest), DOCUMENTS_AT_ONCE):
             here = rest[start : start + DOCUMENTS_AT_ONCE]

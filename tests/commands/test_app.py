@@ -14,7 +14,7 @@ import modeling_docre
 import modeling_docre.training.run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMMANDS = ("extract", "train", "evaluate", "push", "card", "install-metric", "recipes")
+COMMANDS = ("extract", "train", "evaluate", "label", "report", "push", "card", "install-metric", "recipes")
 
 
 def test_help_names_the_commands_and_each_has_an_example(capsys):

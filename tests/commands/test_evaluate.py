@@ -45,6 +45,7 @@ def test_what_goes_wrong_is_one_line(model, files, capsys, tmp_path):
     bare.write_text(json.dumps([{"id": "x", "sentences": [["x"]]}]), encoding="utf-8")
     fails(capsys, "name the documents", "evaluate", model, code=2)
     fails(capsys, "--data-dir needs a --corpus", "evaluate", model, "--file", files[0], "--data-dir", "x", code=2)
-    fails(capsys, "cannot be loaded", "evaluate", tmp_path / "none", "--file", files[0])
+    fails(capsys, "none does not exist", "evaluate", tmp_path / "none", "--file", files[0])
+    fails(capsys, "Is a directory", "evaluate", tmp_path / "none", "--file", files[0], "--json", tmp_path)
     fails(capsys, "absent.json does not exist", "evaluate", model, "--file", tmp_path / "absent.json")
     fails(capsys, "no document has a relation", "evaluate", model, "--file", bare, "--use_cpu")

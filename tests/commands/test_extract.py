@@ -101,9 +101,11 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
         (["--model", model, "--file", tmp_path / "absent.txt"], "absent.txt does not exist"),
         (["--file", tmp_path / "latin.txt"], "latin.txt is not in UTF-8"),
         (["--model", model, TEXT, "--entities", tmp_path / "bad.json"], "bad.json is not JSON"),
-        (["--model", model, TEXT, "--threshold", "2"], "threshold is 2.0; give a number from 0 to 1"),
-        (["--model", absent, TEXT], f"the model {absent} cannot be loaded"),
-        (["--model", model, TEXT, "--json", tmp_path], f"{tmp_path}: Is a directory"),
+        (["--model", absent, TEXT], f"the model {absent} does not exist"),
+        (["--model", texts, TEXT], f"{texts} holds no config.json"),
+        (["--model", "no/model", TEXT], "the model no/model cannot be loaded"),
+        (["--model", absent, TEXT, "--json", tmp_path], f"{tmp_path}: Is a directory"),
+        (["--model", absent, TEXT, "--picture", texts / "a.txt" / "x.svg"], "x.svg: Not a directory"),
         (["--model", relating, "--file", texts / "a.txt"], f"document '{texts / 'a.txt'}': entities is None"),
     ):
         fails(capsys, message, "extract", *arguments)
@@ -111,6 +113,7 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
     for arguments, message in (
         ([TEXT], "no bundled model; name one by --model"),
         (["Ada", "lives", "in", "London."], "put it in quotes"),
+        ([TEXT, "--threshold", "2"], "--threshold is 2.0; give a number from 0 to 1"),
         ([texts / "a.txt"], "a.txt is a file; read it by --file"),
         (["--file", texts, "--picture", "x.svg"], "--picture needs a single text"),
         (["--file", texts, "--entities", "x.json"], "--entities needs a single text; records have their own"),

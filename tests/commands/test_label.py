@@ -89,4 +89,5 @@ def test_what_cannot_be_labelled_is_said(folder: Path, capsys: pytest.CaptureFix
     refused("end its name in .jsonl or .jsonl.gz", "--positive", 0.5, out="d.json")
     refused("no such file", "--positive", 0.5, corpus="absent.jsonl")
     refused("--data-dir and --config need a corpus", "--positive", 0.5, "--config", "x", code=2)
+    refused("none does not exist", "--models", folder / "none", "--positive", 0.5)
     assert docre(capsys, "report", folder).code == 1

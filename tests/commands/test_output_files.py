@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre.commands.files import read_text, write_output
+from modeling_docre.commands.files import check_output, read_text, write_output
 
 
 def test_a_file_is_written_into_new_folders(tmp_path):
@@ -43,6 +43,17 @@ def test_links_and_devices_stay_what_they_are(tmp_path):
     with pytest.raises(IsADirectoryError) as caught:
         write_output(tmp_path, "x")
     assert caught.value.filename == str(tmp_path)
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    check_output(tmp_path / "new" / "graph.json")
+    check_output(tmp_path / "file")
+    check_output(os.devnull)
+    for name, message in (("", "Is a directory"), ("file/x.json", "Not a directory"), ("file/x/y.json", "Not a")):
+        with pytest.raises(OSError, match=message) as caught:
+            check_output(tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
 
 
 def test_texts_are_read_as_utf8_or_not_at_all(tmp_path):

@@ -45,6 +45,11 @@ def test_a_text_file_is_one_text_and_records_are_texts_or_documents(tmp_path):
     ]
 
 
+def test_a_table_is_refused():
+    with pytest.raises(ValueError, match=r"people\.csv is a table; write each text as a line"):
+        list(read_sources("people.csv"))
+
+
 def test_a_record_of_another_form_is_named(tmp_path):
     file = tmp_path / "b.jsonl"
     for row, message in (

@@ -54,6 +54,8 @@ def test_long_names_are_shortened() -> None:
     assert "Marie Curie | She" in text  # 17 columns of 24
     with pytest.raises(ValueError, match="width is 1"):
         format_graph(DOCUMENT, width=1)
+    often = replace(DOCUMENT, sentences=DOCUMENT.sentences * 9, relations=(Relation(0, 1, "x", evidence=range(18)),))
+    assert format_graph(often).endswith("  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …")
 
 
 def test_names_stand_on_one_line() -> None:

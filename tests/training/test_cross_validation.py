@@ -14,6 +14,8 @@ def test_folds_are_those_of_the_corpus():
     assert cross_validation.folds_of("ade") == [f"fold_{number}" for number in range(10)]
     with pytest.raises(ValueError, match="--corpus conll04 has no folds; corpora with folds: ade"):
         cross_validation.folds_of("conll04")
+    with pytest.raises(ValueError, match="--folds needs a --corpus; corpora with folds: ade"):
+        cross_validation.folds_of(None)
 
 
 def test_mean_and_sample_standard_deviation():
