@@ -72,13 +72,14 @@ def choices(model: Any, predictor: Predictor, document: Document) -> Iterator[Ch
     listed = mention_pairs(Entities(**batch["entities"]), pairs)
     with torch.inference_mode():
         reading = model.relation_extractor.read(text)
-        scores = model.relation_extractor(reading, text, listed)[:, 1:].sigmoid()  # [mention pairs, types]
+        logits = model.relation_extractor(reading, text, listed)[:, 1:]  # [mention pairs, types]
         classifier = model.key_classifier
         key_reading = classifier.read(text) if classifier.encoder is not None else reading
-        keys = classifier(key_reading, text, listed).squeeze(1).sigmoid()  # [mention pairs]
-        selected = select_key_pairs(keys, listed.owner, len(pairs), model.config.xi, model.config.tau)
+        key_logits = classifier(key_reading, text, listed).squeeze(1)  # [mention pairs]
+        selected = select_key_pairs(key_logits, listed.owner, len(pairs), model.config.xi, model.config.tau)
+        scores, keys = logits.sigmoid(), key_logits.sigmoid()
         labels = torch.nn.functional.one_hot(torch.tensor(types), scores.shape[1])
-        labelled = assign_labels(scores, labels, listed.owner).any(1)
+        labelled = assign_labels(logits, labels, listed.owner).any(1)
     for number, relation in enumerate(relations):
         mine = (listed.owner == number).nonzero().squeeze(1)
         if len(mine) > 1:

@@ -368,10 +368,9 @@ def test_given_entities_draw_no_spans_and_no_coreference_and_tell_sentences_at_i
     assert inference.subword_sentences.tolist() == inference.features.subword_sentences.tolist()
 
 
-def test_types_that_enter_no_score_are_free_unless_listed():
+def test_types_that_enter_no_score_are_free_listed_or_not():
     free = AtlopConfig(encoder_config=tiny_encoder_config(), relation_types=RELATION_TYPES)
     odd = build("odd", ["a b"], [("FOOD", [(0, 0, 1)]), ("PER", [(0, 1, 2)])])
     (features,) = Featurizer(tiny_tokenizer(), free)([odd])
     assert len(given_example(features, free, Featurizer(tiny_tokenizer(), free)).relations[0]) == 2
-    with pytest.raises(DocumentError, match=r"'odd'.*'FOOD'"):
-        atlop_examples(odd)
+    assert len(atlop_examples(odd)[0].relations[0]) == 2
