@@ -74,7 +74,7 @@ def check_signatures(triples: Any, relation_types: Sequence[str], entity_types: 
 
 
 def label_fix(label: str) -> str | None:
-    """What to give instead of a label that is no name; None for a good one."""
+    """How to mend an invalid label; None for a valid one."""
     if not label.strip() or not label.isprintable() or len(label) > LABEL_LENGTH:
         return f"give one line of 1 to {LABEL_LENGTH} printable characters"
     if ".." in re.split(r"[/\\]", label):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from torch import Tensor
@@ -49,6 +50,6 @@ class GivenEntitiesModel(DocREPreTrainedModel):
         result |= {"entity_documents": known.document}
         return DocREOutput(**result, **self.relate(text, known, relations))
 
+    @abstractmethod
     def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
         """The fields of the output for the entity pairs and, in training, labels that `relations` holds."""
-        raise NotImplementedError

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dataset_scripts.building.reading_counts import REPEATED_IDS, unique_id
+from dataset_scripts.building.reading_counts import REPEATED_IDS
+from modeling_docre.annotations.records import unique_id
 from modeling_docre.documents import Document, DocumentError
 from modeling_docre.text import document_from_text, place_entities
 

@@ -29,7 +29,7 @@ from modeling_docre.documents import (
 )
 
 from .labels import NO_RELATION, check_label
-from .records import iter_records
+from .records import iter_records, unique_id
 from .report import ReadReport, tally
 
 _DOCUMENT_KEYS = frozenset({"title", "sents", "vertexSet", "labels", "complete"})
@@ -91,12 +91,8 @@ class DocredReader:
         self._ignored.update(f"{place}{key}" for key in record if key not in known)
 
     def _unique(self, title: str) -> str:
-        name, number = title, 1
-        while name in self._ids:
-            number += 1
-            name = f"{title} #{number}"
-        self._ids.add(name)
-        self._counts["duplicate_titles"] += number > 1
+        name = unique_id(title, self._ids)
+        self._counts["duplicate_titles"] += name != title
         return name
 
     def _entity(self, title: str, number: int, cluster: Any, sentences: tuple[tuple[str, ...], ...]) -> Entity:

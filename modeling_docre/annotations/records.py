@@ -208,3 +208,13 @@ class _JsonText:
 
     def _error(self, message: str) -> json.JSONDecodeError:
         return json.JSONDecodeError(message, self._buffer, self._position)
+
+
+def unique_id(name: str, taken: set[str]) -> str:
+    """The first of `name`, `name #2`, `name #3`, … that is not in `taken`; it is added there."""
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name} #{number}"
+    taken.add(unique)
+    return unique

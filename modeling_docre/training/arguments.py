@@ -24,7 +24,7 @@ class SamplingArguments:
     In documents that lack labels a span or a type without one need not be a negative, and a teacher's scores say more.
 
     Args:
-        negatives_mention: spans that are no mention.
+        negatives_mention: spans other than mentions.
         negatives_coreference: ordered pairs of mentions of different entities.
         negatives_relation: ordered entity pairs without a relation; -1 for all.
         negatives_inside_ratio: largest share of the negative spans that lie inside a gold mention.

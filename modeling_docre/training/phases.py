@@ -78,7 +78,7 @@ class PhaseSchedule:
         """A scheduler by which the learning rate of each parameter group follows the updates of its `phase`.
 
         Raises:
-            ValueError: the training arguments ask for a schedule that is no function of the number of updates.
+            ValueError: the schedule does not follow from the number of updates alone.
         """
         functions = []
         for group in optimizer.param_groups:

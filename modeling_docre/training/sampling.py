@@ -113,7 +113,7 @@ def _negative_spans(
     inside_ratio: float,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Candidate spans that are no mention: up to a share of them inside a mention, the rest from elsewhere."""
+    """Candidate spans other than mentions: up to a share of them inside a mention, the rest from elsewhere."""
     ranges, sentences = span_candidates(document.sentence_starts, max_span_size)
     starts, ends = ranges[:, :1], ranges[:, 1:]  # [spans, 1] against [mentions]
     is_gold = ((starts == gold[:, 0]) & (ends == gold[:, 1])).any(axis=1)

@@ -13,7 +13,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 from pipelines import build
-from tiny import tiny_atlop, tiny_jerex, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert
+from tiny import TINY, tiny_atlop, tiny_jerex, tiny_memory_jerex
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
 from modeling_docre.graphs.printable import printable
@@ -31,14 +31,6 @@ MEASURED = {
     "train_peak_memory_mib": 1234,
 }
 PREDICTED = {"predict_runtime": 2.0, "predict_samples_per_second": 6.0}
-TINY = {
-    "jerex": tiny_jerex,
-    "memory_jerex": tiny_memory_jerex,
-    "atlop": tiny_atlop,
-    "kmgre": tiny_kmgre,
-    "spert": tiny_spert,
-    "joint": tiny_joint,
-}
 
 
 def front_matter(text: str) -> dict:

@@ -6,20 +6,12 @@ import re
 from pathlib import Path
 
 from pipelines import build
-from tiny import tiny_atlop, tiny_jerex, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert
+from tiny import TINY
 
 import modeling_docre
 from modeling_docre import SYSTEMS
 
 ROOT = Path(modeling_docre.__file__).parent
-TINY = {
-    "jerex": tiny_jerex,
-    "memory_jerex": tiny_memory_jerex,
-    "atlop": tiny_atlop,
-    "kmgre": tiny_kmgre,
-    "spert": tiny_spert,
-    "joint": tiny_joint,
-}
 FILES, LINES = 28, 5300
 IMPORT = re.compile(r"^\s*from\s+(\S*)\s+import\b|^\s*import\s+(\S+)", re.MULTILINE)
 OF_OTHER_ROOMS = re.compile(

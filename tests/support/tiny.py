@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,17 @@ def tiny_kmgre(seed: int = 1, **options: Any) -> KmgreModel:
 def tiny_spert(seed: int = 1, **options: Any) -> SpertModel:
     """A random SpERT with the tiny encoder; arguments as for `tiny_jerex`."""
     return _tiny(SpertModel, seed, {"window_overlap": 16, **options})
+
+
+TINY: dict[str, Callable[..., Any]] = {
+    "jerex": tiny_jerex,
+    "memory_jerex": tiny_memory_jerex,
+    "atlop": tiny_atlop,
+    "kmgre": tiny_kmgre,
+    "spert": tiny_spert,
+    "joint": tiny_joint,
+}
+"""What builds a tiny model of each system."""
 
 
 def save_tiny(folder: str | Path, **options: Any) -> Path:

@@ -1,4 +1,4 @@
-"""What is sampled: every positive, only negatives that are none, the quotas, and the same draw every time."""
+"""What is sampled: every positive, only true negatives, the quotas, and the same draw every time."""
 
 from __future__ import annotations
 
