@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import card, evaluate, extract, install_metric, label, process, push, recipes, report, train
+from . import evaluate, extract, hub, label, process, report, train
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"max_content_width": 100})
 app.command()(extract.extract)
@@ -16,10 +16,10 @@ app.command(context_settings=train.UNTOUCHED, add_help_option=False)(train.train
 app.command(context_settings=evaluate.SETTINGS)(evaluate.evaluate)
 app.command()(label.label)
 app.command()(report.report)
-app.command()(push.push)
-app.command()(card.card)
-app.command()(install_metric.install_metric)
-app.command()(recipes.recipes)
+app.command()(hub.push)
+app.command()(hub.card)
+app.command()(hub.install_metric)
+app.command()(train.recipes)
 
 
 @app.callback(invoke_without_command=True)

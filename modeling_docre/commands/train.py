@@ -1,4 +1,4 @@
-"""`docre train`: runs a training or a cross-validation."""
+"""`docre train` and `docre recipes`: runs a training or a cross-validation; lists the bundled recipes."""
 
 from __future__ import annotations
 
@@ -21,3 +21,18 @@ def train(context: typer.Context) -> None:
     from modeling_docre.training.run import main
 
     main(context.args)
+
+
+def recipes() -> None:
+    """List the bundled recipes.
+
+    \b
+    Example:
+      docre recipes
+    """
+    from modeling_docre.hub.resources import bundled_recipes
+
+    purposes = bundled_recipes()
+    width = max(map(len, purposes), default=0)
+    for name, purpose in purposes.items():
+        print(f"{name:{width}}  {purpose}")

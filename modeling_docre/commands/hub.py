@@ -1,7 +1,8 @@
-"""`docre push`: pushes a saved model to the Hub."""
+"""`docre push`, `docre card` and `docre install-metric`: what a model or a program needs of the Hub."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -35,3 +36,39 @@ def push(
     except PUSH_ERRORS as error:
         raise OSError(failure_message(folder, repository, error, revision)) from error
     print(f'{commit.repo_url}, revision="{tag}" (commit {commit.oid})')
+
+
+def card(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a saved model.")]) -> None:
+    """Rewrite the card of a saved model.
+
+    Its facts come from the configuration and the scores in the folder.
+
+    \b
+    Example:
+      docre card outputs/jerex_sample
+    """
+    import modeling_docre.hub.registration  # noqa: F401 (a card names the system)
+    from modeling_docre.hub.cards import write_folder_card
+
+    write_folder_card(folder)
+    print(folder / "README.md")
+
+
+def install_metric() -> None:
+    """Install the metric for evaluate.load.
+
+    Programs that do not import this package can then call evaluate.load("docre_f1"). Once per machine and version of
+    the package is enough. Prints the metric's folder.
+
+    \b
+    Example:
+      docre install-metric
+    """
+    from modeling_docre.hub import metric
+
+    with warnings.catch_warnings(record=True) as problems:
+        warnings.simplefilter("always")
+        folder = metric.install_metric()
+    if folder is None:
+        raise OSError(str(problems[-1].message))
+    print(folder)
