@@ -20,7 +20,6 @@ CLUSTERS = ("links", "names")
 COREFERENCE = re.compile("coref(er|ers|erence|erent)?(to|of|with|link)?|same(as|entity)?|equiv(alent)?|identity")
 """Link types that mean "the same entity", in lower case and without punctuation."""
 
-MENTIONS, ENTITIES, RELATIONS = "mentions", "entities", "relations"
 MERGED_LINKS = "links between mentions of one entity (merged)"
 MERGED_MENTIONS = "mentions merged into the entity of another mention"
 REPEATED = "relations that repeat one of their entities (merged)"
@@ -104,7 +103,6 @@ def to_document(marked: MarkedText, settings: ReadingSettings, counts: Counter[s
     counts[CUT] += document.sentence_starts[-1] - base.sentence_starts[-1]
     counts[JOINED] += len(base.sentences) - len(document.sentences)
     relations = _relations(marked, spans, owners, settings, counts)
-    counts.update({"documents": 1, ENTITIES: len(entities), RELATIONS: len(relations)})
     return Document.from_dict({**document.to_dict(), "relations": relations})
 
 
@@ -185,7 +183,7 @@ def _entity(marked: MarkedText, members: list[Span], counts: Counter[str]) -> di
     own = {(span.start, span.end): span for span in reversed(members)}
     concepts = list(dict.fromkeys(concept for span in members for concept in span.concepts))
     types = {span.type for span in members} - {None}
-    counts.update({MENTIONS: len(own), REPEATED_MENTIONS: len(members) - len(own)})
+    counts[REPEATED_MENTIONS] += len(members) - len(own)
     counts[MIXED] += len(types) > 1
     counts[SEVERAL_IDS] += len(concepts) > 1
     mentions = [

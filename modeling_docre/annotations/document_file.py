@@ -38,6 +38,7 @@ FORMS = (AUTO, *READABLE, DOCRED, OWN)
 UNANNOTATED = "texts without an .ann file (left out)"
 REPEATED_TEXTS = "documents whose text had occurred before (kept)"
 
+_TOTALS = ("documents", "entities", "mentions", "relations")
 _HEAD = 1 << 12
 _PEEKED_RECORDS = 50
 _Edit = Callable[[Any], Any]
@@ -106,7 +107,8 @@ def read_annotations(
     """
     if form not in FORMS:
         raise ValueError(f"there is no format {form!r}; give one of {', '.join(FORMS)}")
-    root, settings, counts = Path(source), settings or ReadingSettings(), Counter[str]()
+    root, settings = Path(source), settings or ReadingSettings()
+    counts = Counter(dict.fromkeys(_TOTALS, 0))
     documents: list[Document] = []
     ids: set[str] = set()
     texts: set[Any] = set()
@@ -114,6 +116,7 @@ def read_annotations(
         name = str(file.relative_to(root) if root.is_dir() else Path(file.name)).removesuffix(".gz")
         counts[f"files in the form of {BY_NAME[kind].title if kind in BY_NAME else kind}"] += 1
         for document in _read(file, str(Path(name).with_suffix("")), kind, settings, edit, relation_labels, counts):
+            counts.update(_totals(document))
             unique = unique_id(document.id, ids)
             counts[REPEATED_IDS] += unique != document.id
             counts[REPEATED_TEXTS] += document.sentences in texts
@@ -172,6 +175,11 @@ def _candidates(root: Path, form: str, counts: Counter[str]) -> Iterator[Path]:
             yield file
 
 
+def _totals(document: Document) -> dict[str, int]:
+    mentions = sum(len(entity.mentions) for entity in document.entities)
+    return dict(zip(_TOTALS, (1, len(document.entities), mentions, len(document.relations)), strict=True))
+
+
 def _read(
     file: Path,
     name: str,
@@ -183,12 +191,10 @@ def _read(
 ) -> Iterator[Document]:
     if kind == DOCRED:
         documents, report = read_docred(map(edit, iter_records(file)), relation_labels)
-        counts.update(dict(report.rows()))
+        counts.update({text: number for text, number in report.rows() if text not in _TOTALS})
         yield from documents
     elif kind == OWN:
-        for document in read_documents(map(edit, iter_records(file)), settings.language, file.name):
-            counts["documents"] += 1
-            yield document
+        yield from read_documents(map(edit, iter_records(file)), settings.language, file.name)
     else:
         for marked in _marked(file, name, kind, counts):
             document = to_document(marked, settings, counts)

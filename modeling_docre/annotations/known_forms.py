@@ -86,6 +86,7 @@ WRAPPERS = ("data", "documents", "examples", "items", "records", "annotations")
 
 _STANDOFF = re.compile(r"(T\d+\t\S+ \d+ \d+|R\d+\t\S+ \w+:|#\d+\t\w+ |E\d+\t\S+:|\*\t\w+ T\d)")
 _ABSTRACT = re.compile(r"[^\t|\n]+\|t\|")
+_RECORDS = re.compile(rb"\s*(\[\s*([{\]]|$)|\{\s*([\"}]|$))")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
@@ -124,7 +125,7 @@ def form_of_content(head: bytes, suffix: str) -> str | None:
 
 def is_json(head: bytes) -> bool:
     """Whether a file begins as JSON records do."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    return _RECORDS.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def refuse_wrapped(record: Mapping[str, Any], where: str) -> None:
