@@ -13,7 +13,7 @@ from typing import Any
 from modeling_docre.documents import DocumentError
 
 from .brat import DISCONTINUOUS
-from .markup import Link, MarkedText, Span, content_of, decoded
+from .markup import Link, MarkedText, Span, content_of, decoded, typed
 from .pubtator import add_mention, link_concepts
 
 NOT_BINARY = "relations of other than two mentions (left out)"
@@ -74,7 +74,7 @@ def _marked(document: Any, name: str, counts: Counter[str]) -> MarkedText:
     parts = [document, *(part for passage in document.passages for part in (passage, *passage.sentences))]
     for passage in document.passages:
         for piece in [passage] if passage.text else passage.sentences:
-            _add_text(marked, piece.offset, piece.text or "")
+            _add_text(marked, piece.offset, typed(name, "passage.text", piece.text or "", str, "a string"))
     for part in parts:
         for annotation in part.annotations:
             _add_annotation(marked, annotation, counts)
@@ -87,7 +87,7 @@ def _marked(document: Any, name: str, counts: Counter[str]) -> MarkedText:
 def _add_text(marked: MarkedText, offset: Any, text: str) -> None:
     """Put a passage at its offset; line breaks fill what lies between passages."""
     before = marked.text or ""
-    if not isinstance(offset, int) or offset < len(before):
+    if typed(marked.id, "passage.offset", offset, int, "a whole number") < len(before):
         fix = f"passages must follow each other; the one before ends at {len(before)}"
         raise DocumentError(marked.id, "passage.offset", offset, fix)
     if offset > len(before) + 10_000_000:
@@ -100,15 +100,19 @@ def _add_text(marked: MarkedText, offset: Any, text: str) -> None:
 
 def _add_annotation(marked: MarkedText, annotation: Any, counts: Counter[str]) -> None:
     where = f"annotation {annotation.id}"
-    ranges = sorted((place.offset, place.offset + place.length) for place in annotation.locations)
+    typed(marked.id, f"{where}.id", annotation.id, (str, int), "a string")
+    places = annotation.locations
+    for number in (number for place in places for number in (place.offset, place.length)):
+        typed(marked.id, f"{where}.location", number, int, "offset and length as whole numbers")
+    ranges = sorted((place.offset, place.offset + place.length) for place in places)
     if not ranges:
         raise DocumentError(marked.id, f"{where}.location", None, "give each annotation its offset and length")
     gaps = [(marked.text or "")[a:b] for (_, a), (b, _) in itertools.pairwise(ranges)]
-    quote = annotation.text or None
+    quote = typed(marked.id, f"{where}.text", annotation.text or "", str, "a string") or None
     if any(gap.strip() for gap in gaps):
         counts[DISCONTINUOUS] += 1
         quote = None
-    infons = {key.lower(): value for key, value in annotation.infons.items()}
+    infons = _infons(marked.id, where, annotation)
     concept = next((infons[key] for key in _ID_KEYS if infons.get(key)), "")
     kind = infons.get("type")
     span = Span(annotation.id, ranges[0][0], max(end for _, end in ranges), kind and str(kind), quote, where=where)
@@ -120,7 +124,7 @@ def _add_annotation(marked: MarkedText, annotation: Any, counts: Counter[str]) -
 def _add_relation(marked: MarkedText, relation: Any, counts: Counter[str]) -> None:
     """A relation between the mentions of its nodes, or between the concepts that its infons name."""
     where = f"relation {relation.id}"
-    infons = {key.lower(): value for key, value in relation.infons.items()}
+    infons = _infons(marked.id, where, relation)
     kind = str(infons.get("type") or infons.get("relation") or "")
     if not kind:
         raise DocumentError(marked.id, f"{where}.type", None, "give each relation an infon `type`")
@@ -131,10 +135,18 @@ def _add_relation(marked: MarkedText, relation: Any, counts: Counter[str]) -> No
     if len(relation.nodes) != 2:
         counts[NOT_BINARY] += 1
         return
+    for value in (value for node in relation.nodes for value in (node.refid, node.role)):
+        typed(marked.id, f"{where}.node", value, str, "refid and role as strings")
     first, second = relation.nodes
     if first.role.lower() in _TAILS or second.role.lower() in _HEADS:
         first, second = second, first
     marked.links.append(Link(first.refid, second.refid, kind, where))
+
+
+def _infons(name: str, where: str, part: Any) -> dict[str, Any]:
+    """The infons of an annotation or relation by their keys in lower case."""
+    infons = typed(name, f"{where}.infons", part.infons, Mapping, "an object with strings")
+    return {str(key).lower(): value for key, value in infons.items()}
 
 
 def _identifier(end: Any) -> str:

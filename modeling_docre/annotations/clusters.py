@@ -77,9 +77,9 @@ class _Groups:
         return key
 
     def join(self, keys: Iterable[Hashable]) -> None:
-        first, *others = map(self.find, keys)
-        for other in others:
-            self._parent[other] = first
+        roots = [self.find(key) for key in keys]
+        for root in roots:
+            self._parent[root] = roots[0]
 
 
 def to_document(marked: MarkedText, settings: ReadingSettings, counts: Counter[str]) -> Document:

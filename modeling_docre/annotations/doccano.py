@@ -8,7 +8,7 @@ from typing import Any
 
 from modeling_docre.documents import DocumentError
 
-from .markup import Link, MarkedText, Span, range_of, rows_of, text_of, typed
+from .markup import Link, MarkedText, Span, key_of, range_of, rows_of, text_of
 
 COMMENTS = "comments of annotators (left out)"
 
@@ -29,13 +29,12 @@ def read_example(record: Mapping[str, Any], name: str, counts: Counter[str]) -> 
     for number, row in enumerate(rows_of(name, record, "entities", Mapping, "an object with start_offset")):
         where = f"entities[{number}]"
         start, end = range_of(name, where, row, "start_offset", "end_offset")
-        marked.spans.append(Span(row.get("id"), start, end, text_of(name, row, "label", f"{where}."), where=where))
+        marked.spans.append(
+            Span(key_of(name, where, row, "id"), start, end, text_of(name, row, "label", f"{where}."), where=where)
+        )
     for number, row in enumerate(rows_of(name, record, "relations", Mapping, "an object with from_id and to_id")):
         where = f"relations[{number}]"
-        head, tail = (
-            typed(name, f"{where}.{key}", row.get(key), (int, str), "the id of an entity")
-            for key in ("from_id", "to_id")
-        )
+        head, tail = (key_of(name, where, row, key) for key in ("from_id", "to_id"))
         marked.links.append(Link(head, tail, text_of(name, row, "type", f"{where}."), where))
     for key in ("label", "labels"):
         for number, row in enumerate(

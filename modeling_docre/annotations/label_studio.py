@@ -8,7 +8,7 @@ from typing import Any
 
 from modeling_docre.documents import DocumentError
 
-from .markup import Link, MarkedText, Span, range_of, rows_of, text_of, typed
+from .markup import Link, MarkedText, Span, key_of, range_of, rows_of, typed
 from .offsets import same_text
 
 NOT_ANNOTATED = "tasks without an annotation (left out)"
@@ -60,7 +60,7 @@ def _add(marked: MarkedText, result: Mapping[str, Any], where: str, counts: Coun
     elif result.get("type") in _REGIONS:
         value = typed(marked.id, f"{where}.value", result.get("value"), Mapping, "an object with start and end")
         labels = value.get(result["type"])
-        marked.spans.append(_region(marked.id, result.get("id"), value, labels, where, counts))
+        marked.spans.append(_region(marked.id, key_of(marked.id, where, result, "id"), value, labels, where, counts))
     else:
         counts[OTHER_RESULTS] += 1
 
@@ -79,7 +79,7 @@ def _region(name: str, key: Any, value: Mapping[str, Any], labels: Any, where: s
 
 def _add_relation(marked: MarkedText, result: Mapping[str, Any], where: str, counts: Counter[str]) -> None:
     """A relation leads from `from_id` to `to_id`; its direction may be reversed or both ways."""
-    head, tail = text_of(marked.id, result, "from_id", f"{where}."), text_of(marked.id, result, "to_id", f"{where}.")
+    head, tail = (key_of(marked.id, where, result, end) for end in ("from_id", "to_id"))
     direction = result.get("direction") or "right"
     if direction not in ("right", "left", "bi"):
         raise DocumentError(marked.id, f"{where}.direction", direction, 'give "right", "left" or "bi"')

@@ -121,6 +121,15 @@ def range_of(document_id: str, where: str, record: Mapping[str, Any], start: str
     return first, last
 
 
+def key_of(document_id: str, where: str, record: Mapping[str, Any], key: str) -> int | str:
+    """The id under a key, a string or a whole number.
+
+    Raises:
+        DocumentError: it is absent or has another type.
+    """
+    return typed(document_id, f"{where}.{key}", record.get(key), (int, str), "an id, a string or a whole number")
+
+
 def name_of(record: Mapping[str, Any], number: int, file: str) -> str:
     """The id of a record, a string or a number; else its place in its file."""
     name = record.get("id")

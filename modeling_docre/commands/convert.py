@@ -87,9 +87,11 @@ def split(
 
     if min(ratios) < 0 or not ratios[0]:
         raise UsageError(f"--ratios is {' '.join(map(str, ratios))}; give shares from 0 on, the first above 0")
+    folder = out or (file if file.is_dir() else file.parent)
+    if file.parent == folder and file.stem in SPLITS:
+        raise UsageError(f"{file} is what is read; name another folder by --out")
     documents, _ = read_annotations(file)
     parts = dict(zip(SPLITS, _divided(documents, ratios, seed), strict=True))
-    folder = out or (file if file.is_dir() else file.parent)
     for name, part in parts.items():
         if part:
             _write(folder / f"{name}.jsonl", part)
