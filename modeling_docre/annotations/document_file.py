@@ -19,6 +19,7 @@ from .docred import read_docred
 from .known_forms import (
     BY_NAME,
     READABLE,
+    WRAPPERS,
     excerpt,
     form_of,
     form_of_content,
@@ -38,6 +39,7 @@ FORMS = (AUTO, *READABLE, DOCRED, OWN)
 UNANNOTATED = "texts without an .ann file (left out)"
 REPEATED_TEXTS = "documents whose text had occurred before (kept)"
 
+_OWN_KEYS = {"sentences", "text", *WRAPPERS}
 _TOTALS = ("documents", "entities", "mentions", "relations")
 _HEAD = 1 << 12
 _PEEKED_RECORDS = 50
@@ -139,6 +141,8 @@ def recognise(file: Path) -> str | None:
             return DOCRED
         if (form := form_of(record)) is not None:
             return form.name
+        if not _OWN_KEYS & record.keys():
+            return None
     return OWN
 
 

@@ -73,7 +73,8 @@ def _region(name: str, key: Any, value: Mapping[str, Any], labels: Any, where: s
     labels = typed(name, f"{where}.labels", labels or [], list, "a list of labels")
     counts[SEVERAL_LABELS] += len(labels) > 1
     kind = typed(name, f"{where}.labels[0]", labels[0], str, "a string") if labels else None
-    quote = value.get("text") if isinstance(value.get("text"), str) else None
+    # The browser writes a line break in a marked text as a backslash and an n.
+    quote = value["text"].replace("\\n", "\n") if isinstance(value.get("text"), str) else None
     return Span(key, start, end, kind, quote, where=where)
 
 

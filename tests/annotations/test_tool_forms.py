@@ -179,6 +179,14 @@ def test_label_studios_text_is_the_one_that_was_annotated(tmp_path: Path) -> Non
         read(written(tmp_path, task(html)))
 
 
+def test_label_studios_line_breaks_may_be_written_out(tmp_path: Path) -> None:
+    """The browser writes a backslash and an n, which a text may also have itself."""
+    for text, start, end, quote in (("in New\nYork", 3, 11, r"New\nYork"), (r"C:\new is full", 0, 6, r"C:\new")):
+        one = region("a", 0, 4, "LOC")
+        one["value"] |= {"start": start, "end": end, "text": quote}
+        assert names(read(written(tmp_path, task(one, data={"text": text})))[0]) == [[text[start:end]]]
+
+
 def test_label_studios_short_form_has_no_relations(tmp_path: Path) -> None:
     rows = [{"start": 17, "end": 20, "text": "Ulm", "labels": ["LOC"]}]
     record = {"text": TEXT, "id": 1, "ner": rows, "annotator": 1, "annotation_id": 3, "created_at": "2026-01-01"}
@@ -458,10 +466,12 @@ def test_a_folder_of_several_forms_is_read_whole(tmp_path: Path) -> None:
     annotation_files.brat(tmp_path / "sub", MADE)
     annotation_files.doccano(tmp_path, MADE)
     (tmp_path / "README.md").write_text("# ours", encoding="utf-8")
+    (tmp_path / "labels.json").write_text('{"P17": "country"}', encoding="utf-8")
     documents, counts = read_annotations(tmp_path)
     assert [document.id for document in documents] == ["1", "sub/one"]
     assert counts["files in the form of brat"] == counts["files in the form of doccano"] == 1
     assert counts["documents"] == 2 and counts["mentions"] == 8
+    assert counts["files *.md of unknown form (left out)"] == counts["files *.json of unknown form (left out)"] == 1
 
 
 def test_a_file_of_no_known_form_is_refused(tmp_path: Path) -> None:
