@@ -32,7 +32,7 @@ def check_ranges(marked: MarkedText, offsets: str = "characters") -> list[Span]:
 
 
 def same_text(one: str, other: str) -> bool:
-    r"""Whether two strings are equal except for the kind and number of blanks, and for line breaks written as `\\n`."""
+    r"""Whether two strings are equal except for the kind and number of blanks, and for line breaks written as `\n`."""
     return one.split() == other.split() or one.replace("\\n", "\n").split() == other.split()
 
 
