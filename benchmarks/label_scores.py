@@ -41,7 +41,11 @@ def pack(documents: Sequence[Document]) -> Packed:
         all their sentences one after the other.
     """
     labels: dict[str, str] = {}
-    soft, scores, added, pairs, weights = [], [], [], [], []
+    soft: list[tuple[int, int, int, int]] = []
+    pairs: list[tuple[int, int, int]] = []
+    scores: list[float] = []
+    weights: list[float] = []
+    added: list[int] = []
     types = sorted({item.type for document in documents for item in document.soft_relations or ()})
     number_of = {kind: number for number, kind in enumerate(types)}
     for number, document in enumerate(documents):
@@ -103,10 +107,13 @@ def unpack(packed: Packed, documents: Iterable[Document]) -> Iterator[Document]:
         yield replace(
             document,
             relations=tuple(replace(item, sentence_weights=weights.get((item.head, item.tail))) for item in kept),
-            soft_relations=tuple(
-                SoftRelation(*soft[place][1:3], types[soft[place][3]], scores[place]) for place in here
-            ),
+            soft_relations=tuple(_soft_relation(soft[place], types, scores[place]) for place in here),
         )
+
+
+def _soft_relation(row: Sequence[int], types: Sequence[str], score: float) -> SoftRelation:
+    _, head, tail, kind = row
+    return SoftRelation(head, tail, types[kind], score)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
