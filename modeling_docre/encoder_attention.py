@@ -7,6 +7,8 @@ and soft-maxed. Encoders that take no attention function of ours run unfused, wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +18,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
-from .segments import at_least_float32, positions_in_segments
+from .encoder import DocumentEncoder, Encoded, WindowLayout
+from .segments import at_least_float32, positions_in_segments, segment_starts, segment_sum
 
 NOTING_SDPA = "sdpa_noting_query_and_key"
 
@@ -61,6 +64,28 @@ def prepare_attention_rows(encoder: PreTrainedModel) -> None:
         encoder.set_attn_implementation(NOTING_SDPA if encoder._supports_attention_backend else "eager")
     elif chosen not in ("eager", NOTING_SDPA):
         raise ValueError(f'attn_implementation is "{chosen}", which gives no attention rows; use "sdpa" or "eager"')
+
+
+class AttendedEncoder(DocumentEncoder):
+    """A document encoder that also gives attention; arguments as for `DocumentEncoder`."""
+
+    def adopt(self, model: PreTrainedModel) -> None:
+        """Use `model` as the encoder, made able to give attention rows."""
+        super().adopt(model)
+        prepare_attention_rows(model)
+
+    def forward(self, input_ids: Tensor, document_lengths: Tensor, special_lengths: Tensor | None = None) -> Encoded:
+        """Hidden states of the last layer, and its attention; arguments as for `DocumentEncoder.forward`."""
+        encoded = super().forward(input_ids, document_lengths, special_lengths)
+        if encoded.attention is not None:
+            return encoded
+        nothing = encoded.hidden.new_zeros(0, self.model.config.num_attention_heads, 0)
+        return encoded._replace(attention=lambda queries: nothing)
+
+    def read(self, ids: Tensor, layout: WindowLayout, lengths: Sequence[int]) -> Encoded:
+        """What the encoder makes of documents of `lengths`, laid out as `ids` [windows, longest]."""
+        hidden, last_layer = run_keeping_attention(self.model, ids, None if layout.full else layout.mask.long())
+        return Encoded(layout.merge(hidden), partial(_attention_rows, last_layer, layout, lengths))
 
 
 class LastLayer(NamedTuple):
@@ -142,3 +167,54 @@ def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
         scores = scores.masked_fill(behind[:, None], float("-inf"))
     weights = torch.nn.functional.dropout(scores.softmax(3), sink["dropout"], training=sink["dropout"] > 0)
     return weights.transpose(1, 2)[windows, slots]  # [rows, heads, length]
+
+
+class _Places(NamedTuple):
+    """Where the queries stand, once for each window that holds them: `query`, `windows`, `slots` [places] int64.
+
+    The places are in the order of their windows.
+    """
+
+    query: Tensor
+    windows: Tensor
+    slots: Tensor
+
+
+def _attention_rows(last_layer: LastLayer, layout: WindowLayout, lengths: Sequence[int], queries: Tensor) -> Tensor:
+    """Attention [queries, heads, longest document] of positions in the flat list."""
+    places = _places(layout, queries)
+    rows = last_layer.rows(places.windows, places.slots)
+    return _merge_attention(rows, places, layout, lengths, queries)
+
+
+def _places(layout: WindowLayout, queries: Tensor) -> _Places:
+    windows, slots = layout.kept.nonzero(as_tuple=True)
+    subwords, order = layout.rows[windows, slots].sort(stable=True)
+    counts = torch.ones_like(subwords) if layout.coverage is None else layout.coverage
+    owner, number = positions_in_segments(counts[queries])
+    place = order[segment_starts(counts)[queries[owner]] + number]
+    sorting = windows[place].argsort(stable=True)
+    place, owner = place[sorting], owner[sorting]
+    return _Places(owner, windows[place], slots[place])
+
+
+def _merge_attention(
+    rows: Tensor, places: _Places, layout: WindowLayout, lengths: Sequence[int], queries: Tensor
+) -> Tensor:
+    """Attention [places, heads, longest] over windows as [queries, heads, longest document] over documents.
+
+    Rows of several windows are added and normalised to a sum of 1 (ATLOP's release).
+    """
+    if layout.coverage is None:
+        return rows.new_empty(rows.shape).index_copy(0, places.query, rows)
+    sizes = torch.tensor(lengths, device=rows.device)
+    ends, longest = sizes.cumsum(0), max(lengths)
+    document = torch.searchsorted(ends, queries, right=True)  # [queries]
+    place, slot = layout.kept[places.windows].nonzero(as_tuple=True)
+    query = places.query[place]
+    inside = layout.rows[places.windows[place], slot] - (ends - sizes)[document[query]]
+    cell = query * longest + inside
+    merged = segment_sum(rows.transpose(1, 2)[place, slot], cell, len(queries) * longest)  # [cells, heads]
+    merged = merged.view(len(queries), longest, rows.shape[1]).transpose(1, 2)  # [queries, heads, longest document]
+    several = sizes[document] > layout.rows.shape[1]
+    return torch.where(several[:, None, None], merged / (merged.sum(2, keepdim=True) + 1e-10), merged)

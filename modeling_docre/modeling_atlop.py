@@ -11,6 +11,8 @@ from transformers import initialization as init
 
 from .candidates import Entities
 from .configuration_atlop import AtlopConfig
+from .encoder import DocumentEncoder
+from .encoder_attention import AttendedEncoder
 from .layers import ConcatLinear, binary_loss
 from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32
@@ -68,7 +70,7 @@ class AtlopModel(GivenEntitiesModel):
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
         parts = [config.encoder_config.hidden_size] * (1 + config.localized_context)
-        self.encoder = self.new_encoder()
+        self.encoder = self.new_encoder(AttendedEncoder if config.localized_context else DocumentEncoder)
         self.head_extractor = ConcatLinear(parts, config.pair_size)
         self.tail_extractor = ConcatLinear(parts, config.pair_size)
         self.bilinear = GroupedBilinear(config.pair_size, config.bilinear_groups, 1 + len(config.relation_types))
@@ -85,7 +87,7 @@ class AtlopModel(GivenEntitiesModel):
     def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
         """The logits of entity pairs; with labels the losses, with sentences the evidence of each pair."""
         config, pairs = self.config, relations["pairs"]
-        hidden, mentions, attention = read(self.encoder, text, config.localized_context)
+        hidden, mentions, attention = read(self.encoder, text)
         entity_vectors = pool_entities(at_least_float32(mentions), entities, config.mention_pool).to(hidden.dtype)
         classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
         if attention is None:

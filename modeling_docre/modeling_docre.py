@@ -132,8 +132,8 @@ class DocREPreTrainedModel(PreTrainedModel):
         loss = sum(getattr(self.config, f"{name}_weight", 1.0) * value for name, value in losses.items())
         return {"loss": loss, "losses": losses}
 
-    def new_encoder(self) -> DocumentEncoder:
-        """An encoder for this model's configuration, with random weights.
+    def new_encoder(self, kind: type[DocumentEncoder] = DocumentEncoder) -> DocumentEncoder:
+        """An encoder of a kind for this model's configuration, with random weights.
 
         Raises:
             ValueError: the configuration promises more positions than the encoder's table has.
@@ -144,7 +144,7 @@ class DocREPreTrainedModel(PreTrainedModel):
                 f"extended_positions is {config.extended_positions}, and the encoder's table has {rows} positions; it "
                 f"is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
             )
-        return DocumentEncoder(self.config, gives_attention=self.config.traits.mention_attention)
+        return kind(self.config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

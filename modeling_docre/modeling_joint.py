@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from .candidates import Entities, Spans, entity_pairs, mention_pairs
 from .configuration_joint import JointConfig
+from .encoder import DocumentEncoder
+from .encoder_attention import AttendedEncoder
 from .layers import ConcatLinear, TwoLayer, binary_loss, class_loss, evidence_loss
 from .modeling_docre import DocREOutput, DocREPreTrainedModel
 from .segments import at_least_float32, positions_in_segments, range_max, segment_max, segment_mean
@@ -69,7 +71,7 @@ class JointModel(DocREPreTrainedModel):
         super().__init__(config)
         self.require_labels("entity_types", "relation_types")
         width, size = config.encoder_config.hidden_size, config.pair_width
-        self.encoder = self.new_encoder()
+        self.encoder = self.new_encoder(AttendedEncoder if config.attended_context else DocumentEncoder)
         self.mention_classifier = MentionClassifier(width, config.meta_size, config.size_rows, config.dropout)
         self.coreference_scorer = CoreferenceScorer(width, config.meta_size, config.edit_distance_rows, config.dropout)
         self.entity_dropout = nn.Dropout(config.dropout)
@@ -119,7 +121,7 @@ class JointModel(DocREPreTrainedModel):
             Logits and decisions of the stages, with what carried the relations, and the losses of those with labels.
         """
         listed = Spans(**spans)
-        hidden, attention = self.encoder(input_ids, document_lengths, special_lengths, self.config.attended_context)
+        hidden, attention = self.encoder(input_ids, document_lengths, special_lengths)
         vectors = range_max(hidden, listed.subword_range)  # [spans, hidden]
         result: dict[str, Any] = {"mention_logits": self.mention_classifier(vectors, listed.sizes)}  # (a)
         losses: dict[str, Tensor] = {}

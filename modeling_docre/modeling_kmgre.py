@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .candidates import Entities, MentionPairs, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
+from .encoder_attention import AttendedEncoder
 from .layers import focal_loss
 from .modeling_given_entities import GivenEntitiesModel
 from .segments import at_least_float32, segment_logsumexp, segment_max
@@ -121,11 +122,13 @@ class KmgreModel(GivenEntitiesModel):
     def __init__(self, config: KmgreConfig):
         super().__init__(config)
         width, classes = config.encoder_config.hidden_size, 1 + len(config.relation_types)
-        self.relation_extractor = MentionPairNetwork(self.new_encoder(), width, classes, config.head_norm)
+        self.relation_extractor = MentionPairNetwork(
+            self.new_encoder(AttendedEncoder), width, classes, config.head_norm
+        )
         absent: Any = None
         self.key_classifier = absent
         if config.key_classifier:
-            encoder = None if config.shared_encoder else self.new_encoder()
+            encoder = None if config.shared_encoder else self.new_encoder(AttendedEncoder)
             self.key_classifier = MentionPairNetwork(encoder, width, 1, config.head_norm)
         self.post_init()
 

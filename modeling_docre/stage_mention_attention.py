@@ -33,7 +33,7 @@ class Reading(NamedTuple):
     """What an encoder makes of marked text.
 
     `hidden` [subwords, hidden]; `mentions` [mentions, hidden]; `attention` [mentions, heads, longest document], at
-    least float32, or None where it was not asked for.
+    least float32, or None where the encoder gives none.
     """
 
     hidden: Tensor
@@ -41,9 +41,9 @@ class Reading(NamedTuple):
     attention: Any
 
 
-def read(encoder: DocumentEncoder, text: MarkedText, with_attention: bool = True) -> Reading:
+def read(encoder: DocumentEncoder, text: MarkedText) -> Reading:
     """A mention's vector and attention are those of its opening marker, without markers the means over its subwords."""
-    hidden, attention = encoder(text.input_ids, text.document_lengths, text.special_lengths, with_attention)
+    hidden, attention = encoder(text.input_ids, text.document_lengths, text.special_lengths)
     mentions = pool_subwords(hidden, text.spans, "mean")
     return Reading(hidden, mentions, attention and attend_from_spans(attention, text.spans))
 

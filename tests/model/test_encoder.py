@@ -168,7 +168,7 @@ def test_an_encoder_without_a_limit_reads_documents_whole():
     assert config_of(UNLIMITED).encoder_positions is None
     encoder = DocumentEncoder.__new__(DocumentEncoder)
     torch.nn.Module.__init__(encoder)
-    encoder.window, encoder.overlap, encoder.pad_token_id, encoder.gives_attention = None, 128, 0, False
+    encoder.window, encoder.overlap, encoder.pad_token_id = None, 128, 0
     encoder.adopt(T5EncoderModel(UNLIMITED).eval())
     ids = torch.randint(3, 50, (700,))
     assert torch.allclose(
