@@ -7,9 +7,9 @@ and soft-maxed. Encoders that take no attention function of ours run unfused, wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from .encoder import DocumentEncoder, Encoded, WindowLayout
 from .segments import at_least_float32, positions_in_segments, segment_starts, segment_sum
 
 NOTING_SDPA = "sdpa_noting_query_and_key"
+
+RowsOf = Callable[[Tensor, Tensor], Tensor]
 
 
 def _sdpa_noting_query_and_key(
@@ -84,38 +86,14 @@ class AttendedEncoder(DocumentEncoder):
 
     def read(self, ids: Tensor, layout: WindowLayout, lengths: Sequence[int]) -> Encoded:
         """What the encoder makes of documents of `lengths`, laid out as `ids` [windows, longest]."""
-        hidden, last_layer = run_keeping_attention(self.model, ids, None if layout.full else layout.mask.long())
-        return Encoded(layout.merge(hidden), partial(_attention_rows, last_layer, layout, lengths))
+        hidden, rows_of = run_keeping_attention(self.model, ids, None if layout.full else layout.mask.long())
+        return Encoded(layout.merge(hidden), partial(_attention_rows, rows_of, layout, lengths))
 
 
-class LastLayer(NamedTuple):
-    """The attention of an encoder's last layer, kept so that rows of it can be asked for after the pass.
+def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, RowsOf]:
+    """Hidden states, and the last layer's attention, of which rows can be asked for after the pass.
 
-    Either the `weights` [windows, heads, length, length] of unfused attention, or what fused attention `noted`: query
-    and key, the mask, and how scores are scaled. What is kept lives as long as this object.
-    """
-
-    weights: Tensor | None
-    noted: dict[str, Any]
-
-    def rows(self, windows: Tensor, positions: Tensor) -> Tensor:
-        """The attention of some positions, as eager attention would give it.
-
-        In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
-
-        Args:
-            windows, positions: [rows] int64, the positions whose attention is wanted; `windows` ascending.
-
-        Returns:
-            [rows, heads, length], at least float32; each row sums to 1 but for the dropout.
-        """
-        if self.weights is None:
-            return _rows(self.noted, windows, positions)
-        return at_least_float32(self.weights[windows, :, positions])
-
-
-def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, LastLayer]:
-    """Hidden states, and the last layer's attention.
+    In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
 
     Args:
         encoder: an encoder after `prepare_attention_rows`.
@@ -123,7 +101,8 @@ def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | 
         mask: [windows, length], non-zero on real subwords, or None where all are.
 
     Returns:
-        Hidden states [windows, length, hidden], and what gives attention rows.
+        Hidden states [windows, length, hidden]; and what gives the attention of positions, by `windows` and `positions`
+        [rows] int64, `windows` ascending, as [rows, heads, length], at least float32. A row sums to 1 but for dropout.
 
     Raises:
         ValueError: the encoder's attention is no matrix over the input, or its gradient would be lost.
@@ -136,13 +115,13 @@ def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | 
                 f"{type(encoder).__name__} gives no attention of each subword over the whole input; use another "
                 "encoder, or a model without localized context (`localized_context=False`)"
             )
-        return output.last_hidden_state, LastLayer(weights, {})
+        return output.last_hidden_state, lambda windows, positions: at_least_float32(weights[windows, :, positions])
     noted: dict[str, Any] = {}
     hidden = encoder(ids, attention_mask=mask, attention_sink=noted).last_hidden_state
     lost = hidden.requires_grad and not noted["query"].requires_grad
     if lost and any(getattr(module, "gradient_checkpointing", False) for module in encoder.modules()):
         raise ValueError("reentrant gradient checkpointing loses the attention's gradient; set `use_reentrant=False`")
-    return hidden, LastLayer(None, noted)
+    return hidden, partial(_rows, noted)
 
 
 def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
@@ -169,25 +148,29 @@ def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
     return weights.transpose(1, 2)[windows, slots]  # [rows, heads, length]
 
 
-class _Places(NamedTuple):
-    """Where the queries stand, once for each window that holds them: `query`, `windows`, `slots` [places] int64.
+def _attention_rows(rows_of: RowsOf, layout: WindowLayout, lengths: Sequence[int], queries: Tensor) -> Tensor:
+    """Attention [queries, heads, longest document] of positions in the flat list, over their documents.
 
-    The places are in the order of their windows.
+    Rows of several windows are added and normalised to a sum of 1 (ATLOP's release).
     """
+    query, windows, slots = _places(layout, queries)
+    rows = rows_of(windows, slots)  # [places, heads, longest]
+    if layout.coverage is None:
+        return rows.new_empty(rows.shape).index_copy(0, query, rows)
+    sizes = torch.tensor(lengths, device=rows.device)
+    ends, longest = sizes.cumsum(0), max(lengths)
+    document = torch.searchsorted(ends, queries, right=True)  # [queries]
+    place, slot = layout.kept[windows].nonzero(as_tuple=True)
+    inside = layout.rows[windows[place], slot] - (ends - sizes)[document[query[place]]]
+    cell = query[place] * longest + inside
+    merged = segment_sum(rows.transpose(1, 2)[place, slot], cell, len(queries) * longest)  # [cells, heads]
+    merged = merged.view(len(queries), longest, rows.shape[1]).transpose(1, 2)  # [queries, heads, longest document]
+    several = sizes[document] > layout.rows.shape[1]
+    return torch.where(several[:, None, None], merged / (merged.sum(2, keepdim=True) + 1e-10), merged)
 
-    query: Tensor
-    windows: Tensor
-    slots: Tensor
 
-
-def _attention_rows(last_layer: LastLayer, layout: WindowLayout, lengths: Sequence[int], queries: Tensor) -> Tensor:
-    """Attention [queries, heads, longest document] of positions in the flat list."""
-    places = _places(layout, queries)
-    rows = last_layer.rows(places.windows, places.slots)
-    return _merge_attention(rows, places, layout, lengths, queries)
-
-
-def _places(layout: WindowLayout, queries: Tensor) -> _Places:
+def _places(layout: WindowLayout, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, windows and slots [places], int64: each query once for each window that holds it, windows ascending."""
     windows, slots = layout.kept.nonzero(as_tuple=True)
     subwords, order = layout.rows[windows, slots].sort(stable=True)
     counts = torch.ones_like(subwords) if layout.coverage is None else layout.coverage
@@ -195,26 +178,4 @@ def _places(layout: WindowLayout, queries: Tensor) -> _Places:
     place = order[segment_starts(counts)[queries[owner]] + number]
     sorting = windows[place].argsort(stable=True)
     place, owner = place[sorting], owner[sorting]
-    return _Places(owner, windows[place], slots[place])
-
-
-def _merge_attention(
-    rows: Tensor, places: _Places, layout: WindowLayout, lengths: Sequence[int], queries: Tensor
-) -> Tensor:
-    """Attention [places, heads, longest] over windows as [queries, heads, longest document] over documents.
-
-    Rows of several windows are added and normalised to a sum of 1 (ATLOP's release).
-    """
-    if layout.coverage is None:
-        return rows.new_empty(rows.shape).index_copy(0, places.query, rows)
-    sizes = torch.tensor(lengths, device=rows.device)
-    ends, longest = sizes.cumsum(0), max(lengths)
-    document = torch.searchsorted(ends, queries, right=True)  # [queries]
-    place, slot = layout.kept[places.windows].nonzero(as_tuple=True)
-    query = places.query[place]
-    inside = layout.rows[places.windows[place], slot] - (ends - sizes)[document[query]]
-    cell = query * longest + inside
-    merged = segment_sum(rows.transpose(1, 2)[place, slot], cell, len(queries) * longest)  # [cells, heads]
-    merged = merged.view(len(queries), longest, rows.shape[1]).transpose(1, 2)  # [queries, heads, longest document]
-    several = sizes[document] > layout.rows.shape[1]
-    return torch.where(several[:, None, None], merged / (merged.sum(2, keepdim=True) + 1e-10), merged)
+    return owner, windows[place], slots[place]

@@ -14,7 +14,8 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder, tiny_encoder_config
 from transformers import AutoModel, T5Config
 
 from modeling_docre.configuration_jerex import JerexConfig
-from modeling_docre.encoder import DocumentEncoder, extend_positions, window_layout, window_starts
+from modeling_docre.encoder import DocumentEncoder, window_layout, window_starts
+from modeling_docre.hub.start import extend_positions
 from modeling_docre.modeling_jerex import JerexModel
 
 # T5 has relative positions without a limit.

@@ -10,18 +10,18 @@ from literal_encoding import eager_twin, encode_literally
 from literal_kmgre import DOCUMENTS, exact_kmgre
 from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, featurize
 
-from modeling_docre.candidates import Spans
+from modeling_docre.candidates import Spans, Text
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.features import mention_table
-from modeling_docre.stage_mention_attention import MarkedText, read
+from modeling_docre.modeling_given_entities import read
 
 MARKERS = ["star_per_token", "star_per_mention", "none"]
 
 
-def encoder_and_text(documents: Any, entity_markers: str) -> tuple[Any, MarkedText, Any]:
+def encoder_and_text(documents: Any, entity_markers: str) -> tuple[Any, Text, Any]:
     model = exact_kmgre(entity_markers=entity_markers)
     given = batch(documents, model.config, "entities")
-    text = MarkedText(given["input_ids"], given["document_lengths"], given["special_lengths"], Spans(**given["spans"]))
+    text = Text(given["input_ids"], given["document_lengths"], Spans(**given["spans"]), given["special_lengths"])
     return model.relation_extractor.encoder, text, model.config
 
 
