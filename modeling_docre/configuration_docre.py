@@ -28,41 +28,15 @@ from .configuration_limits import (
 from .encoder_code import is_remote, is_trusted, reading_from, remote_configuration, without_repository
 
 # Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typo.
-_BASE_KEYS = frozenset(
-    [
-        "num_labels",
-        "torch_dtype",
-        "name_or_path",
-        "_name_or_path",
-        "_commit_hash",
-        "output_attentions",
-        "attn_implementation",
-        "_attn_implementation_internal",
-        "experts_implementation",
-        "_experts_implementation_internal",
-        "auto_map",
-        "custom_pipelines",
-        "model_type",
-    ]
-)
+_ORIGIN_KEYS = ("_commit_hash", "_name_or_path", "auto_map", "custom_pipelines", "model_type", "name_or_path")
+_ATTENTION_KEYS = ("_attn_implementation_internal", "attn_implementation", "output_attentions")
+_EXPERT_KEYS = ("_experts_implementation_internal", "experts_implementation")
+_BASE_KEYS = frozenset([*_ORIGIN_KEYS, *_ATTENTION_KEYS, *_EXPERT_KEYS, "num_labels", "torch_dtype"])
 # The Trainer writes these into the configuration of every model it trains; they mean nothing to these models.
 _TRAINER_KEYS = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id")
 # Encoders that number positions from the padding index on and so lose that many rows of their position table.
-_POSITIONS_AFTER_PADDING = frozenset(
-    [
-        "camembert",
-        "data2vec-text",
-        "ibert",
-        "longformer",
-        "luke",
-        "mpnet",
-        "roberta",
-        "roberta-prelayernorm",
-        "xlm-roberta",
-        "xlm-roberta-xl",
-        "xmod",
-    ]
-)
+_ROBERTAS = ("camembert", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")
+_POSITIONS_AFTER_PADDING = frozenset([*_ROBERTAS, "data2vec-text", "ibert", "longformer", "luke", "mpnet"])
 
 
 class RelationCut(NamedTuple):

@@ -17,8 +17,7 @@ from modeling_docre.decoding import decode
 from modeling_docre.documents import Document, Relation
 from modeling_docre.predictor import Predictor, to_device
 from modeling_docre.segments import token_batches
-from modeling_docre.stage_coreference import cluster_mentions, symmetric_scores
-from modeling_docre.stage_mentions import select_mentions
+from modeling_docre.stage_entities import cluster_mentions, select_mentions, symmetric_scores
 
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """The candidate values 0.05, 0.10, ..., 0.95."""
