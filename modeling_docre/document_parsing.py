@@ -114,9 +114,8 @@ def _parse_record(cls: Any, value: Any, where: str, document_id: Any) -> Any:
         raise DocumentError(document_id, where, value, "give a dict")
     kinds, required = _schema(cls)
     if unknown := [key for key in value if key not in kinds]:
-        raise DocumentError(
-            document_id, f"{where}.{unknown[0]}", value[unknown[0]], f"drop this key; known are {', '.join(kinds)}"
-        )
+        fix = f"drop this key; known are {', '.join(kinds)}"
+        raise DocumentError(document_id, f"{where}.{unknown[0]}", value[unknown[0]], fix)
     prefix = "" if where == WHOLE else f"{where}."
     parsed = {}
     for name, kind in kinds.items():
