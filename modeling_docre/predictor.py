@@ -101,6 +101,5 @@ class Predictor:
         features = self.featurizer(documents)
         predictions: dict[int, Document] = {}
         for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
-            output = self.predict_batch([features[position] for position in batch], **options)
-            predictions.update(zip(batch, output, strict=True))
+            predictions |= zip(batch, self.predict_batch([features[n] for n in batch], **options), strict=True)
         return [predictions[position] for position in range(len(features))]
