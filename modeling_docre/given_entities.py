@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate, pairwise
 from numbers import Integral
 from threading import Event
@@ -41,59 +40,29 @@ def give_entities(
     Raises:
         DocumentError: as for `place_entities`; a flat list holds pieces of mentions; an offset points into a character.
     """
-    if isinstance(entities, list | tuple):
-        entities = [_nested(document.id, f"entities[{n}]", entity) for n, entity in enumerate(entities)]
-        entities = [_typed(entity, types or {}, typed) for entity in entities]
-        if offsets == "utf-16" and document.text is not None:
-            places = list(accumulate((1 + (letter > "\uffff") for letter in document.text), initial=0))
-            entities = [_in_characters(document.id, f"entities[{n}]", e, places) for n, e in enumerate(entities)]
-    placed = place_entities(document, entities)
+    records = _records(document, entities, typed)
+    for record in records:
+        record["type"] = (types or {}).get(record["type"], record["type"])
+    if offsets == "utf-16" and document.text is not None:
+        _count_characters(document.id, document.text, records, [isinstance(entity, Entity) for entity in entities])
+    placed = _place(document, records)
     _warn_of_cuts(document, placed)
     return placed
 
 
-def _nested(document_id: str, where: str, item: Any) -> Any:
-    """An entity of a flat list as one with a single mention."""
-    if not isinstance(item, Mapping) or "mentions" in item or not {"start", "end"} <= item.keys() or "sentence" in item:
-        return item
-    names = (item.get(name) for name in ("label", "entity_group", "entity", "type"))
-    kind = next((name for name in names if name is not None), None)
-    if "index" in item and isinstance(kind, str) and kind[:2] in ("B-", "I-"):
-        fix = 'this is a piece of a mention; let the tool join them, in transformers by aggregation_strategy="simple"'
-        raise DocumentError(document_id, where, item, fix)
-    mention = {"char_start": item["start"], "char_end": item["end"], "name": item.get("text")}
-    return {"type": kind, "mentions": [mention], "score": item.get("score")}
-
-
-def _typed(entity: Any, types: Mapping[str, str], typed: bool) -> Any:
-    """The entity with the model's name of its type."""
-    if isinstance(entity, Entity):
-        return replace(entity, type=types.get(entity.type, entity.type))
-    if not isinstance(entity, Mapping):
-        return entity
-    kind = entity.get("type")
-    if kind is None and not typed:
-        kind = ""
-    return {**entity, "type": types.get(kind, kind) if isinstance(kind, str) else kind}
-
-
-def _in_characters(document_id: str, where: str, entity: Any, places: Sequence[int]) -> Any:
-    """The entity with the characters at its UTF-16 offsets; `places` [characters + 1] are those of the text's."""
-
-    def moved(number: int, mention: Any) -> Any:
-        if not isinstance(mention, Mapping):
-            return mention
-        units = {name: mention[name] for name in ("char_start", "char_end") if is_position(mention.get(name))}
-        for name, unit in units.items():
-            units[name] = character = bisect_left(places, unit)
-            if character == len(places) or places[character] != unit:
-                fix = f"the text has {places[-1]} UTF-16 units, and none of its characters has a border here"
-                raise DocumentError(document_id, f"{where}.mentions[{number}].{name}", unit, f"{fix}; count again")
-        return {**mention, **units}
-
-    if not isinstance(entity, Mapping) or not isinstance(mentions := entity.get("mentions"), list | tuple):
-        return entity
-    return {**entity, "mentions": [moved(number, mention) for number, mention in enumerate(mentions)]}
+def _count_characters(document_id: str, text: str, records: Sequence[dict[str, Any]], objects: Sequence[bool]) -> None:
+    """Put characters in place of UTF-16 offsets but in records of objects, which count characters."""
+    places = list(accumulate((1 + (letter > "\uffff") for letter in text), initial=0))  # of each border of characters
+    for number, record in enumerate(records):
+        for position, mention in enumerate([] if objects[number] else record["mentions"]):
+            for name in ("char_start", "char_end"):
+                if not is_position(unit := mention.get(name)):
+                    continue
+                mention[name] = character = bisect_left(places, unit)
+                if character == len(places) or places[character] != unit:
+                    where = f"entities[{number}].mentions[{position}].{name}"
+                    fix = f"the text has {places[-1]} UTF-16 units, and none of its characters has a border here"
+                    raise DocumentError(document_id, where, unit, f"{fix}; count again")
 
 
 def _warn_of_cuts(before: Document, placed: Document) -> None:
@@ -128,7 +97,11 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     Raises:
         DocumentError: an entity lacks its type or its mentions, or a mention lies outside the text or holds no word.
     """
-    records = _records(document, entities)
+    return _place(document, _records(document, entities))
+
+
+def _place(document: Document, records: Sequence[dict[str, Any]]) -> Document:
+    """The document with the entities of these dict forms, to which the places of mentions are added."""
     mentions = {
         f"entities[{number}].mentions[{position}]": mention
         for number, record in enumerate(records)
@@ -149,7 +122,7 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
         sentence = bisect_right(starts, start) - 1
         mentions[where] |= {"sentence": sentence, "start": start - starts[sentence], "end": end - starts[sentence]}
         span = characters[where]
-        if span is None and offsets and offsets[start][0] < offsets[end - 1][1]:
+        if span is None and offsets[start][0] < offsets[end - 1][1]:
             span = offsets[start][0], offsets[end - 1][1]
         if span:
             mentions[where] |= {"char_start": int(span[0]), "char_end": int(span[1])}
@@ -163,24 +136,25 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     )
 
 
-def _records(document: Document, entities: Any) -> list[dict[str, Any]]:
-    """The dict form of each entity, with those of its mentions."""
+def _records(document: Document, entities: Any, typed: bool = True) -> list[dict[str, Any]]:
+    """The dict form of each entity, with those of its mentions; a missing type is "" where none is needed."""
     if not isinstance(entities, list | tuple):
         fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
         raise DocumentError(document.id, "entities", entities, fix)
     records = []
     for number, entity in enumerate(entities):
-        record = _record(entity, Entity) or {}
+        where = f"entities[{number}]"
+        record = _nested(document.id, where, _record(entity, Entity) or {})
+        if record.get("type") is None and not typed:
+            record["type"] = ""
         mentions = record.get("mentions")
         if not isinstance(mentions, list | tuple) or not mentions or not isinstance(record.get("type"), str):
             fix = 'give a dict with its "type" (a string) and its "mentions" (a list of at least one)'
-            raise DocumentError(document.id, f"entities[{number}]", entity, fix)
+            raise DocumentError(document.id, where, entity, fix)
         plain = [_record(mention, Mention) for mention in mentions]
         if None in plain:
-            where = f"entities[{number}].mentions[{plain.index(None)}]"
-            raise DocumentError(
-                document.id, where, mentions[plain.index(None)], "give a dict with char_start, char_end"
-            )
+            wrong, fix = plain.index(None), "give a dict with char_start and char_end"
+            raise DocumentError(document.id, f"{where}.mentions[{wrong}]", mentions[wrong], fix)
         records.append({**record, "mentions": plain})
     return records
 
@@ -190,6 +164,19 @@ def _record(value: Any, kind: type) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return dict(value)
     return to_plain(value) if isinstance(value, kind) else None
+
+
+def _nested(document_id: str, where: str, record: dict[str, Any]) -> dict[str, Any]:
+    """An entity of a flat list as one with a single mention."""
+    if "mentions" in record or "sentence" in record or not {"start", "end"} <= record.keys():
+        return record
+    names = (record.get(name) for name in ("label", "entity_group", "entity", "type"))
+    kind = next((name for name in names if name is not None), None)
+    if "index" in record and isinstance(kind, str) and kind[:2] in ("B-", "I-"):
+        fix = 'this is a piece of a mention; let the tool join them, in transformers by aggregation_strategy="simple"'
+        raise DocumentError(document_id, where, record, fix)
+    mention = {"char_start": record["start"], "char_end": record["end"], "name": record.get("text")}
+    return {"type": kind, "mentions": [mention], "score": record.get("score")}
 
 
 def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -225,11 +212,9 @@ def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
 
 
 def _cut_words(document: Document, cuts: Sequence[int]) -> tuple[list[str], list[tuple[int, int]], list[int]]:
-    """The document's words, those around a cut in pieces; their offsets; and the first piece of each old word."""
+    """The words, those around a cut in pieces; their offsets, or zeros; and the first piece of each old word."""
     words = [word for sentence in document.sentences for word in sentence]
-    if document.token_offsets is None or document.text is None:
-        return words, [], list(range(len(words) + 1))
-    offsets = [span for sentence in document.token_offsets for span in sentence]
+    offsets = [span for sentence in document.token_offsets or () for span in sentence] or [(0, 0)] * len(words)
     for (_, end), (start, _) in pairwise(offsets):
         if cuts and start < end:  # a range of characters would be no range of words
             fix = "words must ascend in the text for mentions in characters; give sentence, start and end instead"
@@ -241,7 +226,7 @@ def _cut_words(document: Document, cuts: Sequence[int]) -> tuple[list[str], list
         inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
         spans = list(pairwise([start, *inside, end]))
         new_offsets += spans
-        new_words += [document.text[a:b] for a, b in spans] if inside else [word]
+        new_words += [(document.text or "")[a:b] for a, b in spans] if inside else [word]
         pieces.append(len(new_words))
     return new_words, new_offsets, pieces
 
