@@ -306,3 +306,46 @@ def _in_order(weights: Mapping[int, float]) -> dict[str, Any]:
     """Sentences in the order of the document, with what each one weighs."""
     evidence = sorted(weights)
     return {"evidence": tuple(evidence), "evidence_scores": tuple(weights[sentence] for sentence in evidence)}
+
+
+def without_overlaps(document: Document, rule: str) -> Document:
+    """The document without mentions that share words; entities that lose all of theirs go, and with them relations.
+
+    Mention pairs of which a mention goes are left out of their relation, whose score and evidence stay.
+
+    Args:
+        document: a predicted document.
+        rule: which mention stays: `"flat"`, the one with the best score (its entity's, where it has none), then the
+            longest; `"longest"`, the longest, then the one with the best score. Of equal ones it is the first.
+    """
+
+    def rank(place: tuple[int, int]) -> tuple[float, ...]:
+        entity = document.entities[place[0]]
+        mention = entity.mentions[place[1]]
+        score = next((value for value in (mention.score, entity.score) if value is not None), 0.0)
+        start, end = document.span(mention)
+        return (start - end, -score, start) if rule == "longest" else (-score, start - end, start)
+
+    places = [(entity, n) for entity, item in enumerate(document.entities) for n in range(len(item.mentions))]
+    taken: set[int] = set()  # words of the document
+    kept: defaultdict[int, list[int]] = defaultdict(list)  # by entity
+    for entity, number in sorted(places, key=rank):
+        words = set(range(*document.span(document.entities[entity].mentions[number])))
+        if taken.isdisjoint(words):
+            taken |= words
+            kept[entity] = sorted([*kept[entity], number])
+    positions = {entity: position for position, entity in enumerate(sorted(kept))}
+    mentions = [tuple(document.entities[entity].mentions[n] for n in kept[entity]) for entity in positions]
+    entities = (replace(document.entities[e], mentions=own) for e, own in zip(positions, mentions, strict=True))
+    relations = [_of_mentions(item, kept[item.head], kept[item.tail]) for item in document.relations]
+    return replace(document, entities=tuple(entities), relations=tuple(renumbered(relations, positions)))
+
+
+def _of_mentions(relation: Relation, heads: Sequence[int], tails: Sequence[int]) -> Relation:
+    """The relation with only the mention pairs of some mentions of its head and tail, which are counted anew."""
+    pairs = relation.mention_pairs and tuple(
+        replace(pair, head_mention=heads.index(pair.head_mention), tail_mention=tails.index(pair.tail_mention))
+        for pair in relation.mention_pairs
+        if pair.head_mention in heads and pair.tail_mention in tails
+    )
+    return replace(relation, mention_pairs=pairs)

@@ -15,11 +15,12 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .decoding import without_overlaps
 from .document_parsing import closest_first
 from .documents import Document, DocumentError, Relation
 from .given_entities import give_entities, is_position
 from .predictor import Predictor
-from .text import document_from_record, document_from_text
+from .text import Splitter, document_from_record, document_from_spacy, document_from_text
 
 TASK = "doc-relation-extraction"
 BATCHES_PER_BUFFER = 32
@@ -39,6 +40,7 @@ class DocRelationExtractionPipeline(Pipeline):
 
     - a string: raw text, cut into sentences and words by rules of the model's language;
     - a list of sentences, each a list of words: a document that is cut already;
+    - a spaCy `Doc` with sentence borders, whose words, sentences and text are taken;
     - a `Document` or its dict form;
     - `{"text": str, "id": str}`: raw text with the id that its result carries, by default `text-0`, `text-1`, ...; with
       `entities` and `relations` as results have them it is a document.
@@ -65,6 +67,10 @@ class DocRelationExtractionPipeline(Pipeline):
     - `entity_type_map`: the model's names of entity types by those of `entities`, where they differ.
     - `offsets`: what `char_start`, `char_end` and flat offsets of given entities count: `"characters"` of Python, or
       `"utf-16"` units as browsers, Java and C# do. Results count characters.
+    - `mentions`: which of the mentions that the model finds stay where some share words: `"all"` (the default),
+      `"flat"` (the one with the best score) or `"longest"`; see `without_overlaps`.
+    - `sentence_splitter`: a loaded spaCy pipeline, or a function from a text to the (start, end) characters of its
+      sentences, in place of the rules of the language, for raw text.
     - `batch_size`: documents per pass of the model, 1 if not given. Larger batches are formed of neighbours in length
       out of a buffer of 32 batches; results keep the order of the input. There are no worker processes.
     - `progress`: whether a progress bar is shown; by default for lists of more than 20 inputs in a terminal.
@@ -104,15 +110,20 @@ class DocRelationExtractionPipeline(Pipeline):
         offsets: str | None = None,
         num_workers: int | None = None,
         signatures: Any = _MISSING,
+        mentions: str | None = None,
+        sentence_splitter: Splitter | None = None,
         **unknown: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Check the arguments and give each to its step."""
         if unknown:
             raise TypeError(
                 f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
-                "entity_type_map, offsets, signatures, batch_size and progress"
+                "entity_type_map, offsets, signatures, mentions, sentence_splitter, batch_size and progress"
             )
         listed = isinstance(relations, Iterable | None) and not isinstance(relations, str)
+        splits = sentence_splitter is None or callable(sentence_splitter)
+        choices = (None, "all") if self.model.config.traits.entities_given else (None, "all", "flat", "longest")
+        splitters = "give a loaded spaCy pipeline, or a function from a text to the (start, end) of its sentences"
         workers = "leave it out, for documents are prepared in the calling process, and set batch_size for speed"
         for name, value, valid, fix in (
             ("num_workers", num_workers, not num_workers, workers),
@@ -120,12 +131,15 @@ class DocRelationExtractionPipeline(Pipeline):
             ("relations", relations, listed, "give a list of relation types"),
             ("entity_type_map", entity_type_map, isinstance(entity_type_map, Mapping | None), "give a dict of types"),
             ("offsets", offsets, offsets in (None, "characters", "utf-16"), 'give "characters" or "utf-16"'),
+            ("mentions", mentions, mentions in choices, f"give one of {', '.join(map(repr, choices[1:]))}"),
+            ("sentence_splitter", sentence_splitter, splits, splitters),
         ):
             if not valid:
                 raise ValueError(f"{name} is {_shorten(value)}; {fix}")
+        stated = {} if signatures is _MISSING else {"signatures": signatures}
         return (
-            _given(entities=entities, types=entity_type_map, offsets=offsets),
-            _given(threshold=threshold) | ({} if signatures is _MISSING else {"signatures": signatures}),
+            _given(entities=entities, types=entity_type_map, offsets=offsets, sentence_splitter=sentence_splitter),
+            _given(threshold=threshold, mentions=mentions) | stated,
             _given(relations=None if relations is None else self._known_types(relations)),
         )
 
@@ -186,39 +200,50 @@ class DocRelationExtractionPipeline(Pipeline):
         push = type(self.model).hub_push
         return push(self, repo_id, **options) if push else super().push_to_hub(repo_id, **options)
 
-    def preprocess(self, input_: Any, entities: Any = None, number: int = 0, **reading: Any) -> dict[str, Any]:
+    def preprocess(
+        self,
+        input_: Any,
+        entities: Any = None,
+        number: int = 0,
+        sentence_splitter: Splitter | None = None,
+        **reading: Any,
+    ) -> dict[str, Any]:
         """One input as `features` and `given`, what is known about it ("entities" or None).
 
         Args:
-            input_: text, words, a `Document` or its dict form.
+            input_: text, words, a `Document` or its dict form, a spaCy `Doc`.
             entities: the entities of this input, or True for those of the document.
             number: position of the input, from which text and words get their id.
+            sentence_splitter: what cuts raw text, None for the rules of the language.
             **reading: `types` and `offsets` of given entities, as for `give_entities`.
         """
         traits = self.model.config.traits
         reading["typed"] = traits.reads_entity_types
-        document, bare = self._document(input_, f"text-{number}", reading)
+        document, bare = self._document(input_, f"text-{number}", sentence_splitter, reading)
         known = traits.entities_given if entities is None or entities is False else entities
         if known is True and bare:
             form = '[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}]'
-            fix = (
-                f"relations are asked for between entities that you give: pass entities={form}, or a Document with them"
-            )
+            fix = f"give the entities to relate: pass entities={form}, or a Document with them"
             raise DocumentError(document.id, "entities", entities or None, fix)
         if not isinstance(known, bool):
             document = give_entities(document, known, **reading)
         given = None if known is False else "entities"
         return {"features": self.predictor.featurizer([document])[0], "given": given}
 
-    def _document(self, input_: Any, identifier: str, reading: Mapping[str, Any]) -> tuple[Document, bool]:
+    def _document(
+        self, input_: Any, identifier: str, splitter: Splitter | None, reading: Mapping[str, Any]
+    ) -> tuple[Document, bool]:
         """One input as a document, and whether it came without a place for entities."""
         language = self.model.config.language
         if isinstance(input_, str):
-            return document_from_text(str(input_), identifier, language), True
+            return document_from_text(str(input_), identifier, language, splitter), True
+        if _is_spacy(input_):
+            return document_from_spacy(input_, identifier), True
         if isinstance(input_, Mapping) and "sentences" in input_:
             input_ = Document.from_dict(input_)
         if isinstance(input_, Mapping):
-            return document_from_record(input_, identifier, language, **reading), "entities" not in input_
+            document = document_from_record(input_, identifier, language, splitter, **reading)
+            return document, "entities" not in input_
         if isinstance(input_, Document):
             types = reading.get("types", {})
             renamed = (replace(entity, type=types.get(entity.type, entity.type)) for entity in input_.entities)
@@ -227,15 +252,20 @@ class DocRelationExtractionPipeline(Pipeline):
             return Document(identifier, tuple(tuple(sentence) for sentence in input_)), True
         raise TypeError(
             f"input {identifier} is {_shorten(input_)}; give a string, a list of sentences that are lists of words, a "
-            "Document or its dict form"
+            "Document or its dict form, or a spaCy Doc"
         )
 
     def _forward(
-        self, model_inputs: list[dict[str, Any]], threshold: float | None = None, signatures: Any = "stored"
+        self,
+        model_inputs: list[dict[str, Any]],
+        threshold: float | None = None,
+        signatures: Any = "stored",
+        mentions: str = "all",
     ) -> list[Document]:
         """Predicted documents of a batch of inputs about which the same is known."""
-        features = [item["features"] for item in model_inputs]
-        return self.predictor.predict_batch(features, model_inputs[0]["given"], threshold, signatures)
+        features, given = [item["features"] for item in model_inputs], model_inputs[0]["given"]
+        documents = self.predictor.predict_batch(features, given, threshold, signatures)
+        return documents if given or mentions == "all" else [without_overlaps(item, mentions) for item in documents]
 
     def postprocess(self, model_outputs: Document, relations: frozenset[str] | None = None) -> dict[str, Any]:
         """A predicted document as a dict, with the text of each mention and only the relation types to keep."""
@@ -280,9 +310,14 @@ def _is_words(value: Any) -> bool:
     )
 
 
+def _is_spacy(value: Any) -> bool:
+    """Whether a value is a `Doc` of whatever spaCy made it."""
+    return all(hasattr(type(value), name) for name in ("has_annotation", "sents", "text_with_ws"))
+
+
 def _is_one_input(value: Any) -> bool:
     # An empty list holds no input; as an item of a list it is a document without sentences.
-    return isinstance(value, str | Mapping | Document) or (_is_words(value) and len(value) > 0)
+    return isinstance(value, str | Mapping | Document) or _is_spacy(value) or (_is_words(value) and len(value) > 0)
 
 
 def _items(inputs: Any) -> Iterator[Any]:

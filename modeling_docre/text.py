@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -12,9 +12,20 @@ import spacy
 
 from .document_parsing import check_encoding
 from .documents import Document, DocumentError
-from .given_entities import give_entities
+from .given_entities import give_entities, is_position
+
+Span = tuple[int, int]
+Splitter = spacy.Language | Callable[[str], Iterable[Span]]
 
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
+_OPENING = re.compile(r"(?<=\s)[\"'(\[{«“‘]+\Z")
+# English abbreviations that end no sentence, and those after which a small letter or a digit goes on in the same one.
+_IN_NAMES = re.compile("Capt|Cmdr|Col|Ft|Hon|Lt|Maj|Mme|Mt|Sgt|cf|pv|ssp|subsp|var")
+_IN_NUMBERS = re.compile(
+    r"(al|app|appl|approx|art|ca|ch|chap|cl|dept|ed|eds|eq|eqs|esp|est|etc|figs?|jr|nos?|op|para|pp|pt|refs?|secs?|"
+    r"sect|ser|spp?|sr|suppl|tab|vols?|\d{1,2})",
+    re.IGNORECASE,
+)
 # One text at a time: the memory zone of a splitter is not for several threads, which would take turns anyway.
 _CUTTING = Lock()
 
@@ -33,63 +44,125 @@ def _splitter(language: str) -> Any:
     return pipeline
 
 
-def document_from_text(text: str, identifier: str, language: str = "en") -> Document:
+def document_from_text(
+    text: str, identifier: str, language: str = "en", sentence_splitter: Splitter | None = None
+) -> Document:
     """Cut raw text into sentences and words.
 
-    Words are spaCy's tokens without white space; sentences end at sentence-final punctuation and at empty lines.
+    Words are spaCy's tokens without white space. Sentences end at sentence-final punctuation, in English not at that of
+    an abbreviation within the sentence, and at empty lines.
 
     Args:
         text: any text; may be empty.
         identifier: the document's id.
         language: spaCy language code.
+        sentence_splitter: a loaded spaCy pipeline, whose sentences and words are taken; or a function from a text to
+            the half-open character ranges of its sentences, which are cut into spaCy's words of the language.
 
     Returns:
         A document with `text` and `token_offsets`, so that mentions can be given in characters.
 
     Raises:
-        DocumentError: the text holds half of a surrogate pair.
+        DocumentError: the text holds half of a surrogate pair, or the function leaves out a part of it.
         ValueError: spaCy does not know the language.
     """
     check_encoding(identifier, "text", text)
     skipped = len(text) - len(text.removeprefix("\ufeff"))  # a byte-order mark belongs to no word
+    body = text[skipped:]
+    if sentence_splitter is None:
+        sentences = _cut(body, language)
+    elif isinstance(sentence_splitter, spacy.Language):
+        sentences = _sentences_of(sentence_splitter(body), identifier)
+    else:
+        ranges = _covering(list(sentence_splitter(body)), body, identifier)
+        cut = ((start, _cut(body[start:end], language)) for start, end in ranges)
+        sentences = [[(start + a, start + b) for words in part for a, b in words] for start, part in cut]
+    return _document(identifier, text, sentences, skipped)
+
+
+def document_from_spacy(parsed: Any, identifier: str) -> Document:
+    """The words and sentences of a spaCy `Doc`, with its text.
+
+    Raises:
+        DocumentError: the `Doc` has no sentence borders.
+    """
+    return _document(identifier, parsed.text, _sentences_of(parsed, identifier))
+
+
+def _document(identifier: str, text: str, sentences: Iterable[Sequence[Span]], skipped: int = 0) -> Document:
+    """The document of non-empty sentences whose words are counted without the text's first `skipped` characters."""
+    offsets = tuple(tuple((skipped + start, skipped + end) for start, end in words) for words in sentences if words)
+    words = tuple(tuple(text[start:end] for start, end in sentence) for sentence in offsets)
+    return Document(identifier, words, text=text, token_offsets=offsets)
+
+
+def _sentences_of(parsed: Any, identifier: str) -> list[list[Span]]:
+    """The character range of each word of each sentence of a spaCy `Doc`."""
+    if not parsed.has_annotation("SENT_START"):
+        fix = 'add a component that finds them to the spaCy pipeline, such as "sentencizer"'
+        raise DocumentError(identifier, "sentences of the spaCy Doc", None, fix)
+    return [[(word.idx, word.idx + len(word)) for word in line if not word.is_space] for line in parsed.sents]
+
+
+def _cut(text: str, language: str) -> list[list[Span]]:
+    """The character range of each word of each sentence by the rules of a language."""
     with _CUTTING:
         splitter = _splitter(language)
         # The limit guards spaCy's statistical components, of which a blank pipeline has none.
         splitter.max_length = max(splitter.max_length, len(text) + 1)
         with splitter.memory_zone():  # or each new word would stay in the vocabulary for good
-            sentences = _cut(splitter(text[skipped:]), text, skipped)
-    return Document(
-        identifier,
-        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
-        text=text,
-        token_offsets=tuple(map(tuple, sentences)),
-    )
-
-
-def _cut(parsed: Any, text: str, skipped: int) -> list[list[tuple[int, int]]]:
-    """The character range of each word of each sentence; spaCy read the text without its first `skipped` characters."""
-    sentences: list[list[tuple[int, int]]] = []
-    for sentence in parsed.sents:
-        end = None  # of the previous word in the sentence
-        for token in sentence:
-            if token.is_space:
-                continue
-            start = skipped + token.idx
-            if end is None or _EMPTY_LINE.search(text, end, start):
+            lines = _sentences_of(splitter(text), "")
+    sentences: list[list[Span]] = []
+    for line in lines:
+        for number, (start, end) in enumerate(line):
+            before = sentences[-1] if sentences else []
+            if not before or _EMPTY_LINE.search(text, before[-1][1], start):
                 sentences.append([])
-            end = start + len(token)
+            elif number == 0 and not _goes_on([text[slice(*span)] for span in before[-2:]], text[start:end], language):
+                mark = _OPENING.search(text, before[-1][0] - 1, start)  # a quote or bracket belongs to what it opens
+                opening = [span for span in before[-3:] if mark and span[0] >= mark.start()]
+                sentences[-1] = before[: len(before) - len(opening)]
+                sentences.append(opening)
             sentences[-1].append((start, end))
     return sentences
 
 
-def document_from_record(record: Mapping[str, Any], identifier: str, language: str = "en", **reading: Any) -> Document:
+def _goes_on(before: Sequence[str], word: str, language: str) -> bool:
+    """Whether a word continues the sentence of the two words before it, which spaCy's rules take for ended."""
+    if before[-1] in (",", ";", ":"):
+        return True
+    if language != "en" or len(before) < 2 or before[-1] != ".":
+        return False
+    small = word[0].isdigit() or word[0].islower()
+    return bool(_IN_NAMES.fullmatch(before[0]) or (small and _IN_NUMBERS.fullmatch(before[0])))
+
+
+def _covering(ranges: list[Any], text: str, identifier: str) -> list[Span]:
+    """The ranges of a user's sentences, which ascend and hold all of the text but white space."""
+    done = 0
+    for span in [*ranges, (len(text), len(text))]:
+        valid = isinstance(span, tuple | list) and len(span) == 2 and all(map(is_position, span))
+        if not valid or not done <= span[0] <= span[1] <= len(text) or text[done : span[0]].strip():
+            fix = f"give ascending (start, end) in characters that hold all from character {done} on but white space"
+            raise DocumentError(identifier, "next sentence of sentence_splitter", span, fix)
+        done = span[1]
+    return ranges
+
+
+def document_from_record(
+    record: Mapping[str, Any],
+    identifier: str,
+    language: str = "en",
+    sentence_splitter: Splitter | None = None,
+    **reading: Any,
+) -> Document:
     """The document of a dict: the dict form of `Document`, or a text with what is known about it.
 
     Args:
         record: the dict form; or `text` with, each optional, `id`, `entities` (see `give_entities`), `relations`
             between positions of `entities`, and what else the dict form has.
         identifier: the id of a text without one.
-        language: spaCy language code, for the words and sentences of a text.
+        language, sentence_splitter: as for `document_from_text`.
         **reading: how the entities of a text are read, as for `give_entities`.
 
     Raises:
@@ -101,7 +174,7 @@ def document_from_record(record: Mapping[str, Any], identifier: str, language: s
     for field, value in (("id", name), ("text", text)):
         if not isinstance(value, str):
             raise DocumentError(name, field, value, "give a string")
-    document = document_from_text(text, name, language)
+    document = document_from_text(text, name, language, sentence_splitter)
     if entities := record.get("entities"):
         document = give_entities(document, entities, **reading)
     return Document.from_dict({**record, **document.to_dict(), "relations": record.get("relations")})
