@@ -185,8 +185,9 @@ class _Decoder:
             return
         if self.given == "entities":
             names = [entity.type for document in documents for entity in document.entities]
-        else:  # class -1 is no type
-            names = [[*self.config.entity_types, ""][kind] for kind in self.output["entity_types"]]
+        else:
+            types = [*self.config.entity_types, ""]  # class -1 is no type
+            names = [types[kind] for kind in self.output["entity_types"]]
         ends = self.output["pairs"][self.kept_pairs].tolist()
         allowed = [
             signatures.allow(self.config.relation_types[kind], names[head], names[tail])
@@ -209,7 +210,7 @@ class _Decoder:
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        unknown = dict.fromkeys(("candidates", "complete", "soft_relations"))
+        unknown: dict[str, Any] = dict.fromkeys(("candidates", "complete", "soft_relations"))
         return replace(document, entities=entities, relations=tuple(relations), **unknown)
 
     def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:
@@ -225,8 +226,7 @@ class _Decoder:
 
     def _entity(self, entity: int, spans: np.ndarray, document: Document) -> Entity:
         mentions = tuple(self._mention(span, document) for span in spans.tolist())
-        kind = -1 if self.type_scores is None else int(self.output["entity_types"][entity])
-        if kind < 0:
+        if self.type_scores is None or (kind := int(self.output["entity_types"][entity])) < 0:
             return Entity("", mentions)
         score = float(self.type_scores[entity, kind])
         if "entity_linkage_scores" in self.output:

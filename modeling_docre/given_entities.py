@@ -181,7 +181,8 @@ def _nested(document_id: str, where: str, record: dict[str, Any]) -> dict[str, A
 
 def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int] | None:
     """The mention's range in the text, or None where it is given in words."""
-    start, end = span = mention.get("char_start"), mention.get("char_end")
+    span: tuple[Any, Any] = mention.get("char_start"), mention.get("char_end")
+    start, end = span
     known = document.text is not None and document.token_offsets is not None
     if span == (None, None) or (not known and mention.get("start") is not None):
         return None
@@ -199,7 +200,8 @@ def _char_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
 
 def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> tuple[int, int]:
     """The range in document word indices of a mention given by sentence and words."""
-    sentence, start, end = span = tuple(mention.get(name) for name in ("sentence", "start", "end"))
+    span: tuple[Any, ...] = tuple(mention.get(name) for name in ("sentence", "start", "end"))
+    sentence, start, end = span
     if not all(map(is_position, span)):
         fix = "give char_start and char_end, or sentence, start and end, as whole numbers from 0 on"
     elif sentence >= len(document.sentences):

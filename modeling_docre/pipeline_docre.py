@@ -300,7 +300,7 @@ def _given(**arguments: Any) -> dict[str, Any]:
 
 
 def _is_share(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1
 
 
 def _is_words(value: Any) -> bool:
