@@ -77,11 +77,10 @@ def decode(
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
-    A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
-    with the empty type; so does a related span that is not an entity. An entity's score is the probability of its
-    type, times `entity_linkage_scores` where there are some, a relation's score that of its type. In a system that
-    reads sentences a symmetric relation stands once, its head being what begins first; of two that begin with the same
-    word, as nested ones may, either can be the head.
+    Scores are probabilities: of a mention, of an entity's type times its `entity_linkage_scores` if any, of a
+    relation's type. A mention that coreference was not asked about becomes an entity of its own with the empty type;
+    so does a related span that is not an entity. In a system that reads sentences a symmetric relation stands once,
+    its head being what begins first (either, where both begin with the same word).
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
@@ -91,9 +90,6 @@ def decode(
         given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
         relation_threshold: least score of a relation instead of the configuration's.
         signatures: which types of head and tail each relation type may have; None for any.
-
-    Returns:
-        One document per input document, with the predicted entities and relations.
     """
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
     for name in ("relation_logits", "mention_pair_logits"):

@@ -78,13 +78,9 @@ def _schema(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
-    """Read plain data as an annotated type.
+    """Read plain data as a dataclass, a scalar type, a tuple of either, or one of these or None.
 
-    Args:
-        kind: a dataclass, a scalar type, a tuple of either, or one of these or None.
-        value: the data.
-        where: its place in the document, for messages; `WHOLE` for the document itself.
-        document_id: name of the document, for messages.
+    `where` is its place in the document, for messages, and `WHOLE` for the document itself.
 
     Raises:
         DocumentError: a key is missing or unknown, or a value has the wrong type or is no finite number.

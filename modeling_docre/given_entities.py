@@ -25,20 +25,16 @@ def give_entities(
     types: Mapping[str, str] | None = None,
     typed: bool = True,
 ) -> Document:
-    """`place_entities` for the forms that users and their tools have.
-
-    Warns once in a process where mentions cut words apart or begin or end in a blank.
+    """`place_entities`, with other units and names; warns once where mentions cut words apart or have blank ends.
 
     Args:
-        document: words, and for character offsets their `text` and `token_offsets`.
-        entities: as for `place_entities`; or a flat list, one dict per mention with `start` and `end` in characters and
-            its type as `label`, `entity_group`, `entity` or `type`.
+        document, entities: as for `place_entities`.
         offsets: what `char_start`, `char_end` and flat offsets of dicts count, `"characters"` or `"utf-16"` units.
         types: names of the model by those of the user, for types that are called otherwise.
         typed: whether each entity needs a type; where not, a missing one becomes "".
 
     Raises:
-        DocumentError: as for `place_entities`; a flat list holds pieces of mentions; an offset points into a character.
+        DocumentError: as for `place_entities`, or an offset points into a character.
     """
     records = _records(document, entities, typed)
     for record in records:
@@ -80,7 +76,7 @@ def _warn_of_cuts(before: Document, placed: Document) -> None:
 
 
 def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, Any]]) -> Document:
-    """Put entities that a user marked into a document, in place of its own.
+    """Put entities that a user marked into a document, in place of its own; it loses its relations and candidates.
 
     A mention is given by `char_start` and `char_end` in the document's text, or by `sentence`, `start` and `end` in
     its words; where both are there, the characters count if the document knows those of its words, so the entities of
@@ -89,13 +85,13 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
 
     Args:
         document: words, and for character offsets their `text` and `token_offsets`.
-        entities: entities or their dict forms, `{"type": str, "mentions": [mention, ...]}`.
-
-    Returns:
-        The document with these entities and without relations and candidates.
+        entities: entities or their dict forms, `{"type": str, "mentions": [mention, ...]}`; or a flat list, one dict
+            per mention with `start` and `end` in characters and its type as `label`, `entity_group`, `entity` or
+            `type`.
 
     Raises:
-        DocumentError: an entity lacks its type or its mentions, or a mention lies outside the text or holds no word.
+        DocumentError: an entity lacks its type or its mentions, or a mention lies outside the text, holds no word, or
+            is a piece of one.
     """
     return _place(document, _records(document, entities))
 

@@ -38,19 +38,15 @@ class DocRelationExtractionPipeline(Pipeline):
 
     One input is
 
-    - a string: raw text, cut into sentences and words by rules of the model's language;
+    - a string: raw text, or `{"text": str, "id": str}` with the id of its result, by default `text-0`, `text-1`, ...;
     - a list of sentences, each a list of words: a document that is cut already;
     - a spaCy `Doc` with sentence borders, whose words, sentences and text are taken;
-    - a `Document` or its dict form;
-    - `{"text": str, "id": str}`: raw text with the id that its result carries, by default `text-0`, `text-1`, ...; with
-      `entities` and `relations` as results have them it is a document.
+    - a `Document` or its dict form, also `{"text": str, "entities": [...], "relations": [...]}`.
 
-    Several inputs are a list or tuple of such inputs, in any mixture: a list of strings is several texts, a list of
-    lists of strings ONE document in words, a list of those several. Any other iterable (a generator, a dataset, a
-    column of it) is read lazily, and its results come from a generator.
-
-    Each input gives one dict in the format of `Document.to_dict`, with the mention's text as `name` and, where mention
-    pairs carried a relation, their character ranges. Documents in words have no character offsets.
+    Several inputs are a list or tuple of them, in any mixture: a list of strings is several texts, a list of lists of
+    strings ONE document in words. Any other iterable (a generator, a dataset, a column of it) is read lazily, and its
+    results come from a generator. Each input gives one dict in the format of `Document.to_dict`, with the mention's
+    text as `name` and the character ranges of mention pairs; documents in words have no character offsets.
 
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
@@ -208,15 +204,7 @@ class DocRelationExtractionPipeline(Pipeline):
         sentence_splitter: Splitter | None = None,
         **reading: Any,
     ) -> dict[str, Any]:
-        """One input as `features` and `given`, what is known about it ("entities" or None).
-
-        Args:
-            input_: text, words, a `Document` or its dict form, a spaCy `Doc`.
-            entities: the entities of this input, or True for those of the document.
-            number: position of the input, from which text and words get their id.
-            sentence_splitter: what cuts raw text, None for the rules of the language.
-            **reading: `types` and `offsets` of given entities, as for `give_entities`.
-        """
+        """Input `number` as `features` and `given`, what is known about it: "entities" or None; see the class."""
         traits = self.model.config.traits
         reading["typed"] = traits.reads_entity_types
         document, bare = self._document(input_, f"text-{number}", sentence_splitter, reading)

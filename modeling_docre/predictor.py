@@ -50,10 +50,7 @@ class Predictor:
         return candidate_example(features, self.config, self.featurizer)
 
     def signatures(self, triples: Sequence[Sequence[str]] | Literal["stored"] | None = "stored") -> Signatures | None:
-        """The signatures that decisions obey.
-
-        Args:
-            triples: in place of those of the configuration; None for none.
+        """The signatures that decisions obey: these triples, those of the configuration, or none.
 
         Raises:
             ValueError: a triple is none, or names a type that the model does not know.

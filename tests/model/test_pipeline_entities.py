@@ -257,6 +257,8 @@ def test_offsets_in_utf_16(relate: DocRelationExtractionPipeline, caplog: pytest
         ):
             assert spans(answer) == [["Tom"], ["Anna"]] and not caplog.messages
             assert answer["entities"][0]["mentions"][0]["char_start"] == 2
+    objects = list(Document.from_dict(answer).entities)  # those of a result count characters
+    assert spans(relate(text, entities=objects, offsets="utf-16")) == [["Tom"], ["Anna"]]
     with pytest.raises(DocumentError, match=r"entities\[0\].mentions\[0\].char_start is 1; .*no.* border here"):
         relate(text, entities=[{"label": "PER", "start": 1, "end": 4}], offsets="utf-16")
     with pytest.raises(DocumentError, match=r"char_end is 99; the text has 28 UTF-16 units"):
