@@ -11,7 +11,8 @@ from typing import Any
 from dataset_scripts.building.reading_counts import REPEATED_IDS
 from modeling_docre.annotations.records import unique_id
 from modeling_docre.documents import Document, DocumentError
-from modeling_docre.text import document_from_text, place_entities
+from modeling_docre.given_entities import place_entities
+from modeling_docre.text import document_from_text
 
 UNGROUNDED = "annotation rows without a concept id (in no entity)"
 COMPOSITE = "annotation rows of several concepts (a mention of each)"
