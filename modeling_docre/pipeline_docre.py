@@ -57,7 +57,8 @@ class DocRelationExtractionPipeline(Pipeline):
 
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
-    - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's.
+    - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's; or the name of one of its
+      `named_thresholds`: `"precise"`, `"balanced"` or `"everything"`.
     - `relations`: the relation types to keep, by their name or readable label.
     - `signatures`: triples [relation type, type of the head, type of the tail] that may hold, instead of those of the
       configuration (`"stored"`, the default); None lets every type hold between all.
@@ -105,7 +106,7 @@ class DocRelationExtractionPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
-        threshold: float | None = None,
+        threshold: float | str | None = None,
         relations: Iterable[str] | None = None,
         entities: Any = None,
         entity_type_map: Mapping[str, str] | None = None,
@@ -121,6 +122,7 @@ class DocRelationExtractionPipeline(Pipeline):
                 "entity_type_map, offsets, signatures, batch_size and progress"
             )
         _check_workers(num_workers)
+        threshold = self.model.config.named_threshold(threshold)
         if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
             raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
         if offsets not in (None, "characters", "utf-16"):

@@ -28,7 +28,7 @@ from .recipe import parse_recipe
 from .relation_samples import learn_signatures
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
-from .thresholds import tune_thresholds
+from .thresholds import fit_named_thresholds, tune_thresholds
 from .trainer import DocRETrainer
 from .warm_start import check_known_types, warm_start, with_types
 
@@ -245,6 +245,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])
+    if (tunes or calibrator) and "relation" in model.config.traits.stages:
+        named = fit_named_thresholds(trainer, corpus.splits["validation"])
+        trainer.fitted["named_thresholds"] = [item._asdict() for item in named]
     if tunes or calibrator or not training.do_train:
         save_model(trainer)  # what was fitted stands in its configuration
     if train_results is not None:

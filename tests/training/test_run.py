@@ -286,7 +286,11 @@ def test_a_model_is_calibrated_and_saved_in_half_precision(tmp_path: Path, files
     assert [calibration[name] for name in ("temperature", "shift")] == [
         config[f"relation_{name}"] for name in ("temperature", "shift")
     ]
+    named = _read(output / "test/scores.json")["named_thresholds"]
+    assert [[item["name"], item["threshold"]] for item in named] == config["named_thresholds"] and named
+    assert model.config.named_threshold("balanced") == dict(config["named_thresholds"])["balanced"]
     card = (output / "README.md").read_text(encoding="utf-8")
+    assert f"balanced {model.config.named_threshold('balanced'):.3g}" in card
     assert f"divided by {calibration['temperature']:.2f}, and" in card and "calibrated on documents like" in card
     fails([*BRIEF, *options[:5], *files[2:], "--least_precision", "0.5"], "--calibrate true")
 
