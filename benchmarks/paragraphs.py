@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a model on the paragraphs and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default=default_model())
-    parser.add_argument("--threshold", type=_threshold, help="least score of a relation, instead of the model's own")
+    parser.add_argument("--threshold", type=as_threshold, help="least score of a relation, instead of the model's own")
     parser.add_argument("--out", type=Path, help="file to which the tables are also written")
     options = parser.parse_args(arguments)
     if options.model is None:
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.out.write_text(f"{text}\n", encoding="utf-8")
 
 
-def _threshold(value: str) -> float | str:
+def as_threshold(value: str) -> float | str:
     """A number, or the name of one."""
     try:
         return float(value)
