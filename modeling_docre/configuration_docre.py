@@ -314,7 +314,7 @@ class DocREConfig(PreTrainedConfig):
         """
         if not isinstance(threshold, str):
             return threshold
-        stored = dict(self.named_thresholds)
+        stored = {str(name): value for name, value in self.named_thresholds}
         if threshold not in stored:
             names = ", ".join(map(repr, stored)) or "none; docre train --tune true fits them"
             raise ValueError(

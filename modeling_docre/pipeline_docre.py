@@ -106,7 +106,7 @@ class DocRelationExtractionPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
-        threshold: float | str | None = None,
+        threshold: Any = None,
         relations: Iterable[str] | None = None,
         entities: Any = None,
         entity_type_map: Mapping[str, str] | None = None,

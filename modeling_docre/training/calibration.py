@@ -94,7 +94,8 @@ class Calibrator:
         """
         rankings = self._rankings(documents)
         relations, scaling = rankings.pop("relation"), Scaling.of(self.config)
-        report = self._errors("relation", relations) | {
+        report: dict[str, Any] = {
+            **self._errors("relation", relations),
             "relations": len(relations.logits),
             "thresholds": [
                 {"aim": aim, "threshold": value} | ({} if value is None else relations.from_score(value, scaling))
