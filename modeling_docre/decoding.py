@@ -15,7 +15,7 @@ from .documents import Document, Entity, Mention, MentionPair, Relation
 
 
 class Scaling(NamedTuple):
-    """What brings relation logits to those of scores: logit / temperature + shift. The order of the logits stays.
+    """What brings a model's logits to those of scores: logit / temperature + shift. The order of the logits stays.
 
     A temperature above 1 moves scores towards 0.5, the shift all of them up or down: of the relations between predicted
     entities fewer are right than of those between the entities of the training data.
@@ -25,9 +25,9 @@ class Scaling(NamedTuple):
     shift: float = 0.0
 
     @classmethod
-    def of(cls, config: DocREConfig) -> Scaling:
-        """The scaling of a model's relation scores."""
-        return cls(config.relation_temperature, config.relation_shift)
+    def of(cls, config: DocREConfig, level: str = "relation") -> Scaling:
+        """The scaling of a model's scores of relations, or of entities."""
+        return cls(getattr(config, f"{level}_temperature"), getattr(config, f"{level}_shift"))
 
     def scale(self, logits: np.ndarray) -> np.ndarray:
         """The logits of the scores, in the shape and dtype given."""
@@ -36,6 +36,13 @@ class Scaling(NamedTuple):
     def undo(self, logits: np.ndarray) -> np.ndarray:
         """The logits of the model, from those of the scores."""
         return (logits - self.shift) * self.temperature
+
+    def rescore(self, score: float) -> float:
+        """The score that the scaling makes of a model's; one of 0 or 1 counts as 1e-7 away, so that it can move."""
+        if self == Scaling():
+            return score
+        logits = torch.logit(torch.tensor(score, dtype=torch.float64), eps=1e-7).numpy()
+        return float(torch.sigmoid(torch.as_tensor(self.scale(logits))))
 
 
 class Signatures:
@@ -77,10 +84,11 @@ def decode(
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
-    Scores are probabilities: of a mention, of an entity's type times its `entity_linkage_scores` if any, of a
-    relation's type. A mention that coreference was not asked about becomes an entity of its own with the empty type;
-    so does a related span that is not an entity. In a system that reads sentences a symmetric relation stands once,
-    its head being what begins first (either, where both begin with the same word).
+    Scores are probabilities: of a mention, of a relation's type, and of an entity's type times its
+    `entity_linkage_scores` if any, after the scaling of entities. A mention that coreference was not asked about
+    becomes an entity of its own with the empty type; so does a related span that is not an entity. In a system that
+    reads sentences a symmetric relation stands once, its head being what begins first (either, where both begin with
+    the same word).
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
@@ -227,7 +235,7 @@ class _Decoder:
         score = float(self.type_scores[entity, kind])
         if "entity_linkage_scores" in self.output:
             score *= float(self.output["entity_linkage_scores"][entity])
-        return Entity(self.config.entity_types[kind], mentions, score=score)
+        return Entity(self.config.entity_types[kind], mentions, score=Scaling.of(self.config, "entity").rescore(score))
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])

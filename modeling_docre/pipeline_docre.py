@@ -50,7 +50,8 @@ class DocRelationExtractionPipeline(Pipeline):
 
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
-    - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's.
+    - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's; or the name of one of its
+      `named_thresholds`: `"precise"`, `"balanced"` or `"everything"`.
     - `relations`: the relation types to keep, by their name or readable label.
     - `signatures`: triples [relation type, type of the head, type of the tail] that may hold, instead of those of the
       configuration (`"stored"`, the default); None lets every type hold between all.
@@ -99,7 +100,7 @@ class DocRelationExtractionPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
-        threshold: float | None = None,
+        threshold: Any = None,
         relations: Iterable[str] | None = None,
         entities: Any = None,
         entity_type_map: Mapping[str, str] | None = None,
@@ -116,6 +117,7 @@ class DocRelationExtractionPipeline(Pipeline):
                 f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
                 "entity_type_map, offsets, signatures, mentions, sentence_splitter, batch_size and progress"
             )
+        threshold = self.model.config.named_threshold(threshold)
         listed = isinstance(relations, Iterable | None) and not isinstance(relations, str)
         splits = sentence_splitter is None or callable(sentence_splitter)
         choices = (None, "all") if self.model.config.traits.entities_given else (None, "all", "flat", "longest")
