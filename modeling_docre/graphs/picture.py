@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
+from .names import names
 from .printable import printable
 
 HEIGHT = 30  # of a box
@@ -51,14 +52,6 @@ def colour(entity: int) -> str:
     """A light colour for an entity as `#rrggbb`; consecutive numbers differ widely in hue."""
     channels = hls_to_rgb(entity * 137.508 % 360 / 360, (0.82, 0.74)[entity % 2], 0.75)
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
-
-
-def names(graph: Mapping[str, Any]) -> list[str]:
-    """The name of each entity: its first mention's text and its number, since two may share a text."""
-    return [
-        f"{printable(entity['mentions'][0].get('name') or '')} [{number}]"
-        for number, entity in enumerate(graph["entities"])
-    ]
 
 
 def draw_graph(graph: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from modeling_docre.documents import Document
 
+from .names import mention_texts
 from .printable import printable
 
 MOST_SENTENCES = 10
@@ -37,7 +38,7 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
     graph = document.to_dict() if isinstance(document, Document) else document
     if not graph.get("entities"):
         return "The document has no entities."
-    texts = [_texts(graph, entity) for entity in graph["entities"]]
+    texts = [mention_texts(graph, entity) for entity in graph["entities"]]
     names = [f"{_shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
     entities = [_entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])]
     lines = _table(("entity", "type", "score", "mentions"), entities)
@@ -59,22 +60,6 @@ def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int)
     sentences = ", ".join([*evidence[:MOST_SENTENCES], "…"] if len(evidence) > MOST_SENTENCES else evidence)
     head, tail = names[relation["head"]], names[relation["tail"]]
     return [head, "—", label, "→", tail, _score(relation.get("score")), sentences]
-
-
-def _texts(graph: Mapping[str, Any], entity: Mapping[str, Any]) -> list[str]:
-    """The text of each mention on one line, in order; a blank mention is shown as quotes."""
-    texts = (printable(_text(graph, mention)) for mention in entity["mentions"])
-    return [text or '""' for text in texts]
-
-
-def _text(graph: Mapping[str, Any], mention: Mapping[str, Any]) -> str:
-    """A mention's name, else its characters in the text, else its words."""
-    if name := mention.get("name"):
-        return name
-    start, end = mention.get("char_start"), mention.get("char_end")
-    if graph.get("text") is not None and start is not None and end is not None:
-        return graph["text"][start:end]
-    return " ".join(graph["sentences"][mention["sentence"]][mention["start"] : mention["end"]])
 
 
 def _score(score: float | None) -> str:
