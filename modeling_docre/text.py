@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from itertools import pairwise
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import spacy
@@ -16,9 +17,12 @@ import spacy
 from .documents import Document, DocumentError, Entity, Mention, check_encoding, parse
 from .given_entities import field_of, is_position, warn_of_cuts
 
+logger = logging.getLogger(__name__)
+
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
 # One text at a time: the memory zone of a splitter is not for several threads, which would take turns anyway.
 _CUTTING = Lock()
+_STRANGE = Event()
 
 
 @lru_cache(maxsize=8)
@@ -82,6 +86,31 @@ def _cut(parsed: Any, text: str, skipped: int) -> list[list[tuple[int, int]]]:
             end = start + len(token)
             sentences[-1].append((start, end))
     return sentences
+
+
+def warn_of_script(features: Any, unknown: int | None, language: str) -> None:
+    """Say once in a process that most words of a text are unknown to the encoder or come apart into their letters.
+
+    Args:
+        features: the `Features` of the text.
+        unknown: id of the unknown token, if there is one.
+        language: of the model; Chinese and Japanese are read character by character as a rule, so none is strange.
+    """
+    words = [word for sentence in features.document.sentences for word in sentence]
+    strange = []
+    for word, (start, end) in zip(words, features.word_ranges.tolist(), strict=True):
+        if (letters := sum(map(str.isalpha, word))) > 1:
+            unread = unknown in features.input_ids[start:end].tolist() or end - start >= letters
+            strange.append(unread and not word.isascii())
+    if 2 * sum(strange) <= len(strange) or language in ("zh", "ja") or _STRANGE.is_set():
+        return
+    _STRANGE.set()
+    logger.warning(
+        "document %r: most of its words are unknown to the model's encoder or come apart into letters, so what is "
+        "found in it means little. The model reads the language %r",
+        features.document.id,
+        language,
+    )
 
 
 def document_from_record(record: Mapping[str, Any], identifier: str, language: str = "en") -> Document:

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from modeling_docre.documents import Document
 
 from .names import mention_texts
-from .printable import printable
+from .printable import printable, shorten
 
 MOST_SENTENCES = 10
 
@@ -39,7 +39,7 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
     if not graph.get("entities"):
         return "The document has no entities."
     texts = [mention_texts(graph, entity) for entity in graph["entities"]]
-    names = [f"{_shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
+    names = [f"{shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
     entities = [_entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])]
     lines = _table(("entity", "type", "score", "mentions"), entities)
     if not graph.get("relations"):
@@ -50,12 +50,12 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
 
 
 def _entity_row(number: int, entity: Mapping[str, Any], texts: Sequence[str], width: int) -> list[str]:
-    mentions = _shorten(" | ".join(dict.fromkeys(texts)), 3 * width)
-    return [str(number), _shorten(printable(entity["type"]), width), _score(entity.get("score")), mentions]
+    mentions = shorten(" | ".join(dict.fromkeys(texts)), 3 * width)
+    return [str(number), shorten(printable(entity["type"]), width), _score(entity.get("score")), mentions]
 
 
 def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
-    label = _shorten(printable(relation.get("label") or relation["type"]), width)
+    label = shorten(printable(relation.get("label") or relation["type"]), width)
     evidence = [str(sentence) for sentence in relation.get("evidence") or ()]
     sentences = ", ".join([*evidence[:MOST_SENTENCES], "…"] if len(evidence) > MOST_SENTENCES else evidence)
     head, tail = names[relation["head"]], names[relation["tail"]]
@@ -70,8 +70,3 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of left-aligned columns, two blanks apart."""
     widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
     return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in (header, *rows)]
-
-
-def _shorten(text: str, width: int) -> str:
-    """The text, cut to the width with "…" at its end if it is longer."""
-    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
