@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ MARKER = "*"
 BYTE_LEVEL_SPACE = "Ġ"
 
 logger = logging.getLogger(__name__)
+
+_WARNED_OF_SCRIPT = Event()
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
@@ -207,6 +210,27 @@ class Featurizer:
         if self.config.long_input == "extend":
             fix = f"build the model with extended_positions >= {length}, {fix}"
         raise DocumentError(document.id, "length in subwords", length, f"the encoder has {limit} positions; {fix}")
+
+    def warn_of_script(self, features: Features) -> None:
+        """Say once in a process that most words of a document are unknown to the encoder or come apart into letters.
+
+        Chinese and Japanese are read letter by letter as a rule.
+        """
+        if _WARNED_OF_SCRIPT.is_set() or self.config.language in ("zh", "ja"):
+            return
+        words = [word for sentence in features.document.sentences for word in sentence]
+        strange = []
+        for word, (start, end) in zip(words, features.word_ranges.tolist(), strict=True):
+            if (letters := sum(map(str.isalpha, word))) > 1:
+                unread = end - start >= letters or self.tokenizer.unk_token_id in features.input_ids[start:end]
+                strange.append(unread and not word.isascii())
+        if 2 * sum(strange) > len(strange):
+            _WARNED_OF_SCRIPT.set()
+            logger.warning(
+                "document %r: most of its words are unknown to the model's encoder or come apart into letters, so what "
+                "is found in it means little. The model reads the language %r",
+                *(features.document.id, self.config.language),
+            )
 
     def decoded_texts(self, features: Features, spans: np.ndarray) -> list[str]:
         """The string of each span [spans, 2] as the tokenizer decodes its subwords, with unknown tokens visible."""

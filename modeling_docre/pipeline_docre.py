@@ -218,7 +218,9 @@ class DocRelationExtractionPipeline(Pipeline):
         if not isinstance(known, bool):
             document = give_entities(document, known, **reading)
         given = None if known is False else "entities"
-        return {"features": self.predictor.featurizer([document])[0], "given": given}
+        [features] = self.predictor.featurizer([document])
+        self.predictor.featurizer.warn_of_script(features)
+        return {"features": features, "given": given}
 
     def _document(
         self, input_: Any, identifier: str, splitter: Splitter | None, reading: Mapping[str, Any]
