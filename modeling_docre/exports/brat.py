@@ -86,7 +86,8 @@ def _text_and_offsets(document: Document) -> tuple[str, Sequence[Sequence[tuple[
     """The text and its words' character ranges; without a text, words joined by blanks, a line per sentence."""
     if document.text is not None and document.token_offsets is not None:
         return document.text, document.token_offsets
-    offsets, position = [], 0
+    offsets: list[list[tuple[int, int]]] = []
+    position = 0
     for sentence in document.sentences:
         offsets.append([])
         for word in sentence:

@@ -15,7 +15,6 @@ STEP = 84.0
 
 LEAST = 40.0  # distance of any two nodes
 MARGIN = 90.0  # between components
-SMALL = 1000  # nodes of a component that is placed by all distances in it
 WIDE = 1.5  # width of the whole by its height
 
 Points = NDArray[np.float64]
@@ -42,12 +41,8 @@ def place_nodes(graph: Graph) -> Points:
 
 def _component(network: nx.Graph, group: list[int]) -> Points:
     """Places of connected nodes, from zero on."""
-    if len(group) <= SMALL:
-        distances = shortest_path(nx.to_scipy_sparse_array(network, group, weight=None), unweighted=True)
-        places = _by_distances(distances * STEP)
-    else:
-        layout = nx.spring_layout(network, seed=0, iterations=80, scale=STEP * len(group) ** 0.5)
-        places = np.array([layout[number] for number in group], dtype=np.float64)
+    distances = shortest_path(nx.to_scipy_sparse_array(network, group, weight=None), unweighted=True)
+    places = _by_distances(distances * STEP)
     places = _apart(places)
     return places - places.min(axis=0)
 
@@ -99,6 +94,6 @@ def _side_by_side(shapes: list[Points]) -> list[Points]:
             left, column, below = left + column, wide, 0.0
         if left + wide > width:
             left, column, top, height = 0.0, wide, top + height, 0.0
-        placed.append(shape + (left, top + below))
+        placed.append(shape + np.array([left, top + below]))
         below, height = below + high, max(height, high)
     return placed

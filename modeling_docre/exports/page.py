@@ -18,8 +18,8 @@ from modeling_docre.graphs.printable import printable
 from .document_graph import Graph
 from .layout import place_nodes
 
-MOST_NODES = 5000
-"""Nodes that a page can show; more are neither readable nor quickly placed."""
+MOST_NODES = 3000
+"""Nodes that a page can show; more are not readable, and their places take memory by the square of their number."""
 
 _FOLDER = Path(__file__).parent
 
@@ -35,7 +35,7 @@ def to_page(graph: Graph, title: str = "Graph") -> str:
         title: the page's heading.
 
     Raises:
-        ValueError: the graph has more than 5,000 nodes.
+        ValueError: the graph has more than 3,000 nodes.
     """
     if len(graph.nodes) > MOST_NODES:
         advice = "export it to GraphML for a program such as Gephi, or keep the most mentioned nodes by --top"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from modeling_docre.graphs.elements import Edge, Evidence, Node, Support
+from modeling_docre.graphs.elements import Edge, Node, Support
 
 from .document_graph import Graph
 
