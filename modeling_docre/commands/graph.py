@@ -19,7 +19,7 @@ from .sources import files_of
 
 if TYPE_CHECKING:
     from modeling_docre.documents import Document
-    from modeling_docre.exports.document_graph import Graph
+    from modeling_docre.exports.graph import Graph
 
 NODES = "nodes.parquet"
 """The file by which a folder is known as a graph that `docre graph build` wrote."""
@@ -179,14 +179,14 @@ def _is_graph(names: Sequence[str]) -> bool:
 
 def _graph(names: Sequence[str], top: int | None = None) -> Graph:
     """The graph in a folder, or that of results side by side; only the most mentioned nodes of it if so asked."""
-    from modeling_docre.exports.document_graph import graph_of_documents, most_mentioned
+    from modeling_docre.exports.graph import graph_of, most_mentioned
 
     if _is_graph(names):
         from modeling_docre.graphs.corpus_graph import CorpusGraph
 
         graph: Graph = CorpusGraph.load(names[0])
     else:
-        graph = graph_of_documents(_documents(names))
+        graph = graph_of(*_documents(names))
     return most_mentioned(graph, top) if top else graph
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from modeling_docre.graphs.elements import Edge, Node
 
-from .document_graph import Graph
+from .graph import Graph
 from .tables import COLUMNS, as_json, to_tables
 
 DELIMITERS = {";": ";", "|": "|", "¦": "¦", "\x1f": "U+001F"}

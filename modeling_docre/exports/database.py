@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .document_graph import Graph
+from .graph import Graph
 from .tables import COLUMNS, REAL, TEXT, TEXTS, WHOLE, Row, to_tables
 
 SCHEMA = """

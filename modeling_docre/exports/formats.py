@@ -11,7 +11,7 @@ from .brat import to_brat
 from .csv_files import to_csv, to_neo4j
 from .displacy import to_displacy_page
 from .docbin import to_docbin
-from .document_graph import Graph
+from .graph import Graph
 from .json_lines import to_json_lines
 from .networks import to_graphml
 from .page import to_page

@@ -8,7 +8,7 @@ from typing import Any
 
 from modeling_docre.document_parsing import to_plain
 
-from .document_graph import Graph
+from .graph import Graph
 
 
 def to_json_lines(graph: Graph) -> str:

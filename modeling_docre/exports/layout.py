@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
-from .document_graph import Graph
+from .graph import Graph
 
 STEP = 84.0
 """Usual distance of neighbours, in pixels at a zoom of 1."""
@@ -27,7 +27,7 @@ def place_nodes(graph: Graph) -> Points:
         Float64 `[nodes, 2]`: x and y in pixels, not negative; the same for the same graph.
     """
     index = {node.id: number for number, node in enumerate(graph.nodes)}
-    network = nx.Graph((index[edge.head], index[edge.tail]) for edge in graph.edges)
+    network = nx.Graph((index[edge.head], index[edge.tail]) for edge in graph.edges if edge.head != edge.tail)
     groups = sorted((sorted(group) for group in nx.connected_components(network)), key=lambda group: -len(group))
     shapes = [_component(network.subgraph(group), group) for group in groups]
     if alone := [number for number in range(len(graph.nodes)) if number not in network]:

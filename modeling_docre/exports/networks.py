@@ -8,7 +8,7 @@ import networkx as nx
 
 from modeling_docre.document_parsing import to_plain
 
-from .document_graph import Graph
+from .graph import Graph
 from .tables import as_json
 
 # What XML 1.0 cannot hold; a carriage return would come back as a line feed.

@@ -69,6 +69,8 @@
 
   function curveOf(edge) {
     const [x1, y1] = toScreen(edge.from.x, edge.from.y), [x2, y2] = toScreen(edge.to.x, edge.to.y);
+    const r = radius(edge.from);
+    if (edge.from === edge.to) return [x1 - r / 2, y1, x1 + r / 2, y1 - 9 * r, x1 + r / 2, y1]; // a loop above the node
     const cx = (x1 + x2) / 2 - 2 * edge.bend * (y2 - y1), cy = (y1 + y2) / 2 + 2 * edge.bend * (x2 - x1);
     return [x1, y1, cx, cy, x2, y2];
   }

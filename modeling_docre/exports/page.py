@@ -15,7 +15,7 @@ from typing import Any
 from modeling_docre.graphs.elements import Edge, Node
 from modeling_docre.graphs.printable import printable
 
-from .document_graph import Graph
+from .graph import Graph
 from .layout import place_nodes
 
 MOST_NODES = 3000

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from modeling_docre.graphs.elements import Edge, Node, Support
 
-from .document_graph import Graph
+from .graph import Graph
 
 if TYPE_CHECKING:
     import rdflib

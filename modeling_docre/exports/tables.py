@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .document_graph import Graph, node_id
+from .graph import Graph, name_of
 
 if TYPE_CHECKING:
     import pandas
@@ -97,7 +97,7 @@ def to_tables(graph: Graph) -> Tables:
 def _nodes(graph: Graph) -> Iterator[Row]:
     for node in graph.nodes:
         names = node.id, node.name, node.type, list(node.aliases), list(node.concept_ids)
-        yield (*names, node.documents, node.mentions, node.score, [node_id(member) for member in node.members])
+        yield (*names, node.documents, node.mentions, node.score, [name_of(member) for member in node.members])
 
 
 class DataFrames(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from exported import ODD_NAME, odd_graph
 
 from modeling_docre.exports.database import save_database
-from modeling_docre.exports.document_graph import DocumentGraph
+from modeling_docre.exports.graph import PlainGraph
 from modeling_docre.exports.tables import to_tables
 
 GRAPH = odd_graph()
@@ -47,12 +47,12 @@ def test_a_path_through_the_graph_is_found(tmp_path):
 
 
 def test_an_empty_graph_is_a_database(tmp_path):
-    save_database(DocumentGraph(), tmp_path / "graph.db")
+    save_database(PlainGraph(), tmp_path / "graph.db")
     assert ask(tmp_path / "graph.db", "MATCH (n) RETURN count(n)") == [[0]]
 
 
 def test_what_fails_leaves_nothing_behind(tmp_path):
-    twice = DocumentGraph((GRAPH.nodes[0], replace(GRAPH.nodes[1], id=GRAPH.nodes[0].id)))
+    twice = PlainGraph((GRAPH.nodes[0], replace(GRAPH.nodes[1], id=GRAPH.nodes[0].id)))
     with pytest.raises(RuntimeError, match=r"a b/1#0"):
         save_database(twice, tmp_path / "graph.db")
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from exported import odd_graph, texts
 
-from modeling_docre.exports.document_graph import DocumentGraph, graph_of_documents
+from modeling_docre.exports.graph import PlainGraph, graph_of
 from modeling_docre.exports.layout import LEAST, place_nodes
 from modeling_docre.exports.page import MOST_NODES, page_data, to_page
 from modeling_docre.graphs.elements import Edge, Evidence, Member, Node, Support
@@ -46,7 +46,7 @@ class Parts(HTMLParser):
             self.contents[self.open[-1]][-1] += data
 
 
-def random_graph(nodes: int, edges: int) -> DocumentGraph:
+def random_graph(nodes: int, edges: int) -> PlainGraph:
     random = np.random.default_rng(0)
     kinds = [f"T{number % 11}" for number in range(nodes)]
     made = [
@@ -55,7 +55,7 @@ def random_graph(nodes: int, edges: int) -> DocumentGraph:
     pairs = random.integers(0, nodes, (edges, 2)).tolist()
     support = (Support("d", 0, 1, None, (Evidence(0, "Node 1 met Node 2 ."),)),)
     linked = [Edge(f"d#{head}", f"d#{tail}", "met", "met", None, 1, None, None, support) for head, tail in pairs]
-    return DocumentGraph(tuple(made), tuple(linked))
+    return PlainGraph(tuple(made), tuple(linked))
 
 
 def test_the_page_holds_the_graph_and_needs_nothing_else():
@@ -82,20 +82,20 @@ def test_the_data_show_each_relation_with_its_sentences():
 
 
 def test_places_are_apart_and_the_same_each_time():
-    for graph in (random_graph(120, 100), random_graph(700, 900), graph_of_documents(texts())):
+    for graph in (random_graph(120, 100), random_graph(700, 900), graph_of(*texts())):
         places = place_nodes(graph)
         assert places.shape == (len(graph.nodes), 2) and places.min() >= 0
         distances = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(len(places)) * LEAST
         assert np.quantile(distances.min(axis=0), 0.05) > 0.5 * LEAST
         assert np.array_equal(places, place_nodes(graph))
-    assert place_nodes(DocumentGraph()).shape == (0, 2)
+    assert place_nodes(PlainGraph()).shape == (0, 2)
 
 
 def test_a_graph_that_no_page_can_show_is_refused():
     node = GRAPH.nodes[1]
     many = tuple(replace(node, id=str(number)) for number in range(MOST_NODES + 1))
     with pytest.raises(ValueError, match=r"the graph has 3001 nodes and a page shows 3000 at most; .* --top"):
-        to_page(DocumentGraph(many))
+        to_page(PlainGraph(many))
 
 
 @pytest.mark.browser

@@ -11,7 +11,7 @@ from rdflib import RDF, RDFS, Graph, Literal, URIRef
 from rdflib.compare import isomorphic, to_isomorphic
 from rdflib.namespace import DCTERMS, PROV, SKOS
 
-from modeling_docre.exports.document_graph import DocumentGraph
+from modeling_docre.exports.graph import PlainGraph
 from modeling_docre.exports.rdf import SYNTAXES, TERMS, serialize, to_rdf
 from modeling_docre.graphs.elements import Edge, Evidence, Member, Node, Support
 
@@ -74,7 +74,7 @@ def edge_of(triples: Graph, iri: URIRef) -> Edge:
     return Edge(name_of(head), name_of(tail), name_of(relation), label, *figures, frozenset(support))
 
 
-def as_sets(graph: DocumentGraph) -> tuple[set, set]:
+def as_sets(graph: PlainGraph) -> tuple[set, set]:
     """A graph without the order of what RDF does not order."""
     nodes = {
         replace(
@@ -100,7 +100,7 @@ def test_each_syntax_is_read_back(syntax):
     nodes = {node_of(triples, iri) for iri in entities}
     edges = {edge_of(triples, iri) for iri in triples.subjects(RDF.type, RDF.Statement)}
     assert (nodes, edges) == as_sets(GRAPH)
-    assert len(Graph().parse(data=serialize(DocumentGraph(), syntax), format=SYNTAXES[syntax])) == 0
+    assert len(Graph().parse(data=serialize(PlainGraph(), syntax), format=SYNTAXES[syntax])) == 0
 
 
 def test_codes_are_properties_of_wikidata_and_other_types_are_our_own():

@@ -13,7 +13,7 @@ import pytest
 from exported import ODD_NAME, element, odd_graph
 
 from modeling_docre.exports.csv_files import DELIMITERS, to_csv, to_neo4j
-from modeling_docre.exports.document_graph import DocumentGraph
+from modeling_docre.exports.graph import PlainGraph
 from modeling_docre.exports.json_lines import to_json_lines
 from modeling_docre.exports.tables import COLUMNS, to_pandas, to_tables
 from modeling_docre.graphs.elements import Edge, Node
@@ -27,7 +27,7 @@ def test_json_lines_hold_all_of_nodes_and_edges():
     kinds = {"node": Node, "edge": Edge}
     read = [element(kinds[line["kind"]], line) for line in lines]
     assert tuple(read) == GRAPH.nodes + GRAPH.edges
-    assert to_json_lines(DocumentGraph()) == ""
+    assert to_json_lines(PlainGraph()) == ""
 
 
 def test_csv_is_read_back_by_its_module():
@@ -58,7 +58,7 @@ def test_data_frames_hold_the_tables():
     assert frames.nodes.dtypes["score"] == "Float64" and frames.evidence.dtypes["char_start"] == "Int64"
     merged = frames.edges.merge(frames.nodes, left_on="tail", right_on="id")
     assert merged["name"].tolist() == ["London", "London", ODD_NAME]
-    assert [len(frame) for frame in to_pandas(DocumentGraph())] == [0, 0, 0, 0]
+    assert [len(frame) for frame in to_pandas(PlainGraph())] == [0, 0, 0, 0]
 
 
 def test_tables_refer_to_each_other():
@@ -132,9 +132,9 @@ def test_neo4j_reads_nodes_and_edges_back():
 def test_neo4j_gets_a_separator_that_no_item_contains():
     node = GRAPH.nodes[1]
     for aliases, told in ((("a",), ";"), (("a;b",), "|"), (("a;|",), "¦"), (("a;", "|¦"), "U+001F")):
-        files = to_neo4j(DocumentGraph((replace(node, aliases=aliases),)))
+        files = to_neo4j(PlainGraph((replace(node, aliases=aliases),)))
         assert f"--array-delimiter='{told}'" in files["import.sh"]
     with pytest.raises(ValueError, match=r"contain each of ;, \|, ¦, U\+001F"):
-        to_neo4j(DocumentGraph((replace(node, aliases=(";|¦\x1f",)),)))
+        to_neo4j(PlainGraph((replace(node, aliases=(";|¦\x1f",)),)))
     with pytest.raises(ValueError, match="the empty type"):
-        to_neo4j(DocumentGraph(GRAPH.nodes, (replace(GRAPH.edges[0], type=""),)))
+        to_neo4j(PlainGraph(GRAPH.nodes, (replace(GRAPH.edges[0], type=""),)))

@@ -6,14 +6,14 @@ from dataclasses import fields
 from typing import Any
 
 from modeling_docre.documents import Document
-from modeling_docre.exports.document_graph import DocumentGraph
+from modeling_docre.exports.graph import PlainGraph
 from modeling_docre.graphs.elements import Edge, Evidence, Member, Node, Support
 
 ODD_NAME = '</script><b>"O\'Neil"; & Sons|\u2028, d\u00e9j\u00e0 \u5927\u962a\n{}%s\\'
 """Markup, quotes, separators, line breaks, other alphabets."""
 
 
-def odd_graph() -> DocumentGraph:
+def odd_graph() -> PlainGraph:
     """Merged nodes, edges of several documents, ids and types that no IRI, XML or CSV takes as they are."""
     ids, members = ("Q1", "MESH:D1 x"), (Member("a b/1", 0), Member("2", 4))
     odd = Node("a b/1#0", ODD_NAME, "PER", (ODD_NAME, "Ada"), ids, 2, 3, 0.1, members)
@@ -31,7 +31,7 @@ def odd_graph() -> DocumentGraph:
         Edge("a b/1#0", "2#1", 'P1 <odd> "type"', "odd & label", None, 1, None, None, support[1:2]),
         Edge("2#1", "a b/1#0", "P19", "place of birth", 0.5, 1, None, None, back),
     )
-    return DocumentGraph((odd, city, twin), edges)
+    return PlainGraph((odd, city, twin), edges)
 
 
 def element(kind: type, record: dict[str, Any]) -> Any:
