@@ -15,7 +15,7 @@ STEP = 84.0
 
 LEAST = 40.0  # distance of any two nodes
 MARGIN = 90.0  # between components
-WIDE = 1.5  # width of the whole by its height
+WIDE = 1.2  # width of the whole by its height
 
 Points = NDArray[np.float64]
 

@@ -36,12 +36,12 @@ def to_graphml(graph: Graph) -> str:
     GraphML knows no lists: aliases, concept ids, members and support are JSON in a string. U+FFFD replaces control
     characters, which XML cannot hold.
     """
-    network = nx.MultiDiGraph()
-    for node, attributes in to_networkx(graph).nodes(data=True):
-        network.add_node(_xml(node), **_flat(attributes))
-    for head, tail, key, attributes in to_networkx(graph).edges(keys=True, data=True):
-        network.add_edge(_xml(head), _xml(tail), key=_xml(key), **_flat(attributes))
-    return "\n".join(nx.generate_graphml(network)) + "\n"
+    network, flat = to_networkx(graph), nx.MultiDiGraph()
+    for node, attributes in network.nodes(data=True):
+        flat.add_node(_xml(node), **_flat(attributes))
+    for number, (head, tail, attributes) in enumerate(network.edges(data=True)):
+        flat.add_edge(_xml(head), _xml(tail), key=f"e{number}", **_flat(attributes))
+    return "\n".join(nx.generate_graphml(flat)) + "\n"
 
 
 def _without(record: dict, *keys: str) -> dict:

@@ -65,7 +65,7 @@
 
   // ---------------------------------------------------------------- drawing
   const toScreen = (x, y) => [x * view.zoom + view.x, y * view.zoom + view.y];
-  const radius = (node) => node.size * Math.min(Math.max(view.zoom, 0.35), 1.6);
+  const radius = (node) => node.size * Math.min(Math.max(view.zoom, 0.22), 1.6);
 
   function curveOf(edge) {
     const [x1, y1] = toScreen(edge.from.x, edge.from.y), [x2, y2] = toScreen(edge.to.x, edge.to.y);
