@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modeling_docre.documents import Document, DocumentError, Entity, Mention
 
@@ -49,11 +49,9 @@ def to_doc(document: Document, vocab: Vocab) -> Doc:
         raise DocumentError(document.id, "sentences", "", "drop empty words; spaCy does not know them")
     starts = set(document.sentence_starts)
     doc = Doc(vocab, words, list(_blanks(document)), sent_starts=[number in starts for number in range(len(words))])
-    doc.user_data = {
-        "title": document.id,
-        SPANS_KEY: document.to_dict() | {"sentences": list(map(len, document.sentences))},
-        ("._.", "rel", None, None): _relations(document),
-    }
+    user_data: dict[Any, Any] = {("._.", "rel", None, None): _relations(document), "title": document.id}
+    user_data[SPANS_KEY] = document.to_dict() | {"sentences": list(map(len, document.sentences))}
+    doc.user_data = user_data
     spans = [[_span(document, doc, entity, mention) for mention in entity.mentions] for entity in document.entities]
     doc.spans[SPANS_KEY] = SpanGroup(doc, name=SPANS_KEY, spans=list(chain.from_iterable(spans)))
     for number, cluster in enumerate(spans):
