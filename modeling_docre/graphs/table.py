@@ -41,11 +41,11 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
     texts = [mention_texts(graph, entity) for entity in graph["entities"]]
     names = [f"{shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
     entities = [_entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])]
-    lines = _table(("entity", "type", "score", "mentions"), entities)
+    lines = aligned(("entity", "type", "score", "mentions"), entities)
     if not graph.get("relations"):
         return "\n".join([*lines, "", "The document has no relations between its entities."])
     relations = [_relation_row(relation, names, width) for relation in graph["relations"]]
-    lines += ["", *_table(("head", "", "relation", "", "tail", "score", "sentences"), relations)]
+    lines += ["", *aligned(("head", "", "relation", "", "tail", "score", "sentences"), relations)]
     return "\n".join(lines)
 
 
@@ -66,7 +66,7 @@ def _score(score: float | None) -> str:
     return "" if score is None else f"{score:.2f}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of left-aligned columns, two blanks apart."""
     widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
     return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in (header, *rows)]
