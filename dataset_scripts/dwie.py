@@ -13,10 +13,10 @@ import datasets
 from dataset_scripts.building.builder import DocumentBuilder
 from dataset_scripts.building.export import main
 from dataset_scripts.building.random_order import draw_key
-from dataset_scripts.building.reading_counts import count_table
 from dataset_scripts.building.sources import Source, find_file, find_json_folder, json_files, json_paths, source_lines
 from dataset_scripts.readers.dwie_annotations import SPLIT_TAGS, Article, kept_relations, read_article
 from dataset_scripts.readers.dwie_documents import CHANGES, TYPE_TAG, UNTYPED, ArticleReader
+from modeling_docre.annotations.report import count_table
 from modeling_docre.documents import Document, DocumentError
 
 FOLDER = "annos_with_content"

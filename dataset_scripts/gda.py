@@ -22,9 +22,10 @@ import datasets
 from dataset_scripts.building.builder import DocumentBuilder
 from dataset_scripts.building.concept_pairs import UNMENTIONED, Fact, add_pairs
 from dataset_scripts.building.export import main
-from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
 from dataset_scripts.building.sources import Source, source_lines, source_name
-from dataset_scripts.readers.pubtator import Abstract, AbstractReader, Annotation
+from dataset_scripts.readers.abstracts import AbstractReader
+from modeling_docre.annotations.pubtator import Abstract, Annotation
+from modeling_docre.annotations.report import REPEATED_IDS, count_table
 from modeling_docre.documents import Document, DocumentError
 
 _PAIR = ("Gene", "Disease")

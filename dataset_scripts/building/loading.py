@@ -12,9 +12,10 @@ from pkgutil import iter_modules
 from typing import Any
 
 import dataset_scripts
-from modeling_docre import Document, read_docred
-from modeling_docre.annotations.document_file import read_documents
-from modeling_docre.annotations.records import iter_records
+from modeling_docre import Document
+from modeling_docre.annotations.clusters import ReadingSettings
+from modeling_docre.annotations.document_file import read_annotations
+from modeling_docre.annotations.report import count_table
 
 from .builder import DocumentBuilder
 from .relation_filter import RelationFilter
@@ -36,8 +37,9 @@ class CorpusArguments:
             title) are left out of the training and validation data.
         test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
             default `test`.
-        train_file, validation_file, test_file: files in DocRED's JSON, of Document dicts, or of texts with entities in
-            characters, as a JSON array or one per line, plain or gzip; read if no corpus is named.
+        train_file, validation_file, test_file: files or folders in any format that `docre convert` reads: DocRED's
+            JSON, Document dicts, texts with entities in characters, or what an annotation tool exports; read if no
+            corpus is named.
         relation_labels: JSON file with the readable label of each relation type.
         symmetric_relations: relation types of files that hold in both directions; a corpus has its own.
         no_relation_types: relation types of files that mark an unrelated pair; such relations are left out.
@@ -81,8 +83,7 @@ def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
 
     Raises:
         ValueError: no data is named, a corpus is unknown, or the test corpus has labels that the training corpus lacks.
-        FileNotFoundError: a file does not exist.
-        IsADirectoryError: a file is a folder.
+        FileNotFoundError: a file does not exist, or a folder holds no annotations.
         DocumentError: a document is not valid.
     """
     if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
@@ -103,7 +104,8 @@ def _from_files(arguments: CorpusArguments, language: str) -> Corpus:
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
-            _check_file(f"--{split}_file", file)
+            if not Path(file).exists():
+                raise FileNotFoundError(f"--{split}_file names {file!r}, but there is no such file or folder")
             splits[split] = _read_file(file, labels, relation_filter, language)
     if not splits:
         raise ValueError("no data; name a --corpus, or files with --train_file and --validation_file")
@@ -198,18 +200,8 @@ def _read_labels(file: str) -> dict[str, str]:
     return labels
 
 
-def _check_file(option: str, file: str) -> None:
-    if Path(file).is_dir():
-        raise IsADirectoryError(f"{option} names {file!r}, which is a folder; name a file in it")
-    if not Path(file).is_file():
-        raise FileNotFoundError(f"{option} names {file!r}, but there is no such file")
-
-
 def _read_file(file: str, labels: dict[str, str], relation_filter: RelationFilter, language: str) -> list[Document]:
-    first: dict[str, Any] = next(iter_records(file), {})
-    records = map(relation_filter, iter_records(file))
-    if not {"title", "sents", "vertexSet"} & first.keys():
-        return read_documents(records, language, Path(file).name)
-    documents, report = read_docred(records, labels)
-    logger.info("%s:\n%s", file, report)
+    settings = ReadingSettings(language=language)
+    documents, counts = read_annotations(file, settings, edit=relation_filter, relation_labels=labels)
+    logger.info("%s:\n%s", file, count_table(counts))
     return documents

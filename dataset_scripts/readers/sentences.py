@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
 from modeling_docre.annotations.records import unique_id
+from modeling_docre.annotations.report import REPEATED_IDS, count_table
 from modeling_docre.documents import Document, DocumentError
 
 from .bilou import decode_bilou

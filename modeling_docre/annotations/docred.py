@@ -29,6 +29,7 @@ from modeling_docre.documents import (
 )
 
 from .labels import NO_RELATION, check_label
+from .markup import typed
 from .records import iter_records, unique_id
 from .report import ReadReport, tally
 
@@ -74,7 +75,7 @@ class DocredReader:
         if not isinstance(title, str) or not title:
             raise DocumentError(self._ordinal, "title", title, "give a non-empty string")
         sentences = _read_sentences(title, record.get("sents"))
-        clusters = _typed(title, "vertexSet", record.get("vertexSet"), list, "a list with one list of mentions each")
+        clusters = typed(title, "vertexSet", record.get("vertexSet"), list, "a list with one list of mentions each")
         self._ignore("", record, _DOCUMENT_KEYS)
         entities = tuple(self._entity(title, number, item, sentences) for number, item in enumerate(clusters))
         relations = self._relations(title, record.get("labels"), len(entities), len(sentences))
@@ -97,7 +98,7 @@ class DocredReader:
 
     def _entity(self, title: str, number: int, cluster: Any, sentences: tuple[tuple[str, ...], ...]) -> Entity:
         where = f"vertexSet[{number}]"
-        if not _typed(title, where, cluster, list, "a list of mentions"):
+        if not typed(title, where, cluster, list, "a list of mentions"):
             raise DocumentError(title, where, cluster, "give each entity at least one mention or drop it")
         for position, item in enumerate(cluster):
             _check_mention(title, f"{where}[{position}]", item, sentences)
@@ -109,15 +110,15 @@ class DocredReader:
         if labels is None:
             self._counts["documents_without_labels"] += 1
             return ()
-        rows = _typed(title, "labels", labels, list, "a list of rows with h, t and r")
+        rows = typed(title, "labels", labels, list, "a list of rows with h, t and r")
         self._counts["documents_with_empty_labels"] += not rows
         relations = (self._relation(title, f"labels[{n}]", row, entities, sentences) for n, row in enumerate(rows))
         return tuple(relation for relation in relations if relation is not None)
 
     def _relation(self, title: str, where: str, row: Any, entities: int, sentences: int) -> Relation | None:
-        row = _typed(title, where, row, dict, "an object with h, t and r")
+        row = typed(title, where, row, dict, "an object with h, t and r")
         self._ignore("labels[].", row, _LABEL_KEYS)
-        relation_type = _typed(title, f"{where}.r", row.get("r"), str, "the relation type as a string")
+        relation_type = typed(title, f"{where}.r", row.get("r"), str, "the relation type as a string")
         head, tail = (_index(title, f"{where}.{key}", row.get(key), entities, "entities") for key in ("h", "t"))
         if relation_type in NO_RELATION:
             self._counts["na_rows"] += 1
@@ -222,31 +223,25 @@ def to_result_records(documents: Iterable[Document | Mapping[str, Any]]) -> list
     ]
 
 
-def _typed(title: str, where: str, value: Any, kind: type, wanted: str) -> Any:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise DocumentError(title, where, value, f"give {wanted}")
-    return value
-
-
 def _index(title: str, where: str, value: Any, length: int, what: str) -> int:
-    _typed(title, where, value, int, "a whole number")
+    typed(title, where, value, int, "a whole number")
     if not 0 <= value < length:
         raise DocumentError(title, where, value, numbers_of(what, length))
     return value
 
 
 def _read_sentences(title: str, sentences: Any) -> tuple[tuple[str, ...], ...]:
-    _typed(title, "sents", sentences, list, "a list of sentences, each a list of words")
+    typed(title, "sents", sentences, list, "a list of sentences, each a list of words")
     for number, sentence in enumerate(sentences):
-        for position, word in enumerate(_typed(title, f"sents[{number}]", sentence, list, "a list of words")):
-            _typed(title, f"sents[{number}][{position}]", word, str, "a string")
+        for position, word in enumerate(typed(title, f"sents[{number}]", sentence, list, "a list of words")):
+            typed(title, f"sents[{number}][{position}]", word, str, "a string")
     return tuple(map(tuple, sentences))
 
 
 def _read_evidence(title: str, where: str, evidence: Any, sentences: int) -> tuple[int, ...] | None:
     if evidence is None:
         return None
-    _typed(title, where, evidence, list, "a list of sentence numbers")
+    typed(title, where, evidence, list, "a list of sentence numbers")
     return tuple(_index(title, where, sentence, sentences, "sentences") for sentence in evidence)
 
 
@@ -255,10 +250,10 @@ def _read_complete(title: str, complete: Any) -> Completeness | None:
 
 
 def _check_mention(title: str, where: str, item: Any, sentences: tuple[tuple[str, ...], ...]) -> None:
-    _typed(title, where, item, dict, "an object with sent_id, pos and type")
-    _typed(title, f"{where}.type", item.get("type"), str, "the entity type as a string")
+    typed(title, where, item, dict, "an object with sent_id, pos and type")
+    typed(title, f"{where}.type", item.get("type"), str, "the entity type as a string")
     if item.get("name") is not None:
-        _typed(title, f"{where}.name", item["name"], str, "a string or leave it out")
+        typed(title, f"{where}.name", item["name"], str, "a string or leave it out")
     number = _index(title, f"{where}.sent_id", item.get("sent_id"), len(sentences), "sentences")
     position, length = item.get("pos"), len(sentences[number])
     is_range = isinstance(position, list) and len(position) == 2 and all(type(value) is int for value in position)

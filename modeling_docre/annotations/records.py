@@ -14,8 +14,6 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from modeling_docre.documents import DocumentError
 
-from .known_forms import form_of_text
-
 RECORD_CHARACTERS = 2**26
 """Most characters of a record and the white space before it: a small compressed file can unpack to any size."""
 
@@ -75,8 +73,6 @@ def _syntax_error(error: json.JSONDecodeError, number: int, name: str) -> Docume
     fix = f"give a JSON array of documents or one document per line ({error.msg})"
     if _BROKEN_BYTES.search(excerpt):
         return DocumentError(f"number {number} of {name}", "text", _as_bytes(excerpt), "save the file as UTF-8")
-    if form := form_of_text(excerpt) if number == 1 else None:
-        fix = f"this is the form of {form}; convert it to Document dicts or to DocRED's JSON"
     return DocumentError(f"number {number} of {name}", "JSON text", excerpt, fix)
 
 

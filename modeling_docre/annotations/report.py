@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import combinations
 from typing import Any
@@ -12,6 +12,8 @@ from modeling_docre.documents import Document, as_documents
 
 LONG_MENTION_WORDS = 10
 """JEREX's release considers spans of at most this many words, so it cannot find longer mentions."""
+
+REPEATED_IDS = "documents whose id had occurred before (id made unique)"
 
 
 def _count(text: str, rare: bool = False) -> Any:
@@ -82,9 +84,7 @@ class ReadReport:
         return counted + [(f"ignored key `{name}`", times) for name, times in sorted(self.ignored_keys.items())]
 
     def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(text) for text, _ in rows)
-        return "\n".join(f"{text:<{width}}  {number:>10,}" for text, number in rows)
+        return _table(self.rows())
 
 
 def tally(document: Document, counts: Counter[str]) -> None:
@@ -138,3 +138,13 @@ def _tally_spans(document: Document, counts: Counter[str]) -> None:
         owners.update(spans)
     counts["shared_spans"] += sum(times > 1 for times in owners.values())
     counts["overlapping_spans"] += sum(b[0] < a[1] for a, b in combinations(sorted(owners), 2))
+
+
+def count_table(counts: Mapping[str, int]) -> str:
+    """A table with a row per count, which is keyed by its description; zeros are left out."""
+    return _table([(text, number) for text, number in counts.items() if number])
+
+
+def _table(rows: Sequence[tuple[str, int]]) -> str:
+    width = max((len(text) for text, _ in rows), default=0)
+    return "\n".join(f"{text:<{width}}  {number:>10,}" for text, number in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Annotated documents in DocRED's JSON or the package's own; a file, folder or pattern. May be "
+            help="Annotated documents in any format that docre convert reads; a file, folder or pattern. May be "
             "repeated.",
         ),
     ] = None,
@@ -60,21 +61,23 @@ def evaluate(
             data = ["--corpus", corpus, "--validation_split", split]
             data += ["--data_dir", str(data_dir)] if data_dir else []
         else:
-            data = ["--test_file", _one_file(files_of(file or []), Path(folder))]
+            data = ["--test_file", _one_file(file or [], Path(folder))]
         scores = _scores(model, [*data, *context.args], Path(folder))
     _report(scores, json_file)
 
 
-def _one_file(files: Sequence[str], folder: Path) -> str:
-    """The only file, or a new one with the records of all."""
-    from modeling_docre.annotations.records import iter_records
+def _one_file(names: Sequence[str], folder: Path) -> str:
+    """The only file or folder, or a new file with the documents of all."""
+    from modeling_docre.annotations.document_file import read_annotations
 
+    files = [path for name in names for path in ([name] if os.path.isdir(name) else files_of([name]))]
     if len(files) == 1:
         return files[0]
     joined = folder / "documents.jsonl"
     with joined.open("w", encoding="utf-8") as handle:
         for file in files:
-            handle.writelines(f"{json.dumps(record, ensure_ascii=False)}\n" for record in iter_records(file))
+            documents, _ = read_annotations(file)
+            handle.writelines(f"{json.dumps(item.to_dict(), ensure_ascii=False)}\n" for item in documents)
     return str(joined)
 
 

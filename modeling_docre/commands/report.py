@@ -10,12 +10,13 @@ import typer
 def report(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="Documents in DocRED's JSON or the package's own, or texts with entities."),
+        typer.Argument(metavar="FILE", help="Documents in any format that docre convert reads; a file or a folder."),
     ],
 ) -> None:
     """Count what a file contains.
 
-    Counts documents, entities, mentions, relations by origin, incomplete labels, and oddities.
+    Counts documents, entities, mentions, relations by origin, incomplete labels, and oddities. What was merged or left
+    out to read an annotation tool's file is reported by docre convert.
 
     \b
     Example:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from samples import ANNA
 
-from modeling_docre.annotations.document_file import read_documents
-from modeling_docre.annotations.known_forms import KNOWN_FORMS, form_of
+from modeling_docre.annotations.document_file import read_annotations, read_documents
+from modeling_docre.annotations.known_forms import KNOWN_FORMS, READABLE, form_of
 from modeling_docre.documents import Document, DocumentError
 
 TEXT = "Anna was born in Ulm. She works in Bern."
@@ -24,21 +24,9 @@ MARKED: dict[str, Any] = {
     "relations": [{"head": 0, "tail": 1, "type": "born", "origin": "human"}],
     "complete": {"relations": False},
 }
-FORMS: dict[str, Any] = {
-    "doccano": {
-        "id": 7,
-        "text": TEXT,
-        "entities": [{"id": 1, "label": "PER", "start_offset": 0, "end_offset": 4}],
-        "relations": [{"id": 3, "from_id": 1, "to_id": 2, "type": "born"}],
-        "Comments": [],
-    },
-    "Label Studio": {"id": 1, "data": {"text": TEXT}, "annotations": [{"result": []}]},
-    "Prodigy": {"text": TEXT, "_task_hash": 1, "tokens": [], "spans": [], "relations": [], "answer": "accept"},
-    "SpERT": {"tokens": ["Anna"], "entities": [{"type": "PER", "start": 0, "end": 1}], "relations": []},
-    "DyGIE": {"doc_key": "anna", "sentences": [["Anna"]], "ner": [[[0, 0, "PER"]]], "relations": [[]]},
+UNREADABLE: dict[str, Any] = {
     "GLiNER": {"tokenized_text": ["Anna"], "ner": [[0, 0, "person"]]},
-    "BioC": {"source": "PubTator", "documents": [{"id": "1", "passages": []}]},
-    "brat": {"text": TEXT, "denotations": [{"id": "T1", "span": {"begin": 0, "end": 4}, "obj": "PER"}]},
+    "PubAnnotation": {"text": TEXT, "denotations": [{"id": "T1", "span": {"begin": 0, "end": 4}, "obj": "PER"}]},
 }
 
 
@@ -83,22 +71,26 @@ def test_scores_that_are_no_finite_numbers_are_refused(tmp_path: Path) -> None:
             read_documents(written(tmp_path, {**MARKED, "relations": relations}))
 
 
-def test_files_of_other_tools_are_called_by_their_names(tmp_path: Path) -> None:
-    assert set(FORMS) == {form.name for form in KNOWN_FORMS}
-    for name, record in FORMS.items():
-        assert form_of(record) == name
-        with pytest.raises(DocumentError, match=rf"number 1 of documents\.json.*this is the form of {name}; convert"):
-            read_documents(written(tmp_path, record))
+def test_forms_without_a_reader_are_called_by_their_names(tmp_path: Path) -> None:
+    assert set(UNREADABLE) == {form.title for form in KNOWN_FORMS if form.name not in READABLE}
+    for name, record in UNREADABLE.items():
+        for read in (read_documents, read_annotations):
+            with pytest.raises(DocumentError, match=f"this is the form of {name}, which has no reader"):
+                read(written(tmp_path, record))
     for record in (ANNA.to_dict(), MARKED, {"title": "a", "sents": [], "vertexSet": [], "labels": []}):
         assert form_of(record) is None
 
 
-def test_wrapped_records_and_stand_off_are_called_so(tmp_path: Path) -> None:
+def test_other_tools_records_among_ones_own_are_called_by_their_name(tmp_path: Path) -> None:
+    doccano = {"id": 7, "text": TEXT, "label": [[0, 4, "PER"]]}
+    with pytest.raises(DocumentError, match=r"number 2 of documents\.json.*the form of doccano; .*docre convert"):
+        read_documents(written(tmp_path, MARKED, doccano))
+
+
+def test_wrapped_records_are_called_so(tmp_path: Path) -> None:
     for indent in (None, 1):
         path = written(tmp_path)
         path.write_text(json.dumps({"data": [ANNA.to_dict()]}, indent=indent), encoding="utf-8")
-        with pytest.raises(DocumentError, match="the records are wrapped; give the list under 'data' alone"):
-            read_documents(path)
-    path.write_text("T1\tPER 0 4\tAnna\nR1\tborn Arg1:T1 Arg2:T2\n", encoding="utf-8")
-    with pytest.raises(DocumentError, match="this is the form of brat's stand-off"):
-        read_documents(path)
+        for read in (read_documents, read_annotations):
+            with pytest.raises(DocumentError, match="the records are wrapped; give the list under 'data' alone"):
+                read(path)

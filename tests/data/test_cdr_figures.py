@@ -10,7 +10,7 @@ import pytest
 
 from dataset_scripts.building.statistics import corpus_statistics
 from dataset_scripts.cdr import Cdr
-from dataset_scripts.readers.pubtator import COMPOSITE, CORRECTED, UNGROUNDED
+from dataset_scripts.readers.abstracts import COMPOSITE, CORRECTED, UNGROUNDED
 from modeling_docre.documents import Candidate, Document
 from modeling_docre.training.recall_ceiling import measure_reach
 

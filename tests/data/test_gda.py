@@ -11,7 +11,7 @@ import pytest
 
 from dataset_scripts.building.sources import Source
 from dataset_scripts.gda import Gda, read_abstracts, read_annotations, read_labels
-from dataset_scripts.readers.pubtator import Annotation
+from modeling_docre.annotations.pubtator import Annotation
 from modeling_docre.documents import Document, DocumentError
 
 ABSTRACTS = """{a}

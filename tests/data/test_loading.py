@@ -56,6 +56,21 @@ def test_texts_are_cut_by_the_rules_of_their_language(tmp_path: Path) -> None:
     assert words == [(("Do", "n't", "."),), (("Don't", "."),)]
 
 
-def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match=r"--train_file names .* which is a folder; name a file in it"):
+def test_a_folder_needs_annotations(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"the folder .* holds no annotations in a known format; known are"):
+        load_corpus(CorpusArguments(train_file=str(tmp_path)))
+    with pytest.raises(FileNotFoundError, match=r"--train_file names .* no such file or folder"):
+        load_corpus(CorpusArguments(train_file=str(tmp_path / "absent")))
+
+
+def test_what_annotation_tools_write_is_read(tmp_path: Path) -> None:
+    """With the filters of one's own files, and a folder like a file."""
+    (tmp_path / "a.txt").write_text("Anna was born in Ulm.", encoding="utf-8")
+    lines = ("T1\tPER 0 4\tAnna", "T2\tLOC 17 20\tUlm", "R1\tborn Arg1:T1 Arg2:T2", "R2\tNA Arg1:T2 Arg2:T1")
+    (tmp_path / "a.ann").write_text("\n".join(lines), encoding="utf-8")
+    for source in (tmp_path, tmp_path / "a.ann", tmp_path / "a.txt"):
+        corpus = load_corpus(CorpusArguments(train_file=str(source), no_relation_types=["NA"]))
+        assert [document.id for document in corpus.splits["train"]] == ["a"]
+        assert corpus.labels["entity_types"] == ["LOC", "PER"] and corpus.labels["relation_types"] == ["born"]
+    with pytest.raises(DocumentError, match=r"relations\[1\]\.type is 'NA'"):
         load_corpus(CorpusArguments(train_file=str(tmp_path)))

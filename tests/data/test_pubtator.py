@@ -8,17 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_scripts.building.reading_counts import REPEATED_IDS, count_table
-from dataset_scripts.readers.pubtator import (
+from dataset_scripts.readers.abstracts import (
     COMPOSITE,
     CORRECTED,
     OTHER_TYPES,
     UNGROUNDED,
-    Abstract,
     AbstractReader,
-    Annotation,
-    read_pubtator,
 )
+from modeling_docre.annotations.pubtator import Abstract, Annotation, read_pubtator
+from modeling_docre.annotations.report import REPEATED_IDS, count_table
 from modeling_docre.documents import Document, DocumentError
 
 TYPES = ["Chemical", "Disease"]
