@@ -35,9 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.workload import read_documents
 from modeling_docre import Document, KmgreModel, Predictor
-from modeling_docre.candidates import Entities, Spans, mention_pairs
+from modeling_docre.candidates import Entities, Spans, Text, mention_pairs
 from modeling_docre.stage_key_pairs import assign_labels, select_key_pairs
-from modeling_docre.stage_mention_attention import MarkedText
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def choices(model: Any, predictor: Predictor, document: Document) -> Iterator[Ch
     types = [model.config.relation_types.index(relation.type) for relation in relations]
     batch = predictor.collator([predictor.example(predictor.featurizer([document])[0])])
     spans = Spans(**batch["spans"])
-    text = MarkedText(batch["input_ids"], batch["document_lengths"], batch.get("special_lengths"), spans)
+    text = Text(batch["input_ids"], batch["document_lengths"], spans, batch.get("special_lengths"))
     listed = mention_pairs(Entities(**batch["entities"]), pairs)
     with torch.inference_mode():
         reading = model.relation_extractor.read(text)

@@ -14,7 +14,7 @@ from benchmarks.contenders import Decisions, FindingContender, JerexContender, S
 from modeling_docre import Document
 from modeling_docre.candidates import span_candidates
 from modeling_docre.features import Features
-from modeling_docre.stage_coreference import complete_linkage, symmetric_scores
+from modeling_docre.stage_entities import complete_linkage, symmetric_scores
 
 
 def mean_load(documents: Sequence[Document], max_span_size: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The one place that lists what a model decides: spans, mention pairs, entity pairs, contexts and distances.
+"""What a model is given and decides, in flat lists: spans, entities, entity pairs and their mention pairs.
 
 Training and inference call the same functions, so what is trained is what is asked later.
 """
@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from rapidfuzz.distance import Levenshtein
-from rapidfuzz.process import cdist
 from torch import Tensor
 
-from .segments import positions_in_segments, ragged_product, segment_starts
+from .segments import positions_in_segments, segment_logsumexp, segment_max, segment_mean, segment_starts
+
+POOLS = {"max": segment_max, "mean": segment_mean, "logsumexp": segment_logsumexp}
 
 
 class Spans(NamedTuple):
@@ -40,6 +40,31 @@ class Spans(NamedTuple):
         """The spans at `index`."""
         return Spans(*(values[index] for values in self))
 
+    def between(self, head: Tensor, tail: Tensor) -> Tensor:
+        """The subwords strictly between spans `head` and `tail` [pairs], whatever their order (JEREX section 3.4).
+
+        Returns:
+            Half-open ranges [pairs, 2]; empty (end <= start) for adjacent, overlapping and nested spans.
+        """
+        start, end = self.subword_range.unbind(1)
+        return torch.stack([torch.minimum(end[head], end[tail]), torch.maximum(start[head], start[tail])], dim=1)
+
+
+class Text(NamedTuple):
+    """The text of a batch, and its spans.
+
+    `input_ids` [subwords] int64, the documents end to end; `document_lengths` [documents] int64, subwords per document,
+    start and end tokens included; `spans` are candidates or mentions; `special_lengths` [2] int64, start and end tokens
+    of each document, or None; `sentences` [subwords] int64, the sentence of each subword, -1 outside of sentences, or
+    None without evidence.
+    """
+
+    input_ids: Tensor
+    document_lengths: Tensor
+    spans: Spans
+    special_lengths: Tensor | None = None
+    sentences: Tensor | None = None
+
 
 class Entities(NamedTuple):
     """Entities as sets of spans, flat over the batch.
@@ -56,6 +81,15 @@ class Entities(NamedTuple):
     def owners(self) -> Tensor:
         """The entity of each member, [mentions]."""
         return positions_in_segments(self.sizes)[0]
+
+    def pool(self, span_vectors: Tensor, pool: str = "max") -> Tensor:
+        """Entity vectors [entities, ...] from the vectors [spans, ...] of their mentions, elementwise.
+
+        Args:
+            span_vectors: one vector per span.
+            pool: `"max"` (JEREX), `"logsumexp"` (ATLOP equation 2) or `"mean"`.
+        """
+        return POOLS[pool](span_vectors[self.members], self.owners, len(self.sizes))
 
 
 class MentionPairs(NamedTuple):
@@ -76,22 +110,6 @@ class MentionPairs(NamedTuple):
         return MentionPairs(*(values[index] for values in self))
 
 
-class Contexts(NamedTuple):
-    """What lies between two mentions: the subwords strictly between them, and their distances.
-
-    `subword_range` [pairs, 2] is empty (end <= start) for adjacent, overlapping and nested mentions;
-    `word_distance` [pairs] is 1 for adjacent mentions and 0 for overlapping ones; `sentence_distance` [pairs].
-    """
-
-    subword_range: Tensor
-    word_distance: Tensor
-    sentence_distance: Tensor
-
-    def take(self, index: Tensor) -> Contexts:
-        """The contexts at `index`."""
-        return Contexts(*(values[index] for values in self))
-
-
 def span_candidates(sentence_starts: Sequence[int], max_span_size: int) -> tuple[np.ndarray, np.ndarray]:
     """All spans of 1 to `max_span_size` words inside the sentences of a document.
 
@@ -110,24 +128,6 @@ def span_candidates(sentence_starts: Sequence[int], max_span_size: int) -> tuple
             ranges.append(np.stack([first, first + size], axis=1))
             sentences.append(np.full(len(first), sentence))
     return np.concatenate(ranges), np.concatenate(sentences)
-
-
-def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
-    """Pairs of mentions of the same document, the earlier one first.
-
-    Args:
-        documents: [mentions], int64, ascending: the document of each mention.
-        both_orders: whether each pair is listed in the reversed order too (appended after all others).
-
-    Returns:
-        [pairs, 2], int64 positions in the mention list; row-major.
-    """
-    counts = torch.bincount(documents) if len(documents) else documents
-    ends = counts.cumsum(0)[documents] if len(documents) else documents
-    later = ends - torch.arange(len(documents), device=documents.device) - 1  # mentions after this one
-    first, offset = positions_in_segments(later)
-    pairs = torch.stack([first, first + 1 + offset], dim=1)
-    return torch.cat([pairs, pairs.flip(1)]) if both_orders else pairs
 
 
 def entity_pairs(documents: Tensor) -> Tensor:
@@ -157,76 +157,9 @@ def mention_pairs(entities: Entities, pairs: Tensor) -> MentionPairs:
     Returns:
         Mention pairs grouped by entity pair, row-major inside each.
     """
-    head, tail = pairs.unbind(1)
-    owner, left, right = ragged_product(entities.sizes[head], entities.sizes[tail])
-    starts = segment_starts(entities.sizes)
-    head_span = entities.members[starts[head[owner]] + left]
-    tail_span = entities.members[starts[tail[owner]] + right]
-    return MentionPairs(owner, head_span, tail_span, left, right)
-
-
-def contexts(spans: Spans, head: Tensor, tail: Tensor) -> Contexts:
-    """Context range and distances of mention pairs, the same for both orders (JEREX section 3.4).
-
-    Args:
-        spans: the batch's spans.
-        head, tail: [pairs], int64 span indices.
-    """
-    start, end = spans.word_range.unbind(1)
-    swapped = (start[tail] < start[head]) | ((start[tail] == start[head]) & (end[tail] < end[head]))
-    first, second = torch.where(swapped, tail, head), torch.where(swapped, head, tail)
-    between = torch.stack([spans.subword_range[first, 1], spans.subword_range[second, 0]], dim=1)
-    return Contexts(
-        between,
-        (start[second] - (end[first] - 1)).clamp(min=0),
-        (spans.sentence[head] - spans.sentence[tail]).abs(),
-    )
-
-
-def intra_sentence_or_closest(candidates: MentionPairs, context: Contexts, count: int) -> Tensor:
-    """Mention pairs within one sentence; for an entity pair without any, its closest mention pair.
-
-    The pairing of JEREX's third ablation (Table 5 c). Of equally close pairs the first one listed is taken.
-
-    Args:
-        candidates: mention pairs.
-        context: their distances.
-        count: number of entity pairs.
-
-    Returns:
-        [kept], int64 positions in `candidates`, ascending.
-    """
-    owner, rows = candidates.owner, len(candidates.owner)
-    intra = context.sentence_distance == 0
-    has_intra = torch.zeros(count, dtype=torch.bool, device=owner.device)
-    has_intra[owner[intra]] = True
-    order = context.word_distance * rows + torch.arange(rows, device=owner.device)
-    best = order.new_zeros(count).scatter_reduce(0, owner, order, "amin", include_self=False)
-    closest = ~has_intra[owner] & (order == best[owner])
-    return (intra | closest).nonzero().squeeze(1)
-
-
-@torch.compiler.disable  # NumPy on the host
-def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Tensor:
-    """Character Levenshtein distances (unit costs, case-sensitive) between mention strings.
-
-    Args:
-        texts: the string of each mention.
-        documents: [mentions], int64, ascending: the document of each mention.
-        pairs: [pairs, 2], int64 positions in `texts`, both of one document.
-
-    Returns:
-        [pairs], int64, on the device of `pairs`.
-    """
-    distances = np.zeros(len(pairs), dtype=np.int64)
-    if len(pairs) == 0:
-        return torch.from_numpy(distances).to(pairs.device)
-    host_pairs, host_documents = pairs.cpu().numpy(), documents.cpu().numpy()
-    pair_documents = host_documents[host_pairs[:, 0]]
-    for document in np.unique(pair_documents):
-        first, end = np.searchsorted(host_documents, [document, document + 1])
-        here = pair_documents == document
-        matrix = cdist(texts[first:end], texts[first:end], scorer=Levenshtein.distance, dtype=np.int32)
-        left, right = (host_pairs[here] - first).T
-        distances[here] = matrix[left, right]
-    return torch.from_numpy(distances).to(pairs.device)
+    heads, tails = entities.sizes[pairs].unbind(1)  # mentions of either entity
+    owner, position = positions_in_segments(heads * tails)
+    left = torch.div(position, tails[owner], rounding_mode="floor")
+    right = position % tails[owner]
+    first, second = segment_starts(entities.sizes)[pairs[owner]].unbind(1)
+    return MentionPairs(owner, entities.members[first + left], entities.members[second + right], left, right)

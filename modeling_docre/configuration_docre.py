@@ -28,41 +28,15 @@ from .configuration_limits import (
 from .encoder_code import is_remote, is_trusted, reading_from, remote_configuration, without_repository
 
 # Keys that `PreTrainedConfig` itself reads beside its dataclass fields; any other unknown key is a typo.
-_BASE_KEYS = frozenset(
-    [
-        "num_labels",
-        "torch_dtype",
-        "name_or_path",
-        "_name_or_path",
-        "_commit_hash",
-        "output_attentions",
-        "attn_implementation",
-        "_attn_implementation_internal",
-        "experts_implementation",
-        "_experts_implementation_internal",
-        "auto_map",
-        "custom_pipelines",
-        "model_type",
-    ]
-)
+_ORIGIN_KEYS = ("_commit_hash", "_name_or_path", "auto_map", "custom_pipelines", "model_type", "name_or_path")
+_ATTENTION_KEYS = ("_attn_implementation_internal", "attn_implementation", "output_attentions")
+_EXPERT_KEYS = ("_experts_implementation_internal", "experts_implementation")
+_BASE_KEYS = frozenset([*_ORIGIN_KEYS, *_ATTENTION_KEYS, *_EXPERT_KEYS, "num_labels", "torch_dtype"])
 # The Trainer writes these into the configuration of every model it trains; they mean nothing to these models.
 _TRAINER_KEYS = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id")
 # Encoders that number positions from the padding index on and so lose that many rows of their position table.
-_POSITIONS_AFTER_PADDING = frozenset(
-    [
-        "camembert",
-        "data2vec-text",
-        "ibert",
-        "longformer",
-        "luke",
-        "mpnet",
-        "roberta",
-        "roberta-prelayernorm",
-        "xlm-roberta",
-        "xlm-roberta-xl",
-        "xmod",
-    ]
-)
+_ROBERTAS = ("camembert", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")
+_POSITIONS_AFTER_PADDING = frozenset([*_ROBERTAS, "data2vec-text", "ibert", "longformer", "luke", "mpnet"])
 
 
 class RelationCut(NamedTuple):
@@ -142,6 +116,8 @@ class DocREConfig(PreTrainedConfig):
         relation_temperature, relation_shift: what relation logits are divided by, and what is added to them, before
             they become scores; fitted ones bring the scores close to the share of relations that are right (`Scaling`).
             Thresholds are of these scores.
+        entity_temperature, entity_shift: the same for the scores of entities.
+        named_thresholds: pairs [name, relation threshold]; a call may give the name instead of the number.
         signatures: triples [relation type, type of the head, type of the tail] that may hold; a relation of another
             triple is not returned. None allows all.
         weights_dtype: number format of the saved weights: `"float16"` halves their file, and rounds them. In memory
@@ -166,6 +142,9 @@ class DocREConfig(PreTrainedConfig):
     language: str = "en"
     relation_temperature: float | int = 1.0
     relation_shift: float | int = 0.0
+    entity_temperature: float | int = 1.0
+    entity_shift: float | int = 0.0
+    named_thresholds: list[list[str | float | int]] = field(default_factory=list)
     signatures: list[list[str]] | None = None
     weights_dtype: Literal["float32", "float16"] = "float32"
 
@@ -271,10 +250,19 @@ class DocREConfig(PreTrainedConfig):
 
     def validate_scaling(self) -> None:
         """Refuse a temperature that is not positive and finite, and a shift that is not finite."""
-        if not 0.0 < self.relation_temperature < math.inf:
-            raise ValueError(f"relation_temperature is {self.relation_temperature}; give a number greater than 0")
-        if not math.isfinite(self.relation_shift):
-            raise ValueError(f"relation_shift is {self.relation_shift}; give a finite number")
+        for name in ("relation_temperature", "entity_temperature"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a number greater than 0")
+        for name in ("relation_shift", "entity_shift"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}; give a finite number")
+
+    def validate_named_thresholds(self) -> None:
+        """Refuse anything but pairs of a name and a threshold from 0 to 1, and a name that is given twice."""
+        for pair in self.named_thresholds:
+            if not (len(pair) == 2 and isinstance(pair[0], str) and not isinstance(pair[1], str) and 0 <= pair[1] <= 1):
+                raise ValueError(f"named_thresholds has {pair!r}; give pairs [name, number from 0 to 1]")
+        check_labels("named_thresholds", [str(name) for name, _ in self.named_thresholds])
 
     def validate_long_input(self) -> None:
         """Refuse windows that cannot overlap as asked."""
@@ -291,6 +279,22 @@ class DocREConfig(PreTrainedConfig):
         if getattr(self, "threshold", None) == "per_class":
             names[-1] = "relation_thresholds"
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
+    def named_threshold(self, threshold: Any) -> Any:
+        """The relation threshold of a name; anything but a string stays as it is.
+
+        Raises:
+            ValueError: no threshold of that name is stored.
+        """
+        if not isinstance(threshold, str):
+            return threshold
+        stored = {str(name): value for name, value in self.named_thresholds}
+        if threshold not in stored:
+            names = ", ".join(map(repr, stored)) or "none; docre train --tune true fits them"
+            raise ValueError(
+                f"threshold is {threshold!r}; give a number from 0 to 1, or a name of this model's: {names}"
+            )
+        return stored[threshold]
 
     @property
     def traits(self) -> Traits:

@@ -44,12 +44,11 @@ class DocRECollator:
         }
         if any(first.features.special_lengths):
             batch["special_lengths"] = torch.tensor(first.features.special_lengths)
-        if first.subword_sentences is not None:
-            batch["subword_sentences"] = concat(column("subword_sentences"))
+        for name in ("subword_sentences", "span_labels", "entity_types"):
+            if getattr(first, name) is not None:
+                batch[name] = concat(column(name))
         if first.span_texts is not None:
             batch["span_texts"] = [text for texts in column("span_texts") for text in texts]
-        if first.span_labels is not None:
-            batch["span_labels"] = concat(column("span_labels"))
         if first.coreference is not None:
             pairs, distances, labels = zip(*column("coreference"), strict=True)
             batch["coreference"] = {
@@ -64,8 +63,6 @@ class DocRECollator:
                 "sizes": concat(column("sizes")),
                 "document": number.repeat_interleave(torch.tensor(entity_counts)),
             }
-        if first.entity_types is not None:
-            batch["entity_types"] = concat(column("entity_types"))
         if first.relations is not None:
             pairs, labels = zip(*column("relations"), strict=True)
             batch["relations"] = {"pairs": shifted(pairs, offsets(map(len, column("sizes"))))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from .documents import Document, Entity, Mention, MentionPair, Relation
 
 
 class Scaling(NamedTuple):
-    """What brings relation logits to those of scores: logit / temperature + shift. The order of the logits stays.
+    """What brings a model's logits to those of scores: logit / temperature + shift. The order of the logits stays.
 
     A temperature above 1 moves scores towards 0.5, the shift all of them up or down: of the relations between predicted
     entities fewer are right than of those between the entities of the training data.
@@ -24,9 +25,9 @@ class Scaling(NamedTuple):
     shift: float = 0.0
 
     @classmethod
-    def of(cls, config: DocREConfig) -> Scaling:
-        """The scaling of a model's relation scores."""
-        return cls(config.relation_temperature, config.relation_shift)
+    def of(cls, config: DocREConfig, level: str = "relation") -> Scaling:
+        """The scaling of a model's scores of relations, or of entities."""
+        return cls(getattr(config, f"{level}_temperature"), getattr(config, f"{level}_shift"))
 
     def scale(self, logits: np.ndarray) -> np.ndarray:
         """The logits of the scores, in the shape and dtype given."""
@@ -35,6 +36,13 @@ class Scaling(NamedTuple):
     def undo(self, logits: np.ndarray) -> np.ndarray:
         """The logits of the model, from those of the scores."""
         return (logits - self.shift) * self.temperature
+
+    def rescore(self, score: float) -> float:
+        """The score that the scaling makes of a model's; one of 0 or 1 counts as 1e-7 away, so that it can move."""
+        if self == Scaling():
+            return score
+        logits = torch.logit(torch.tensor(score, dtype=torch.float64), eps=1e-7).numpy()
+        return float(torch.sigmoid(torch.as_tensor(self.scale(logits))))
 
 
 class Signatures:
@@ -58,13 +66,11 @@ class Signatures:
 
     def related_types(self, entity_types: Sequence[str]) -> np.ndarray:
         """Which types of head and tail allow any relation, [entity types, entity types] bool."""
-        return np.array(
-            [
-                [not {head, tail} <= self.known or (head, tail) in self.pairs for tail in entity_types]
-                for head in entity_types
-            ],
-            dtype=bool,
-        ).reshape(len(entity_types), len(entity_types))
+        related = [
+            [not {head, tail} <= self.known or (head, tail) in self.pairs for tail in entity_types]
+            for head in entity_types
+        ]
+        return np.array(related, dtype=bool).reshape(len(entity_types), len(entity_types))
 
 
 def decode(
@@ -78,11 +84,11 @@ def decode(
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
-    A mention's score is its probability; a mention that coreference was not asked about becomes an entity of its own
-    with the empty type; so does a related span that is not an entity. An entity's score is the probability of its
-    type, times `entity_linkage_scores` where there are some, a relation's score that of its type. In a system that
-    reads sentences a symmetric relation stands once, its head being what begins first; of two that begin with the same
-    word, as nested ones may, either can be the head.
+    Scores are probabilities: of a mention, of a relation's type, and of an entity's type times its
+    `entity_linkage_scores` if any, after the scaling of entities. A mention that coreference was not asked about
+    becomes an entity of its own with the empty type; so does a related span that is not an entity. In a system that
+    reads sentences a symmetric relation stands once, its head being what begins first (either, where both begin with
+    the same word).
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
@@ -92,9 +98,6 @@ def decode(
         given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
         relation_threshold: least score of a relation instead of the configuration's.
         signatures: which types of head and tail each relation type may have; None for any.
-
-    Returns:
-        One document per input document, with the predicted entities and relations.
     """
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
     for name in ("relation_logits", "mention_pair_logits"):
@@ -102,7 +105,7 @@ def decode(
             host[name] = Scaling.of(config).scale(host[name])
     cut = config.traits.relation_cut
     if relation_threshold is not None:
-        cut = cut._replace(threshold=relation_threshold)
+        cut = cut._replace(threshold=float(relation_threshold))
     host_spans = {name: _to_host(value) for name, value in spans.items()}
     decoder = _Decoder(host, host_spans, config, cut, given)
     if signatures is not None:
@@ -137,6 +140,12 @@ def _to_host(values: torch.Tensor) -> np.ndarray:
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return torch.sigmoid(torch.from_numpy(logits)).numpy()
+
+
+def renumbered(relations: Iterable[Relation], positions: Mapping[int, int]) -> list[Relation]:
+    """The relations between the entities that have a new position, at those positions."""
+    kept = (item for item in relations if item.head in positions and item.tail in positions)
+    return [replace(item, head=positions[item.head], tail=positions[item.tail]) for item in kept]
 
 
 def _reversed(relation: Relation) -> Relation:
@@ -178,23 +187,19 @@ class _Decoder:
         """Leave out the relations that the types of their entities do not allow."""
         if "relation_logits" not in self.output:
             return
-        names = self._type_names(documents)
+        if self.given == "entities":
+            names = [entity.type for document in documents for entity in document.entities]
+        else:
+            types = [*self.config.entity_types, ""]  # class -1 is no type
+            names = [types[kind] for kind in self.output["entity_types"]]
         ends = self.output["pairs"][self.kept_pairs].tolist()
-        relation_types = [self.config.relation_types[kind] for kind in self.kept_types]
         allowed = [
-            signatures.allow(relation, names[head], names[tail])
-            for relation, (head, tail) in zip(relation_types, ends, strict=True)
+            signatures.allow(self.config.relation_types[kind], names[head], names[tail])
+            for kind, (head, tail) in zip(self.kept_types, ends, strict=True)
         ]
         kept = np.array(allowed, dtype=bool)
         self.kept_pairs, self.kept_types = self.kept_pairs[kept], self.kept_types[kept]
         self.kept_scores = self.kept_scores[kept]
-
-    def _type_names(self, documents: Sequence[Document]) -> list[str]:
-        """The type of each entity of the batch, empty where it has none."""
-        if self.given == "entities":
-            return [entity.type for document in documents for entity in document.entities]
-        names = [*self.config.entity_types, ""]
-        return [names[kind] for kind in self.output["entity_types"]]
 
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""
@@ -205,19 +210,12 @@ class _Decoder:
         if self.given != "entities":
             kept = self._kept(first, end, relations)
             entities = tuple(self._entity(first + position, members[position], document) for position in kept)
-            if len(kept) < len(members):
-                relations = [replace(item, head=kept[item.head], tail=kept[item.tail]) for item in relations]
+            relations = renumbered(relations, kept)
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        return replace(
-            document,
-            entities=entities,
-            relations=tuple(relations),
-            candidates=None,
-            complete=None,
-            soft_relations=None,
-        )
+        unknown: dict[str, Any] = dict.fromkeys(("candidates", "complete", "soft_relations"))
+        return replace(document, entities=entities, relations=tuple(relations), **unknown)
 
     def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:
         """The new position of each of the entities that stay: all but spans without type and relation."""
@@ -232,27 +230,24 @@ class _Decoder:
 
     def _entity(self, entity: int, spans: np.ndarray, document: Document) -> Entity:
         mentions = tuple(self._mention(span, document) for span in spans.tolist())
-        if self.type_scores is None:
-            return Entity("", mentions)
-        kind = int(self.output["entity_types"][entity])
-        if kind < 0:
+        if self.type_scores is None or (kind := int(self.output["entity_types"][entity])) < 0:
             return Entity("", mentions)
         score = float(self.type_scores[entity, kind])
         if "entity_linkage_scores" in self.output:
             score *= float(self.output["entity_linkage_scores"][entity])
-        return Entity(self.config.entity_types[kind], mentions, score=score)
+        return Entity(self.config.entity_types[kind], mentions, score=Scaling.of(self.config, "entity").rescore(score))
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])
         start, end = (self.spans["word_range"][span] - document.sentence_starts[sentence]).tolist()
         score = None if self.mention_scores is None else float(self.mention_scores[span])
+        mention = Mention(sentence, start, end, score=score)
         if document.token_offsets is None:
-            return Mention(sentence, start, end, score=score)
+            return mention
         offsets = document.token_offsets[sentence]
         char_start, char_end = offsets[start][0], offsets[end - 1][1]
-        if char_start >= char_end:  # words without a character in the text
-            return Mention(sentence, start, end, score=score)
-        return Mention(sentence, start, end, score=score, char_start=char_start, char_end=char_end)
+        # A word may be without a character in the text.
+        return replace(mention, char_start=char_start, char_end=char_end) if char_start < char_end else mention
 
     def _relations(self, first: int, end: int, members: list[np.ndarray]) -> list[Relation]:
         """Relations among the entities `first` to `end`, best score first."""
@@ -275,61 +270,86 @@ class _Decoder:
         head, tail = (self.output["pairs"][pair] - first).tolist()
         kind = self.kept_types[row]
         name = self.config.relation_types[kind]
+        label, score = self.config.relation_labels.get(name), float(self.kept_scores[row])
         evidence = self._evidence(pair, kind, members[head], members[tail])
-        return Relation(
-            head,
-            tail,
-            name,
-            label=self.config.relation_labels.get(name),
-            score=float(self.kept_scores[row]),
-            **evidence,
-        )
-
-    @staticmethod
-    def _sentences(sentences: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
-        """Sentences in the order of the document, with what each one weighs."""
-        order = np.argsort(sentences)
-        return {"evidence": tuple(sentences[order].tolist()), "evidence_scores": tuple(weights[order].tolist())}
+        return Relation(head, tail, name, label=label, score=score, **evidence)
 
     def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
         """What carried a type of an entity pair: mention pairs, and sentences with the weight of each."""
+        output = self.output
         stated: dict[str, Any] = {}
-        if "evidence_pair" in self.output:
-            rows = slice(*np.searchsorted(self.output["evidence_pair"], [pair, pair + 1]))
-            stated = self._sentences(self.output["evidence_sentence"][rows], self.output["evidence_weight"][rows])
-        if "mention_pair_owner" not in self.output:
+        if "evidence_pair" in output:
+            rows = slice(*np.searchsorted(output["evidence_pair"], [pair, pair + 1]))
+            sentences, weights = output["evidence_sentence"][rows].tolist(), output["evidence_weight"][rows].tolist()
+            stated = _in_order(dict(zip(sentences, weights, strict=True)))
+        if "mention_pair_owner" not in output:
             return stated
-        rows = slice(*np.searchsorted(self.output["mention_pair_owner"], [pair, pair + 1]))
-        heads, tails = self.output["mention_pair_head"][rows], self.output["mention_pair_tail"][rows]
-        weights = self.output["mention_pair_weight"][rows]
+        rows = slice(*np.searchsorted(output["mention_pair_owner"], [pair, pair + 1]))
+        weights = output["mention_pair_weight"][rows]
         weights = weights if weights.ndim == 1 else weights[:, kind]
-        by_key = self._scores_of("mention_pair_key_logits", rows)
-        by_relation = self._scores_of("mention_pair_logits", (rows, kind))
-        order = [number for number in np.argsort(-weights, kind="stable") if weights[number] > 0]
-        carried: dict[int, float] = {}
-        for number in order:
-            sentences = {
-                int(self.spans["sentence"][span]) for span in (head_spans[heads[number]], tail_spans[tails[number]])
-            }
-            for sentence in sentences:
-                carried[sentence] = carried.get(sentence, 0.0) + float(weights[number])
-        evidence = sorted(carried)
-        return {
-            "mention_pairs": tuple(
-                MentionPair(
-                    int(heads[number]),
-                    int(tails[number]),
-                    float(weights[number]),
-                    key_score=None if by_key is None else float(by_key[number]),
-                    relation_score=None if by_relation is None else float(by_relation[number]),
-                )
-                for number in order
-            ),
-            "evidence": tuple(evidence),
-            "evidence_scores": tuple(carried[sentence] for sentence in evidence),
-            **stated,
-        }
+        order = np.argsort(-weights, kind="stable")
+        order = order[weights[order] > 0]
+        heads, tails = output["mention_pair_head"][rows][order], output["mention_pair_tail"][rows][order]
+        by_key = self._scores_of("mention_pair_key_logits", rows, order)
+        by_relation = self._scores_of("mention_pair_logits", (rows, kind), order)
+        columns = heads.tolist(), tails.tolist(), weights[order].tolist(), by_key, by_relation
+        pairs = tuple(map(MentionPair, *columns))
+        ends = np.stack([head_spans[heads], tail_spans[tails]], axis=1)  # [mention pairs, 2]
+        carried: defaultdict[int, float] = defaultdict(float)
+        for weight, sentences in zip(columns[2], self.spans["sentence"][ends].tolist(), strict=True):
+            for sentence in set(sentences):
+                carried[sentence] += weight
+        return {"mention_pairs": pairs, **_in_order(carried), **stated}
 
-    def _scores_of(self, name: str, index: Any) -> np.ndarray | None:
-        """The probabilities of some logits of the output, None where the model gives none."""
-        return _sigmoid(self.output[name][index]) if name in self.output else None
+    def _scores_of(self, name: str, index: Any, order: np.ndarray) -> list[float | None]:
+        """The probabilities of some logits of the output in an order, None where the model gives none."""
+        return _sigmoid(self.output[name][index])[order].tolist() if name in self.output else [None] * len(order)
+
+
+def _in_order(weights: Mapping[int, float]) -> dict[str, Any]:
+    """Sentences in the order of the document, with what each one weighs."""
+    evidence = sorted(weights)
+    return {"evidence": tuple(evidence), "evidence_scores": tuple(weights[sentence] for sentence in evidence)}
+
+
+def without_overlaps(document: Document, rule: str) -> Document:
+    """The document without mentions that share words; entities that lose all of theirs go, and with them relations.
+
+    Mention pairs of which a mention goes are left out of their relation, whose score and evidence stay.
+
+    Args:
+        document: a predicted document.
+        rule: which mention stays: `"flat"`, the one with the best score (its entity's, where it has none), then the
+            longest; `"longest"`, the longest, then the one with the best score. Of equal ones it is the first.
+    """
+
+    def rank(place: tuple[int, int]) -> tuple[float, ...]:
+        entity = document.entities[place[0]]
+        mention = entity.mentions[place[1]]
+        score = next((value for value in (mention.score, entity.score) if value is not None), 0.0)
+        start, end = document.span(mention)
+        return (start - end, -score, start) if rule == "longest" else (-score, start - end, start)
+
+    places = [(entity, n) for entity, item in enumerate(document.entities) for n in range(len(item.mentions))]
+    taken: set[int] = set()  # words of the document
+    kept: defaultdict[int, list[int]] = defaultdict(list)  # by entity
+    for entity, number in sorted(places, key=rank):
+        words = set(range(*document.span(document.entities[entity].mentions[number])))
+        if taken.isdisjoint(words):
+            taken |= words
+            kept[entity] = sorted([*kept[entity], number])
+    positions = {entity: position for position, entity in enumerate(sorted(kept))}
+    mentions = [tuple(document.entities[entity].mentions[n] for n in kept[entity]) for entity in positions]
+    entities = (replace(document.entities[e], mentions=own) for e, own in zip(positions, mentions, strict=True))
+    relations = [_of_mentions(item, kept[item.head], kept[item.tail]) for item in document.relations]
+    return replace(document, entities=tuple(entities), relations=tuple(renumbered(relations, positions)))
+
+
+def _of_mentions(relation: Relation, heads: Sequence[int], tails: Sequence[int]) -> Relation:
+    """The relation with only the mention pairs of some mentions of its head and tail, which are counted anew."""
+    pairs = relation.mention_pairs and tuple(
+        replace(pair, head_mention=heads.index(pair.head_mention), tail_mention=tails.index(pair.tail_mention))
+        for pair in relation.mention_pairs
+        if pair.head_mention in heads and pair.tail_mention in tails
+    )
+    return replace(relation, mention_pairs=pairs)

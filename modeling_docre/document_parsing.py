@@ -78,13 +78,9 @@ def _schema(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def parse(kind: Any, value: Any, where: str, document_id: Any) -> Any:
-    """Read plain data as an annotated type.
+    """Read plain data as a dataclass, a scalar type, a tuple of either, or one of these or None.
 
-    Args:
-        kind: a dataclass, a scalar type, a tuple of either, or one of these or None.
-        value: the data.
-        where: its place in the document, for messages; `WHOLE` for the document itself.
-        document_id: name of the document, for messages.
+    `where` is its place in the document, for messages, and `WHOLE` for the document itself.
 
     Raises:
         DocumentError: a key is missing or unknown, or a value has the wrong type or is no finite number.
@@ -114,9 +110,8 @@ def _parse_record(cls: Any, value: Any, where: str, document_id: Any) -> Any:
         raise DocumentError(document_id, where, value, "give a dict")
     kinds, required = _schema(cls)
     if unknown := [key for key in value if key not in kinds]:
-        raise DocumentError(
-            document_id, f"{where}.{unknown[0]}", value[unknown[0]], f"drop this key; known are {', '.join(kinds)}"
-        )
+        fix = f"drop this key; known are {', '.join(kinds)}"
+        raise DocumentError(document_id, f"{where}.{unknown[0]}", value[unknown[0]], fix)
     prefix = "" if where == WHOLE else f"{where}."
     parsed = {}
     for name, kind in kinds.items():

@@ -7,7 +7,7 @@ exists is valid: every construction is checked, and what is wrong is named in on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -33,6 +33,11 @@ class Mention:
     score: float | None = None
     char_start: int | None = None
     char_end: int | None = None
+
+    @property
+    def char_range(self) -> tuple[int, int] | None:
+        """`char_start` and `char_end`, None where the mention's characters are not known."""
+        return None if self.char_start is None or self.char_end is None else (self.char_start, self.char_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +149,8 @@ class Document:
     soft_relations: tuple[SoftRelation, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_text(self)
-        for number, entity in enumerate(self.entities):
-            _check_entity(self, entity, f"entities[{number}]")
-        for number, relation in enumerate(self.relations):
-            _check_relation(self, relation, f"relations[{number}]")
-        for number, candidate in enumerate(self.candidates or ()):
-            _check_pair(self, candidate, f"candidates[{number}]")
-        for number, soft in enumerate(self.soft_relations or ()):
-            _check_pair(self, soft, f"soft_relations[{number}]")
-            _check_shares(self, (soft.score,), f"soft_relations[{number}].score")
+        for field, value, fix in _faults(self):
+            raise DocumentError(self.id, field, value, fix)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Document:
@@ -188,9 +185,9 @@ class Document:
 
     def mention_text(self, mention: Mention) -> str:
         """The mention as it stands in `text`, or its words joined by spaces where no text is known."""
-        if self.text is None or mention.char_start is None or mention.char_end is None:
+        if self.text is None or mention.char_range is None:
             return self.mention_words(mention)
-        return self.text[mention.char_start : mention.char_end]
+        return self.text[slice(*mention.char_range)]
 
 
 def as_documents(documents: Iterable[Document | Mapping[str, Any]]) -> list[Document]:
@@ -203,113 +200,105 @@ def numbers_of(things: str, count: int) -> str:
     return f"the document has {things} 0 to {count - 1}" if count else f"the document has no {things}"
 
 
-def _check_text(document: Document) -> None:
+Fault = tuple[str, Any, str]
+"""Something wrong in a document: the field, its value and the fix."""
+
+
+def _faults(document: Document) -> Iterator[Fault]:
+    """What is wrong, one by one; each check relies on those before it, so only the first fault is sure."""
+    yield from _text_faults(document)
+    for number, entity in enumerate(document.entities):
+        yield from _entity_faults(document, entity, f"entities[{number}]")
+    for number, relation in enumerate(document.relations):
+        yield from _pair_faults(document, relation, f"relations[{number}]")
+        yield from _relation_faults(document, relation, f"relations[{number}]")
+    for number, candidate in enumerate(document.candidates or ()):
+        yield from _pair_faults(document, candidate, f"candidates[{number}]")
+    for number, soft in enumerate(document.soft_relations or ()):
+        yield from _pair_faults(document, soft, f"soft_relations[{number}]")
+        yield from _share_faults((soft.score,), f"soft_relations[{number}].score")
+
+
+def _text_faults(document: Document) -> Iterator[Fault]:
     if not isinstance(document.id, str) or not document.id:
-        raise DocumentError(document.id, "id", document.id, "give a non-empty string")
+        yield "id", document.id, "give a non-empty string"
     check_encoding(document.id, "text", document.text or "")
     for number, words in enumerate(document.sentences):
         check_encoding(document.id, f"sentences[{number}]", " ".join(words))
     if document.token_offsets is None:
         return
     if document.text is None:
-        raise DocumentError(document.id, "text", None, "give the text that token_offsets point into")
-    lengths = [len(sentence) for sentence in document.sentences]
-    offset_lengths = [len(sentence) for sentence in document.token_offsets]
+        yield "text", None, "give the text that token_offsets point into"
+    lengths, offset_lengths = ([len(words) for words in rows] for rows in (document.sentences, document.token_offsets))
     if lengths != offset_lengths:
-        raise DocumentError(
-            document.id, "token_offsets", offset_lengths, f"give one offset pair per word: {lengths} per sentence"
-        )
+        yield "token_offsets", offset_lengths, f"give one offset pair per word: {lengths} per sentence"
+    length = len(document.text or "")
     for number, sentence in enumerate(document.token_offsets):
         for start, end in sentence:
-            if not 0 <= start <= end <= len(document.text):
-                raise DocumentError(
-                    document.id,
-                    f"token_offsets[{number}]",
-                    [start, end],
-                    f"give 0 <= start <= end <= {len(document.text)}, the length of the text",
-                )
+            if not 0 <= start <= end <= length:
+                fix = f"give 0 <= start <= end <= {length}, the length of the text"
+                yield f"token_offsets[{number}]", [start, end], fix
 
 
-def _check_entity(document: Document, entity: Entity, where: str) -> None:
+def _entity_faults(document: Document, entity: Entity, where: str) -> Iterator[Fault]:
     if not entity.mentions:
-        raise DocumentError(document.id, f"{where}.mentions", [], "give each entity at least one mention or drop it")
+        yield f"{where}.mentions", [], "give each entity at least one mention or drop it"
     for number, mention in enumerate(entity.mentions):
         here = f"{where}.mentions[{number}]"
         if not 0 <= mention.sentence < len(document.sentences):
-            raise DocumentError(
-                document.id, f"{here}.sentence", mention.sentence, numbers_of("sentences", len(document.sentences))
-            )
+            yield f"{here}.sentence", mention.sentence, numbers_of("sentences", len(document.sentences))
         length = len(document.sentences[mention.sentence])
         if not 0 <= mention.start < mention.end <= length:
-            raise DocumentError(
-                document.id,
-                f"{here} (start, end)",
-                (mention.start, mention.end),
-                f"give word offsets with 0 <= start < end <= {length}, the length of sentence {mention.sentence}",
-            )
-        _check_characters(document, mention.char_start, mention.char_end, here)
+            fix = f"give word offsets with 0 <= start < end <= {length}, the length of sentence {mention.sentence}"
+            yield f"{here} (start, end)", (mention.start, mention.end), fix
+        characters = mention.char_start, mention.char_end
+        yield from _character_faults(document, characters, f"{here} (char_start, char_end)")
 
 
-def _check_characters(
-    document: Document, start: int | None, end: int | None, where: str, names: str = "char_start, char_end"
-) -> None:
-    """Half-open character offsets into the document's text, both absent or both inside of it."""
-    if start is None and end is None:
+def _character_faults(document: Document, span: tuple[int | None, int | None], where: str) -> Iterator[Fault]:
+    """Half-open character offsets into the document's text are both absent or both inside of it."""
+    if span == (None, None):
         return
-    text_length = None if document.text is None else len(document.text)
-    if start is None or end is None or text_length is None or not 0 <= start < end <= text_length:
-        first, last = names.split(", ")
-        raise DocumentError(
-            document.id,
-            f"{where} ({names})",
-            (start, end),
-            f"give 0 <= {first} < {last} <= length of the document's text ({text_length})",
-        )
+    (start, end), length = span, None if document.text is None else len(document.text)
+    if start is None or end is None or length is None or not 0 <= start < end <= length:
+        yield where, span, f"give 0 <= start < end <= length of the document's text ({length})"
 
 
-def _check_pair(document: Document, pair: Relation | Candidate | SoftRelation, where: str) -> None:
+def _pair_faults(document: Document, pair: Relation | Candidate | SoftRelation, where: str) -> Iterator[Fault]:
     for field, entity in (("head", pair.head), ("tail", pair.tail)):
         if not 0 <= entity < len(document.entities):
-            fix = numbers_of("entities", len(document.entities))
-            raise DocumentError(document.id, f"{where}.{field}", entity, fix)
+            yield f"{where}.{field}", entity, numbers_of("entities", len(document.entities))
     if pair.head == pair.tail:
-        raise DocumentError(
-            document.id, f"{where} (head, tail)", (pair.head, pair.tail), "head and tail must be two different entities"
-        )
+        yield f"{where} (head, tail)", (pair.head, pair.tail), "head and tail must be two different entities"
 
 
-def _check_relation(document: Document, relation: Relation, where: str) -> None:
-    _check_pair(document, relation, where)
+def _relation_faults(document: Document, relation: Relation, where: str) -> Iterator[Fault]:
     count = len(document.sentences)
     for sentence in relation.evidence or ():
         if not 0 <= sentence < count:
-            raise DocumentError(document.id, f"{where}.evidence", sentence, numbers_of("sentences", count))
+            yield f"{where}.evidence", sentence, numbers_of("sentences", count)
     if relation.origin not in (None, "human", "model"):
-        raise DocumentError(document.id, f"{where}.origin", relation.origin, 'give "human" or "model"')
+        yield f"{where}.origin", relation.origin, 'give "human" or "model"'
     if (weights := relation.sentence_weights) is not None:
-        _check_shares(document, weights, f"{where}.sentence_weights")
+        yield from _share_faults(weights, f"{where}.sentence_weights")
         if len(weights) != count:
-            fix = f"give one weight per sentence, {count} in all"
-            raise DocumentError(document.id, f"{where}.sentence_weights", list(weights), fix)
+            yield f"{where}.sentence_weights", list(weights), f"give one weight per sentence, {count} in all"
     for pair in relation.mention_pairs or ():
-        _check_mention_pair(document, relation, pair, f"{where}.mention_pairs")
+        yield from _mention_pair_faults(document, relation, pair, f"{where}.mention_pairs")
 
 
-def _check_mention_pair(document: Document, relation: Relation, pair: MentionPair, where: str) -> None:
+def _mention_pair_faults(document: Document, relation: Relation, pair: MentionPair, where: str) -> Iterator[Fault]:
     for end, number, entity, offsets in (
         ("head", pair.head_mention, relation.head, pair.head_offsets),
         ("tail", pair.tail_mention, relation.tail, pair.tail_offsets),
     ):
         count = len(document.entities[entity].mentions)
         if not 0 <= number < count:
-            raise DocumentError(
-                document.id, f"{where}.{end}_mention", number, f"entity {entity} has mentions 0 to {count - 1}"
-            )
-        start, stop = offsets or (None, None)
-        _check_characters(document, start, stop, f"{where}.{end}_offsets", "start, end")
+            yield f"{where}.{end}_mention", number, f"entity {entity} has mentions 0 to {count - 1}"
+        yield from _character_faults(document, offsets or (None, None), f"{where}.{end}_offsets (start, end)")
 
 
-def _check_shares(document: Document, values: Iterable[float], where: str) -> None:
+def _share_faults(values: Iterable[float], where: str) -> Iterator[Fault]:
     for value in values:
         if not 0 <= value <= 1:
-            raise DocumentError(document.id, where, value, "give a number from 0 to 1")
+            yield where, value, "give a number from 0 to 1"

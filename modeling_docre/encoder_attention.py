@@ -7,7 +7,9 @@ and soft-maxed. Encoders that take no attention function of ours run unfused, wi
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +18,12 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
-from .segments import at_least_float32, positions_in_segments
+from .encoder import DocumentEncoder, Encoded, WindowLayout
+from .segments import at_least_float32, positions_in_segments, segment_starts, segment_sum
 
 NOTING_SDPA = "sdpa_noting_query_and_key"
+
+RowsOf = Callable[[Tensor, Tensor], Tensor]
 
 
 def _sdpa_noting_query_and_key(
@@ -63,34 +68,32 @@ def prepare_attention_rows(encoder: PreTrainedModel) -> None:
         raise ValueError(f'attn_implementation is "{chosen}", which gives no attention rows; use "sdpa" or "eager"')
 
 
-class LastLayer(NamedTuple):
-    """The attention of an encoder's last layer, kept so that rows of it can be asked for after the pass.
+class AttendedEncoder(DocumentEncoder):
+    """A document encoder that also gives attention; arguments as for `DocumentEncoder`."""
 
-    Either the `weights` [windows, heads, length, length] of unfused attention, or what fused attention `noted`: query
-    and key, the mask, and how scores are scaled. What is kept lives as long as this object.
-    """
+    def adopt(self, model: PreTrainedModel) -> None:
+        """Use `model` as the encoder, made able to give attention rows."""
+        super().adopt(model)
+        prepare_attention_rows(model)
 
-    weights: Tensor | None
-    noted: dict[str, Any]
+    def forward(self, input_ids: Tensor, document_lengths: Tensor, special_lengths: Tensor | None = None) -> Encoded:
+        """Hidden states of the last layer, and its attention; arguments as for `DocumentEncoder.forward`."""
+        encoded = super().forward(input_ids, document_lengths, special_lengths)
+        if encoded.attention is not None:
+            return encoded
+        nothing = encoded.hidden.new_zeros(0, self.model.config.num_attention_heads, 0)
+        return encoded._replace(attention=lambda queries: nothing)
 
-    def rows(self, windows: Tensor, positions: Tensor) -> Tensor:
-        """The attention of some positions, as eager attention would give it.
-
-        In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
-
-        Args:
-            windows, positions: [rows] int64, the positions whose attention is wanted; `windows` ascending.
-
-        Returns:
-            [rows, heads, length], at least float32; each row sums to 1 but for the dropout.
-        """
-        if self.weights is None:
-            return _rows(self.noted, windows, positions)
-        return at_least_float32(self.weights[windows, :, positions])
+    def read(self, ids: Tensor, layout: WindowLayout, lengths: Sequence[int]) -> Encoded:
+        """What the encoder makes of documents of `lengths`, laid out as `ids` [windows, longest]."""
+        hidden, rows_of = run_keeping_attention(self.model, ids, None if layout.full else layout.mask.long())
+        return Encoded(layout.merge(hidden), partial(_attention_rows, rows_of, layout, lengths))
 
 
-def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, LastLayer]:
-    """Hidden states, and the last layer's attention.
+def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, RowsOf]:
+    """Hidden states, and the last layer's attention, of which rows can be asked for after the pass.
+
+    In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
 
     Args:
         encoder: an encoder after `prepare_attention_rows`.
@@ -98,7 +101,8 @@ def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | 
         mask: [windows, length], non-zero on real subwords, or None where all are.
 
     Returns:
-        Hidden states [windows, length, hidden], and what gives attention rows.
+        Hidden states [windows, length, hidden]; and what gives the attention of positions, by `windows` and `positions`
+        [rows] int64, `windows` ascending, as [rows, heads, length], at least float32. A row sums to 1 but for dropout.
 
     Raises:
         ValueError: the encoder's attention is no matrix over the input, or its gradient would be lost.
@@ -111,13 +115,13 @@ def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | 
                 f"{type(encoder).__name__} gives no attention of each subword over the whole input; use another "
                 "encoder, or a model without localized context (`localized_context=False`)"
             )
-        return output.last_hidden_state, LastLayer(weights, {})
+        return output.last_hidden_state, lambda windows, positions: at_least_float32(weights[windows, :, positions])
     noted: dict[str, Any] = {}
     hidden = encoder(ids, attention_mask=mask, attention_sink=noted).last_hidden_state
     lost = hidden.requires_grad and not noted["query"].requires_grad
     if lost and any(getattr(module, "gradient_checkpointing", False) for module in encoder.modules()):
         raise ValueError("reentrant gradient checkpointing loses the attention's gradient; set `use_reentrant=False`")
-    return hidden, LastLayer(None, noted)
+    return hidden, partial(_rows, noted)
 
 
 def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
@@ -142,3 +146,36 @@ def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
         scores = scores.masked_fill(behind[:, None], float("-inf"))
     weights = torch.nn.functional.dropout(scores.softmax(3), sink["dropout"], training=sink["dropout"] > 0)
     return weights.transpose(1, 2)[windows, slots]  # [rows, heads, length]
+
+
+def _attention_rows(rows_of: RowsOf, layout: WindowLayout, lengths: Sequence[int], queries: Tensor) -> Tensor:
+    """Attention [queries, heads, longest document] of positions in the flat list, over their documents.
+
+    Rows of several windows are added and normalised to a sum of 1 (ATLOP's release).
+    """
+    query, windows, slots = _places(layout, queries)
+    rows = rows_of(windows, slots)  # [places, heads, longest]
+    if layout.coverage is None:
+        return rows.new_empty(rows.shape).index_copy(0, query, rows)
+    sizes = torch.tensor(lengths, device=rows.device)
+    ends, longest = sizes.cumsum(0), max(lengths)
+    document = torch.searchsorted(ends, queries, right=True)  # [queries]
+    place, slot = layout.kept[windows].nonzero(as_tuple=True)
+    inside = layout.rows[windows[place], slot] - (ends - sizes)[document[query[place]]]
+    cell = query[place] * longest + inside
+    merged = segment_sum(rows.transpose(1, 2)[place, slot], cell, len(queries) * longest)  # [cells, heads]
+    merged = merged.view(len(queries), longest, rows.shape[1]).transpose(1, 2)  # [queries, heads, longest document]
+    several = sizes[document] > layout.rows.shape[1]
+    return torch.where(several[:, None, None], merged / (merged.sum(2, keepdim=True) + 1e-10), merged)
+
+
+def _places(layout: WindowLayout, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, windows and slots [places], int64: each query once for each window that holds it, windows ascending."""
+    windows, slots = layout.kept.nonzero(as_tuple=True)
+    subwords, order = layout.rows[windows, slots].sort(stable=True)
+    counts = torch.ones_like(subwords) if layout.coverage is None else layout.coverage
+    owner, number = positions_in_segments(counts[queries])
+    place = order[segment_starts(counts)[queries[owner]] + number]
+    sorting = windows[place].argsort(stable=True)
+    place, owner = place[sorting], owner[sorting]
+    return owner, windows[place], slots[place]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -31,25 +31,26 @@ def is_remote(item: Any) -> bool:
     return (item if isinstance(item, type) else type(item)).__module__.startswith(_REMOTE)
 
 
-@contextmanager
-def trusting(trust: bool | None) -> Iterator[None]:
+def trusting(trust: bool | None) -> AbstractContextManager[None]:
     """Configurations that are read inside may ask for code from where they lie."""
-    token = _trust.set(bool(trust))
-    try:
-        yield
-    finally:
-        _trust.reset(token)
+    return _setting(_trust, bool(trust))
 
 
-@contextmanager
-def reading_from(name: str | os.PathLike, trust: bool | None, options: Mapping[str, Any]) -> Iterator[None]:
+def reading_from(
+    name: str | os.PathLike, trust: bool | None, options: Mapping[str, Any]
+) -> AbstractContextManager[None]:
     """A configuration is read from a folder or repository, whose code it may ask for if there is trust in it."""
     place = (str(name), {key: options[key] for key in _HUB_OPTIONS if key in options})
-    token = _place.set(place if trust or _trust.get() else None)
+    return _setting(_place, place if trust or _trust.get() else None)
+
+
+@contextmanager
+def _setting(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _place.reset(token)
+        variable.reset(token)
 
 
 def is_trusted() -> bool:

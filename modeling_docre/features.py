@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ MARKER = "*"
 BYTE_LEVEL_SPACE = "Ġ"
 
 logger = logging.getLogger(__name__)
+
+_WARNED_OF_SCRIPT = Event()
 
 
 def entity_type_ids(document: Document, entity_types: Sequence[str]) -> np.ndarray:
@@ -37,10 +40,9 @@ def type_ids(document: Document, field: str, option: str, types: Sequence[str]) 
     items = getattr(document, field)
     for number, item in enumerate(items):
         if item.type not in index:
-            fix = (
-                f"it is not among the {len(index)} {option.replace('_', ' ')} of the config "
-                f"({', '.join(closest_first(item.type, types))}); add it to `{option}` of a new model, or drop it"
-            )
+            known = f"{len(index)} {option.replace('_', ' ')} of the config"
+            fix = f"it is not among the {known} ({', '.join(closest_first(item.type, types))}); "
+            fix += f"add it to `{option}` of a new model, or drop it"
             if field == "entities":
                 fix += ", or give the pipeline's call an entity_type_map"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
@@ -133,14 +135,8 @@ class Featurizer:
             config.add_prefix_space = _marks_spaces(tokenizer)
             if config.add_prefix_space:
                 logger.info("words are tokenised with a space before them, as this vocabulary needs (add_prefix_space)")
-        self.filler = next(
-            (
-                token
-                for token in (tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id)
-                if token is not None
-            ),
-            0,
-        )
+        fillers = tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id
+        self.filler = next((token for token in fillers if token is not None), 0)
         self.marker = None if config.traits.entity_markers == "none" else _marker_id(tokenizer)
         self.start, self.end = _special_ids(tokenizer) if config.traits.special_tokens else ([], [])
 
@@ -159,11 +155,10 @@ class Featurizer:
         bounds = sentences if self.config.traits.reads_sentences else sentences[[0, -1]]
         before, after = len(self.start), len(self.end)
         text_lengths = np.diff(bounds) + before + after
-        # What the start and end tokens up to each block add to its place.
-        shift = before + (before + after) * (np.searchsorted(bounds, blocks, side="right") - 1).clip(
-            max=len(bounds) - 2
-        )
-        word_starts = (blocks + shift)[:-1] + opening
+        # The start and end tokens up to each block move it.
+        texts = (np.searchsorted(bounds, blocks, side="right") - 1).clip(max=len(bounds) - 2)
+        blocks = (blocks + before + (before + after) * texts)[:-1]
+        word_starts = blocks + opening
         text_starts = text_lengths.cumsum() - text_lengths
         input_ids = np.full(text_lengths.sum(), self.marker or 0, dtype=np.int64)
         input_ids[text_starts[:, None] + np.arange(before)] = self.start
@@ -176,7 +171,7 @@ class Featurizer:
             input_ids,
             np.stack([word_starts, word_starts + lengths], axis=1),
             sentences + before,
-            None if self.marker is None else np.where(opening > 0, (blocks + shift)[:-1], -1),
+            None if self.marker is None else np.where(opening > 0, blocks, -1),
             (before, after),
             text_lengths,
         )
@@ -186,10 +181,8 @@ class Featurizer:
         opening, closing = np.zeros((2, words), dtype=np.int64)
         if self.marker is None:
             return opening, closing
-        mentions = {
-            (*document.span(mention), entity.type) for entity in document.entities for mention in entity.mentions
-        }
-        for start, end, _ in mentions:
+        marked = {(*document.span(mention), entity.type) for entity in document.entities for mention in entity.mentions}
+        for start, end, _ in marked:
             opening[start] += 1
             closing[end - 1] += 1
         if self.config.traits.entity_markers == "star_per_token":
@@ -217,6 +210,27 @@ class Featurizer:
         if self.config.long_input == "extend":
             fix = f"build the model with extended_positions >= {length}, {fix}"
         raise DocumentError(document.id, "length in subwords", length, f"the encoder has {limit} positions; {fix}")
+
+    def warn_of_script(self, features: Features) -> None:
+        """Say once in a process that most words of a document are unknown to the encoder or come apart into letters.
+
+        Chinese and Japanese are read letter by letter as a rule.
+        """
+        if _WARNED_OF_SCRIPT.is_set() or self.config.language in ("zh", "ja"):
+            return
+        words = [word for sentence in features.document.sentences for word in sentence]
+        strange = []
+        for word, (start, end) in zip(words, features.word_ranges.tolist(), strict=True):
+            if (letters := sum(map(str.isalpha, word))) > 1:
+                unread = end - start >= letters or self.tokenizer.unk_token_id in features.input_ids[start:end]
+                strange.append(unread and not word.isascii())
+        if 2 * sum(strange) > len(strange):
+            _WARNED_OF_SCRIPT.set()
+            logger.warning(
+                "document %r: most of its words are unknown to the model's encoder or come apart into letters, so what "
+                "is found in it means little. The model reads the language %r",
+                *(features.document.id, self.config.language),
+            )
 
     def decoded_texts(self, features: Features, spans: np.ndarray) -> list[str]:
         """The string of each span [spans, 2] as the tokenizer decodes its subwords, with unknown tokens visible."""

@@ -5,10 +5,13 @@ A loss is a mean over real samples; a stage without samples contributes zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+
+LABEL_FIELDS = frozenset(["labels", "masked", "complete", "soft", "taught"])
+"""What training knows of each entity pair (see `threshold_losses`)."""
 
 
 class ConcatLinear(nn.Linear):
@@ -47,29 +50,6 @@ class ConcatLinear(nn.Linear):
         return result
 
 
-class DropoutLinear(ConcatLinear):
-    """`ConcatLinear` with dropout on the concatenated input.
-
-    In training each row drops elements of its own, so its parts are laid out; at inference parts are shared.
-
-    Args:
-        part_sizes: widths of the parts.
-        out_features: width of the result.
-        dropout: dropout probability.
-    """
-
-    def __init__(self, part_sizes: Sequence[int], out_features: int, dropout: float):
-        super().__init__(part_sizes, out_features)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-        """Apply dropout and the layer; arguments and result as for `ConcatLinear.forward`."""
-        if not self.training or self.dropout.p == 0:
-            return super().forward(*parts)
-        rows = [part[0].index_select(0, part[1]) if isinstance(part, tuple) else part for part in parts]
-        return nn.functional.linear(self.dropout(torch.cat(rows, dim=1)), self.weight, self.bias)
-
-
 class TwoLayer(nn.Module):
     """Linear, ReLU, dropout, linear, on a concatenation of parts (the papers' two-layer feed-forward network).
 
@@ -94,17 +74,9 @@ class TwoLayer(nn.Module):
 class ClampedEmbedding(nn.Embedding):
     """An embedding table for sizes and distances; values beyond the last row share it."""
 
-    def row(self, values: Tensor) -> Tensor:
-        """Row numbers int64 [n] of values int64 [n] >= 0."""
-        return values.clamp(max=self.num_embeddings - 1)
-
     def part(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Table and row numbers of values [n], as a part for `ConcatLinear`."""
-        return self.weight, self.row(values)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Rows [n, width] of values int64 [n]."""
-        return super().forward(self.row(values))
+        """Table and row numbers of values [n] int64 from 0 on, as a part for `ConcatLinear`."""
+        return self.weight, values.clamp(max=self.num_embeddings - 1)
 
 
 def binary_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -166,43 +138,27 @@ def adaptive_threshold_loss(
     return (first + second).sum() / max(len(logits), 1)
 
 
-def evidence_loss(weights: Tensor, sentence_counts: Tensor, pairs: Tensor, sentences: Tensor, shares: Tensor) -> Tensor:
-    """Cross-entropy of where a pair's context lies, against its evidence sentences (Ma, Wang and Okazaki, EACL 2023).
-
-    With `p_i = (w_i + 1e-6) / sum over the document's sentences j of (w_j + 1e-6)` it is the mean over the pairs with
-    evidence of `-sum of v_i log p_i`.
+def threshold_losses(logits: Tensor, relations: Mapping[str, Tensor], unlabelled_weight: float) -> dict[str, Tensor]:
+    """What pairs learn against a threshold class: their labels, and a teacher's scores where there are any.
 
     Args:
-        weights: [pairs, longest list of sentences], float, w: how much of each pair's context lies on each sentence.
-        sentence_counts: [pairs], int64, sentences of each pair's document.
-        pairs, sentences: [items], int64, the pairs with evidence, ascending, and their sentences.
-        shares: [items], float, v, which sums to 1 over the items of a pair.
+        logits: [pairs, 1 + types], float, the threshold class first.
+        relations: `labels` [pairs, types] and, where labels are incomplete, `masked` [pairs, types] bool, types that
+            may or may not hold; `complete` [pairs] bool, whether a type without a label does not hold; `soft` [pairs,
+            types], a teacher's scores where the pair was `taught` [pairs] bool.
+        unlabelled_weight: how far a type without a label counts as false where labels are incomplete.
 
     Returns:
-        A scalar; zero (with a gradient of zero) without evidence.
+        The adaptive-threshold loss as `relation`, and as `distillation` the binary cross-entropy between the scores of
+        student and teacher, summed over the types, mean over the pairs that a teacher labelled.
     """
-    small = 1e-6
-    total = weights.float().sum(1) + small * sentence_counts
-    log_p = (weights[pairs, sentences].float() + small).log() - total[pairs].log()  # [items]
-    return -(shares * log_p).sum() / max(len(pairs.unique_consecutive()), 1)
-
-
-def focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: float, balanced: bool = False) -> Tensor:
-    """Focal loss of binary decisions, mean over the samples (KMGRE equations 10 and 11).
-
-    Per sample `-alpha * (1 - p)^gamma * log p`, where p is the probability of its label.
-
-    Args:
-        logits: [samples], float.
-        labels: [samples], bool.
-        gamma: how much less a sample counts that is decided well.
-        alpha: weight of the samples.
-        balanced: negative samples have the weight `1 - alpha` instead.
-
-    Returns:
-        A scalar; zero (with a gradient of zero) where there are no samples.
-    """
-    of_label = torch.where(labels, logits.float(), -logits.float())  # the logit of the label
-    weights = torch.where(labels, alpha, 1.0 - alpha) if balanced else alpha
-    focus = torch.exp(gamma * nn.functional.logsigmoid(-of_label))
-    return -(weights * focus * nn.functional.logsigmoid(of_label)).sum() / max(len(logits), 1)
+    labels = relations["labels"]
+    if "complete" not in relations:
+        return {"relation": adaptive_threshold_loss(logits, labels)}
+    weights = torch.where(relations["complete"], 1.0, unlabelled_weight)
+    taught = relations["taught"].nonzero().squeeze(1)
+    margins = logits[taught, 1:] - logits[taught, :1]
+    return {
+        "relation": adaptive_threshold_loss(logits, labels, relations["masked"], weights),
+        "distillation": binary_loss(margins, relations["soft"][taught]),
+    }

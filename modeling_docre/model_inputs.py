@@ -40,9 +40,7 @@ def candidate_example(features: Features, config: DocREConfig, featurizer: Featu
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
     resolves = "coreference" in config.traits.stages
     texts = _compared_texts(features, word_ranges, config, featurizer) if resolves else None
-    return Example(
-        features, word_ranges, sentences, span_texts=texts, subword_sentences=subword_sentences(features, config)
-    )
+    return Example(features, word_ranges, sentences, texts, subword_sentences=subword_sentences(features, config))
 
 
 def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
@@ -61,21 +59,15 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
     if config.traits.reads_sentences and given != "entities":
         raise ValueError(f'given is {given!r}; {type(config).__name__} takes "entities" or, to find them, None')
     word_ranges, sentences = mention_table(features.document)
+    sentences_of_subwords = subword_sentences(features, config)
     if given == "mentions":
         order = np.lexsort((word_ranges[:, 0], word_ranges[:, 1] - word_ranges[:, 0], sentences))
         _, first = np.unique(word_ranges[order], axis=0, return_index=True)
         order = order[np.sort(first)]
         word_ranges, sentences = word_ranges[order], sentences[order]
-        labels = np.ones(len(word_ranges), dtype=np.float32)
         texts = _compared_texts(features, word_ranges, config, featurizer)
-        return Example(
-            features,
-            word_ranges,
-            sentences,
-            span_texts=texts,
-            span_labels=labels,
-            subword_sentences=subword_sentences(features, config),
-        )
+        labels = np.ones(len(word_ranges), dtype=np.float32)
+        return Example(features, word_ranges, sentences, texts, labels, subword_sentences=sentences_of_subwords)
     whole = given == "entities"
     return Example(
         features,
@@ -85,7 +77,7 @@ def given_example(features: Features, config: DocREConfig, featurizer: Featurize
         sizes=entity_sizes(features),
         entity_types=entity_classes(features.document, config) if whole else None,
         relations=(relation_pairs(features.document), None) if whole and "relation" in config.traits.stages else None,
-        subword_sentences=subword_sentences(features, config),
+        subword_sentences=sentences_of_subwords,
     )
 
 

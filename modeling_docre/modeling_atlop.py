@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from .candidates import Entities
+from .candidates import Entities, Text
 from .configuration_atlop import AtlopConfig
-from .layers import ConcatLinear, binary_loss
-from .modeling_given_entities import GivenEntitiesModel
+from .encoder import DocumentEncoder
+from .encoder_attention import AttendedEncoder
+from .layers import ConcatLinear, binary_loss, threshold_losses
+from .modeling_given_entities import GivenEntitiesModel, read
 from .segments import at_least_float32
 from .stage_localized_context import AttendedText
-from .stage_mention_attention import MarkedText, read
-from .stage_mentions import pool_entities
-from .stage_pairs import GroupedBilinear, PairClassifier, threshold_losses
+from .stage_pairs import GroupedBilinear, PairClassifier
 
 
 class AtlopModel(GivenEntitiesModel):
@@ -68,7 +68,7 @@ class AtlopModel(GivenEntitiesModel):
     def __init__(self, config: AtlopConfig):
         super().__init__(config)
         parts = [config.encoder_config.hidden_size] * (1 + config.localized_context)
-        self.encoder = self.new_encoder()
+        self.encoder = self.new_encoder(AttendedEncoder if config.localized_context else DocumentEncoder)
         self.head_extractor = ConcatLinear(parts, config.pair_size)
         self.tail_extractor = ConcatLinear(parts, config.pair_size)
         self.bilinear = GroupedBilinear(config.pair_size, config.bilinear_groups, 1 + len(config.relation_types))
@@ -82,18 +82,17 @@ class AtlopModel(GivenEntitiesModel):
             init.uniform_(module.weight, -bound, bound)
             init.uniform_(module.bias, -bound, bound)
 
-    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
+    def relate(self, text: Text, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
         """The logits of entity pairs; with labels the losses, with sentences the evidence of each pair."""
         config, pairs = self.config, relations["pairs"]
-        hidden, mentions, attention = read(self.encoder, text, config.localized_context)
-        entity_vectors = pool_entities(at_least_float32(mentions), entities, config.mention_pool).to(hidden.dtype)
-        classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
-        if attention is None:
-            scores = classifier.score(entity_vectors, pairs)
-        else:
-            entity_attention = pool_entities(attention, entities, "mean")  # [entities, heads, longest document]
+        hidden, mentions, attention = read(self.encoder, text)
+        entity_vectors = entities.pool(at_least_float32(mentions), config.mention_pool).to(hidden.dtype)
+        attended = None
+        if attention is not None:
+            entity_attention = entities.pool(attention, "mean")  # [entities, heads, longest document]
             attended = AttendedText(hidden, entity_attention, text.document_lengths, entities.document, text.sentences)
-            scores = classifier.score_in_context(entity_vectors, pairs, attended)
+        classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
+        scores = classifier.score(entity_vectors, pairs, attended)
 
         logits, evidence = scores.logits, scores.evidence(self.evidence_share)
         adaptive = config.threshold == "adaptive"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +11,14 @@ from typing import Any, ClassVar
 import torch
 from huggingface_hub import CommitInfo
 from torch import Tensor, nn
-from transformers import AutoModel, Pipeline, PreTrainedModel
+from transformers import Pipeline, PreTrainedModel
 from transformers import initialization as init
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput
 
+from .candidates import Entities
 from .configuration_docre import DocREConfig
-from .encoder import DocumentEncoder, extend_positions
+from .encoder import DocumentEncoder
 from .encoder_code import save_code, trusting
 
 _HUB_OPTIONS = frozenset(["repo_id", "commit_message", "private", "create_pr", "revision", "tags"])
@@ -79,6 +79,11 @@ class DocREOutput(ModelOutput):
     evidence_weight: Tensor | None = None
 
 
+def entity_fields(entities: Entities) -> dict[str, Tensor]:
+    """Entities as fields of the output."""
+    return {f"entity_{name}": values for name, values in zip(("members", "sizes", "documents"), entities, strict=True)}
+
+
 class DocREPreTrainedModel(PreTrainedModel):
     """Base class of all systems.
 
@@ -91,12 +96,13 @@ class DocREPreTrainedModel(PreTrainedModel):
     the order of the turns; `phases` are those of the present update, `phase` is the one whose loss `forward` returns.
 
     A saved model carries the code of `pipeline_class`, so that its folder or repository serves as a pipeline once it
-    has a tokenizer; `hub_push` pushes it with its card. The package sets both. Without it, a model knows its pipeline
-    from the one that it is part of, and is pushed as any other model of transformers.
+    has a tokenizer; `hub_push` pushes it with its card, `hub_start` builds a new model. The package sets all three.
+    Without it, a model knows its pipeline from the one that it is part of, and is pushed as any other of transformers.
     """
 
     pipeline_class: type[Pipeline] | None = None
     hub_push: ClassVar[Callable[..., CommitInfo] | None] = None
+    hub_start: ClassVar[Callable[..., Any] | None] = None
 
     title: ClassVar[str] = ""
     citation: ClassVar[str] = ""
@@ -132,8 +138,8 @@ class DocREPreTrainedModel(PreTrainedModel):
         loss = sum(getattr(self.config, f"{name}_weight", 1.0) * value for name, value in losses.items())
         return {"loss": loss, "losses": losses}
 
-    def new_encoder(self) -> DocumentEncoder:
-        """An encoder for this model's configuration, with random weights.
+    def new_encoder(self, kind: type[DocumentEncoder] = DocumentEncoder) -> DocumentEncoder:
+        """An encoder of a kind for this model's configuration, with random weights.
 
         Raises:
             ValueError: the configuration promises more positions than the encoder's table has.
@@ -144,7 +150,7 @@ class DocREPreTrainedModel(PreTrainedModel):
                 f"extended_positions is {config.extended_positions}, and the encoder's table has {rows} positions; it "
                 f"is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
             )
-        return DocumentEncoder(self.config, gives_attention=self.config.traits.mention_attention)
+        return kind(self.config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -171,22 +177,11 @@ class DocREPreTrainedModel(PreTrainedModel):
 
         Raises:
             ValueError: an option is unknown, or the encoder cannot do what `long_input` asks.
+            ImportError: the package is not installed.
         """
-        if isinstance(encoder, str):
-            encoder = AutoModel.from_pretrained(encoder, dtype=torch.float32, trust_remote_code=trust_remote_code)
-        else:
-            encoder = copy.deepcopy(encoder).float()
-            encoder.config.dtype = torch.float32
-        options = cls.config_class(encoder_config=copy.deepcopy(encoder.config), **config)
-        if options.long_input == "extend" and options.encoder_positions is not None:
-            unusable = options.encoder_config.max_position_embeddings - options.encoder_positions
-            extend_positions(encoder, options.extended_positions + unusable, options.extra_position_std)
-            options.encoder_config = copy.deepcopy(encoder.config)
-        model = cls(options)
-        for module in model.modules():
-            if isinstance(module, DocumentEncoder):
-                module.adopt(copy.deepcopy(encoder))
-        return model.float().eval()  # whatever torch's default is
+        if cls.hub_start is None:
+            raise ImportError("a checkpoint takes no code along that builds new models; `pip install modeling-docre`")
+        return cls.hub_start(cls, encoder, trust_remote_code, config)
 
     @classmethod
     def from_pretrained(
@@ -272,28 +267,20 @@ def _pipeline_stated(config: DocREConfig, pipeline_class: type[Pipeline] | None)
 
     A configuration in memory names it only where it was loaded as code from the Hub, which reads it there.
     """
-    before = getattr(config, "custom_pipelines", None)
-    stated = {
-        task: {
-            "type": known["type"],
-            "impl": f"{pipeline_class.__module__.rpartition('.')[2]}.{pipeline_class.__name__}",
-            "pt": [auto_class.__name__ for auto_class in known["pt"]],
+    options: dict[str, Any] = config.__dict__
+    before = options.pop("custom_pipelines", None)
+    if pipeline_class is not None and (registered := getattr(pipeline_class, "_registered_impl", {})):
+        place = f"{pipeline_class.__module__.rpartition('.')[2]}.{pipeline_class.__name__}"
+        options["custom_pipelines"] = {
+            task: {"type": known["type"], "impl": place, "pt": [auto_class.__name__ for auto_class in known["pt"]]}
+            for task, known in registered.items()
         }
-        for task, known in getattr(pipeline_class, "_registered_impl", {}).items()
-        if pipeline_class
-    }
-    _state(config, stated)
     try:
         yield
     finally:
-        _state(config, before)
-
-
-def _state(config: DocREConfig, pipelines: dict[str, Any] | None) -> None:
-    if pipelines:
-        config.custom_pipelines = pipelines
-    elif hasattr(config, "custom_pipelines"):
-        del config.custom_pipelines
+        options.pop("custom_pipelines", None)
+        if before is not None:
+            options["custom_pipelines"] = before
 
 
 DocREPreTrainedModel.register_for_auto_class("AutoModel")

@@ -1,15 +1,36 @@
-"""What the models for given entities share: their input."""
+"""What the models for given entities share: their input, and how they read it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .candidates import Entities, Spans
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
-from .stage_mention_attention import MarkedText
+from .candidates import Entities, Spans, Text
+from .encoder import DocumentEncoder
+from .modeling_docre import DocREOutput, DocREPreTrainedModel, entity_fields
+from .segments import range_mean
+from .stage_localized_context import attend_from
+
+
+class Reading(NamedTuple):
+    """What an encoder makes of a text whose spans are mentions.
+
+    `hidden` [subwords, hidden]; `mentions` [mentions, hidden]; `attention` [mentions, heads, longest document], at
+    least float32, or None where the encoder gives none.
+    """
+
+    hidden: Tensor
+    mentions: Tensor
+    attention: Any
+
+
+def read(encoder: DocumentEncoder, text: Text) -> Reading:
+    """A mention's vector and attention are those of its opening marker, without markers the means over its subwords."""
+    hidden, attention = encoder(text.input_ids, text.document_lengths, text.special_lengths)
+    ranges = text.spans.subword_range
+    return Reading(hidden, range_mean(hidden, ranges), attention and attend_from(attention, ranges))
 
 
 class GivenEntitiesModel(DocREPreTrainedModel):
@@ -32,24 +53,19 @@ class GivenEntitiesModel(DocREPreTrainedModel):
         """Score the entity pairs of a batch; all lists are flat over the batch.
 
         Args:
-            input_ids: [subwords] int64, the documents end to end.
-            document_lengths: [documents] int64, subwords per document.
+            input_ids, document_lengths, special_lengths, subword_sentences: the fields of `Text`.
             spans: the fields of `Spans`, the mentions; their subword ranges are the opening markers.
             entities: the fields of `Entities`.
             relations: `pairs` [pairs, 2] entity indices and, in training, `labels` [pairs, relation types]; where
                 labels are incomplete, also what `threshold_losses` takes.
-            special_lengths: [2] int64, start and end tokens of each document; None for a tokenizer that has neither.
-            subword_sentences: [subwords] int64, the sentence of each subword, -1 outside of sentences.
 
         Returns:
             `relation_logits` [pairs, relation types] with what carried them; with labels the loss.
         """
-        text = MarkedText(input_ids, document_lengths, special_lengths, Spans(**spans), subword_sentences)
-        known, pairs = Entities(**entities), relations["pairs"]
-        result = {"pairs": pairs, "entity_members": known.members, "entity_sizes": known.sizes}
-        result |= {"entity_documents": known.document}
-        return DocREOutput(**result, **self.relate(text, known, relations))
+        text = Text(input_ids, document_lengths, Spans(**spans), special_lengths, subword_sentences)
+        known = Entities(**entities)
+        return DocREOutput(pairs=relations["pairs"], **entity_fields(known), **self.relate(text, known, relations))
 
     @abstractmethod
-    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
+    def relate(self, text: Text, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
         """The fields of the output for the entity pairs and, in training, labels that `relations` holds."""

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, Spans, entity_pairs
+from .candidates import Text, entity_pairs
 from .configuration_jerex import JerexConfig
-from .layers import TwoLayer, binary_loss, class_loss
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .layers import TwoLayer, binary_loss
+from .modeling_end_to_end import Encoding, EndToEndModel, Resolved
 from .segments import range_max
-from .stage_coreference import CoreferenceScorer, resolve_mentions
-from .stage_mentions import MentionClassifier, pool_entities, select_mentions
+from .stage_entities import CoreferenceScorer, MentionClassifier
 from .stage_relations import GlobalRelationClassifier, MultiInstanceRelationClassifier, PairSizes, Scene
 
 
-class JerexModel(DocREPreTrainedModel):
+class JerexModel(EndToEndModel):
     """Joint entity and relation extraction on documents (Eberts and Ulges, EACL 2021).
 
     One encoder pass serves four stages: (a) spans are scored as mentions, (b) mention pairs as coreferent, (c) entities
     as types, (d) entity pairs as relations, either by a global classifier or by a multi-instance classifier over
-    mention pairs. In training each stage sees the gold result of the stage before; otherwise it sees its own
-    decisions. What a caller gives (`entities`, `entity_types`, spans that are all mentions) is not decided again,
-    which is how single stages are evaluated and how relations between known entities are extracted.
+    mention pairs. What a caller gives is not decided again: so single stages are evaluated, and relations between
+    known entities extracted.
 
     Deviations from the paper's release, all of them options or exact rewrites:
 
@@ -101,113 +99,31 @@ class JerexModel(DocREPreTrainedModel):
             config.pairing,
         )
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        document_lengths: Tensor,
-        spans: dict[str, Tensor],
-        span_texts: list[str] | None = None,
-        span_labels: Tensor | None = None,
-        coreference: dict[str, Tensor] | None = None,
-        entities: dict[str, Tensor] | None = None,
-        entity_types: Tensor | None = None,
-        relations: dict[str, Tensor] | None = None,
-    ) -> DocREOutput:
-        """Run the stages on what is given and on their own decisions for the rest; all lists are flat over the batch.
+    def encode(self, text: Text, mentions: Tensor | None) -> Encoding:
+        """Hidden states and span vectors; the stages of a joint model share theirs."""
+        hidden = [encoder(text.input_ids, text.document_lengths).hidden for encoder in self.encoders]
+        vectors = [range_max(states, text.spans.subword_range) for states in hidden]  # [spans, hidden] each
+        return Encoding(text, hidden[-1], dict(zip(self.config.traits.stages, cycle(vectors), strict=False)))
 
-        Args:
-            input_ids: [subwords] int64, the documents end to end.
-            document_lengths: [documents] int64, subwords per document.
-            spans: the fields of `Spans`; candidates, sampled spans or given mentions.
-            span_texts: one string per span, compared by coreference when it has to list the mention pairs itself.
-            span_labels: [spans] 1 for mentions; absent, the model decides.
-            coreference: `pairs` [pairs, 2] span indices, `distances` [pairs], `labels` [pairs]: training samples.
-            entities: the fields of `Entities`; absent, the model decides.
-            entity_types: [entities] int64; absent, the model decides.
-            relations: `pairs` [pairs, 2] entity indices to classify and, for training samples, their `labels` [pairs,
-                types]; absent, all ordered pairs are classified.
-
-        Returns:
-            Logits and decisions of the stages, and the losses of those with labels.
-        """
-        listed = Spans(**spans)
-        known = torch.ones_like(listed.document) if entities is not None and span_labels is None else span_labels
-        hidden, vectors = self._encode(input_ids, document_lengths, listed, known)
-        result: dict[str, Any] = {}
-        losses: dict[str, Tensor] = {}
-
-        if self.mention_classifier is not None:  # (a) mention localization
-            result["mention_logits"] = self.mention_classifier(vectors["mention"], listed.sizes)
-            if span_labels is not None:
-                losses["mention"] = binary_loss(result["mention_logits"], span_labels)
-
-        if self.coreference_scorer is not None and coreference is not None:  # (b) coreference, sampled pairs
-            logits = self.coreference_scorer(vectors["coreference"], coreference["pairs"], coreference["distances"])
-            result["coreference_logits"] = logits
-            losses["coreference"] = binary_loss(logits, coreference["labels"])
-        if entities is not None:
-            clusters = Entities(**entities)
-        else:  # (b) coreference, all pairs of the mentions found
-            result["mentions"] = self._find_mentions(result.get("mention_logits"), span_labels)
-            if self.coreference_scorer is None:
-                return DocREOutput(**self.weigh(losses), **result)
-            scorer, of_spans = self.coreference_scorer, vectors["coreference"]
-            resolved, clusters = resolve_mentions(
-                scorer, of_spans, listed, span_texts or [], result["mentions"], self.config
-            )
-            result |= resolved
-        result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
-        result["entity_documents"] = clusters.document
-
-        if self.entity_classifier is not None:  # (c) entity classification
-            entity_vectors = self.entity_dropout(pool_entities(vectors["entity"], clusters))  # [entities, hidden]
-            result["entity_type_logits"] = self.entity_classifier(entity_vectors)
-            if entity_types is not None:
-                losses["entity"] = class_loss(result["entity_type_logits"], entity_types)
-            else:
-                entity_types = result["entity_type_logits"].argmax(1)
-
-        if self.relation_classifier is not None:  # (d) relation classification
-            if vectors["relation"] is not vectors["entity"] or self.entity_classifier is None:
-                entity_vectors = self.entity_dropout(pool_entities(vectors["relation"], clusters))
-            pairs = entity_pairs(clusters.document) if relations is None else relations["pairs"]
-            scene = Scene(
-                hidden["relation"], listed, vectors["relation"], clusters, entity_vectors, entity_types, pairs
-            )
-            result |= self._relate(scene)
-            if relations is not None and "labels" in relations:
-                losses["relation"] = binary_loss(result["relation_logits"], relations["labels"])
-        return DocREOutput(**self.weigh(losses), entity_types=entity_types, **result)
-
-    def _encode(
-        self, input_ids: Tensor, document_lengths: Tensor, spans: Spans, mentions: Tensor | None
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Hidden states and span vectors by stage; the stages of a joint model share theirs.
-
-        Which spans are `mentions` [spans], where that is known, is for models whose vectors depend on it.
-        """
-        hidden = [encoder(input_ids, document_lengths).hidden for encoder in self.encoders]  # [subwords, hidden] each
-        vectors = [range_max(states, spans.subword_range) for states in hidden]  # [spans, hidden] each
-        shared = len(self.encoders) == 1
-        index = {stage: 0 if shared else number for number, stage in enumerate(self.config.traits.stages)}
-        index = {stage: index.get(stage, 0) for stage in ("mention", "coreference", "entity", "relation")}
-        return (
-            {stage: hidden[number] for stage, number in index.items()},
-            {stage: vectors[number] for stage, number in index.items()},
+    def relate(
+        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, related_types: Tensor | None
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Logits of entity pairs with the mention pairs that carried them, and the loss of those with labels."""
+        if found.types is None:
+            raise ValueError(f'a model with task="{self.config.task}" finds no entity types; give it typed entities')
+        entities, vectors, entity_vectors = found.entities, encoding.vectors["relation"], found.vectors
+        if entity_vectors is None or vectors is not encoding.vectors["entity"]:
+            entity_vectors = self.entity_dropout(entities.pool(vectors))
+        pairs = entity_pairs(entities.document) if relations is None else relations["pairs"]
+        result = self._relate(
+            Scene(encoding.hidden, encoding.text.spans, vectors, entities, entity_vectors, found.types, pairs)
         )
-
-    def _find_mentions(self, logits: Tensor | None, labels: Tensor | None) -> Tensor:
-        """Span indices of the given mentions, else of those that reach the threshold."""
-        if labels is not None:
-            return labels.nonzero().squeeze(1)
-        if logits is None:
-            raise ValueError(f'a model with task="{self.config.task}" finds no mentions; give it entities or mentions')
-        return select_mentions(logits, self.config.mention_threshold)
+        if relations is None or "labels" not in relations:
+            return result, {}
+        return result, {"relation": binary_loss(result["relation_logits"], relations["labels"])}
 
     def _relate(self, scene: Scene) -> dict[str, Tensor]:
         """Logits of the scene's entity pairs, and the mention pairs that carried them."""
-        if scene.entity_types is None:
-            raise ValueError(f'a model with task="{self.config.task}" finds no entity types; give it typed entities')
         logits, weights = self.relation_classifier(scene)
         result = {"pairs": scene.pairs, "relation_logits": logits}
         if weights is None:

@@ -9,16 +9,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .candidates import Entities, MentionPairs, mention_pairs
+from .candidates import Entities, MentionPairs, Text, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
-from .layers import focal_loss
-from .modeling_given_entities import GivenEntitiesModel
+from .encoder_attention import AttendedEncoder
+from .layers import LABEL_FIELDS, threshold_losses
+from .modeling_given_entities import GivenEntitiesModel, Reading, read
 from .segments import at_least_float32, segment_logsumexp, segment_max
-from .stage_key_pairs import assign_labels, select_key_pairs
-from .stage_localized_context import AttendedText, HeadNorm, pool_pairs, unordered_pairs
-from .stage_mention_attention import MarkedText, Reading, read
-from .stage_pairs import LABEL_FIELDS, threshold_losses
+from .stage_key_pairs import HeadNorm, assign_labels, focal_loss, pool_pairs, select_key_pairs
+from .stage_localized_context import AttendedText, unordered_pairs
 
 
 class MentionPairNetwork(nn.Module):
@@ -28,7 +27,7 @@ class MentionPairNetwork(nn.Module):
         encoder: reads the marked text; None for a network that scores what another one's encoder reads.
         hidden_size: width of the encoder.
         outputs: number of classes.
-        head_norm: how the heads of the context are joined, as in `pool_block`.
+        head_norm: how the heads of the context are joined, as in `pool_pairs`.
     """
 
     def __init__(self, encoder: DocumentEncoder | None, hidden_size: int, outputs: int, head_norm: HeadNorm):
@@ -36,12 +35,12 @@ class MentionPairNetwork(nn.Module):
         self.encoder, self.head_norm = encoder, head_norm
         self.classifier = nn.Linear(3 * hidden_size, outputs)
 
-    def read(self, text: MarkedText) -> Reading:
+    def read(self, text: Text) -> Reading:
         """What the network's own encoder makes of the text."""
         assert self.encoder is not None
         return read(self.encoder, text)
 
-    def forward(self, reading: Reading, text: MarkedText, pairs: MentionPairs) -> Tensor:
+    def forward(self, reading: Reading, text: Text, pairs: MentionPairs) -> Tensor:
         """Logits [mention pairs, outputs], at least float32, by what an encoder made of the text."""
         of_head, of_tail, of_context = self.classifier.weight.chunk(3, dim=1)
         heads = at_least_float32(nn.functional.linear(reading.mentions, of_head, self.classifier.bias))
@@ -121,15 +120,17 @@ class KmgreModel(GivenEntitiesModel):
     def __init__(self, config: KmgreConfig):
         super().__init__(config)
         width, classes = config.encoder_config.hidden_size, 1 + len(config.relation_types)
-        self.relation_extractor = MentionPairNetwork(self.new_encoder(), width, classes, config.head_norm)
+        self.relation_extractor = MentionPairNetwork(
+            self.new_encoder(AttendedEncoder), width, classes, config.head_norm
+        )
         absent: Any = None
         self.key_classifier = absent
         if config.key_classifier:
-            encoder = None if config.shared_encoder else self.new_encoder()
+            encoder = None if config.shared_encoder else self.new_encoder(AttendedEncoder)
             self.key_classifier = MentionPairNetwork(encoder, width, 1, config.head_norm)
         self.post_init()
 
-    def relate(self, text: MarkedText, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
+    def relate(self, text: Text, entities: Entities, relations: dict[str, Tensor]) -> dict[str, Any]:
         """The logits of entity pairs with the mention pairs that carried them; with labels the loss of the phase.
 
         The E-step has its loss alone.
@@ -154,7 +155,7 @@ class KmgreModel(GivenEntitiesModel):
             result |= {**self.weigh(losses), "statistics": {"kept_key": _fraction(keys)}}
         return result
 
-    def _expectation_loss(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _expectation_loss(self, text: Text, candidates: MentionPairs, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The E-step: the key instance classifier learns which mention pairs state the gold relations most clearly.
 
         Returns:
@@ -171,14 +172,14 @@ class KmgreModel(GivenEntitiesModel):
         loss = focal_loss(key_logits, key_labels, config.gamma, config.alpha, config.focal_alpha == "balanced")
         return loss, labelled
 
-    def _key_logits(self, text: MarkedText, candidates: MentionPairs, reading: Reading) -> Tensor:
+    def _key_logits(self, text: Text, candidates: MentionPairs, reading: Reading) -> Tensor:
         """Logits [mention pairs] of being key; without an encoder of its own by the extractor's reading."""
         classifier = self.key_classifier
         if classifier.encoder is not None:
             reading = classifier.read(text)
         return classifier(reading, text, candidates).squeeze(1)
 
-    def _judge(self, text: MarkedText, candidates: MentionPairs, reading: Reading, explain: bool) -> Tensor | None:
+    def _judge(self, text: Text, candidates: MentionPairs, reading: Reading, explain: bool) -> Tensor | None:
         """The key logits [mention pairs]; None without a classifier, or where all are key and none is explained."""
         if self.key_classifier is None or (self.config.tau == 0 and not explain):
             return None
@@ -200,7 +201,7 @@ class KmgreModel(GivenEntitiesModel):
         return segment_max(logits - logits[:, :1], owners, count)  # equation 1
 
     def _maximization_losses(
-        self, fused: Tensor, logits: Tensor, text: MarkedText, candidates: MentionPairs, relations: dict[str, Tensor]
+        self, fused: Tensor, logits: Tensor, text: Text, candidates: MentionPairs, relations: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """The M-step: entity pairs, or without fusion mention pairs, learn the gold relations."""
         weight = self.config.unlabelled_weight
@@ -211,7 +212,7 @@ class KmgreModel(GivenEntitiesModel):
             of_mention_pairs["labels"] = self._assign(text, candidates, relations["labels"])[1]
         return threshold_losses(logits, of_mention_pairs, weight)
 
-    def _assign(self, text: MarkedText, candidates: MentionPairs, labels: Tensor) -> tuple[Reading, Tensor]:
+    def _assign(self, text: Text, candidates: MentionPairs, labels: Tensor) -> tuple[Reading, Tensor]:
         """What the frozen extractor reads, and the gold types [mention pairs, types] that it finds in mention pairs."""
         with frozen(self.relation_extractor):
             reading = self.relation_extractor.read(text)

@@ -2,17 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .candidates import Spans
+from .candidates import Spans, Text
 from .configuration_memory_jerex import MemoryJerexConfig
+from .modeling_end_to_end import Encoding
 from .modeling_jerex import JerexModel
-from .segments import positions_in_segments, range_max
-from .stage_memory import Memory, MemoryReader, SimilarityClassifier
-from .stage_mentions import select_mentions
+from .segments import at_least_float32, positions_in_segments, range_max, segment_softmax
+from .stage_entities import select_mentions
 from .stage_relations import PairSizes, Scene
+
+
+def similarities(vectors: Tensor, slots: Tensor, cosine: bool) -> Tensor:
+    """Products, or cosines, [rows, slots] of vectors [rows, width] with slots [slots, width]."""
+    if cosine:
+        vectors, slots = (nn.functional.normalize(at_least_float32(values)) for values in (vectors, slots))
+    return vectors @ slots.T
+
+
+class SimilarityClassifier(nn.Module):
+    """Scores vectors by their similarity with the slots of its memory (equation 5).
+
+    Args:
+        size: width of the vectors.
+        classes: number of classes.
+        slot_size: width of a slot.
+        cosine_scale: None for the bilinear similarity; else the scale of the cosine.
+    """
+
+    def __init__(self, size: int, classes: int, slot_size: int, cosine_scale: float | None = None):
+        super().__init__()
+        self.cosine_scale = cosine_scale
+        self.memory = nn.Embedding(classes, slot_size)  # a slot per class, which the gradient alone writes
+        self.write = nn.Linear(size, slot_size, bias=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Logits [rows, classes] of vectors [rows, size]."""
+        scale = self.cosine_scale
+        logits = similarities(self.write(vectors), self.memory.weight, cosine=scale is not None)
+        return logits if scale is None else scale * logits
+
+
+class MemoryReader(nn.Module):
+    """Extends representations by what they mean to the slots of memories (equations 1 and 2).
+
+    Each slot spreads a weight of 1 over the representations of a document. A representation's own share, summed over
+    the slots of a memory, multiplies it, and the mean of it and its multiples is the result: its direction stays.
+
+    Args:
+        size: width of the representations.
+        slot_sizes: width of the slots of each memory, by its name.
+        read_grad: whether gradients reach the memories.
+        cosine: whether representations and slots are compared by their cosine instead of a bilinear form.
+    """
+
+    def __init__(self, size: int, slot_sizes: Mapping[str, int], read_grad: bool, cosine: bool = False):
+        super().__init__()
+        self.read_grad, self.cosine = read_grad, cosine
+        # By name, so that a checkpoint of which one memory is no longer read keeps the other's query.
+        self.queries = nn.ModuleDict({name: nn.Linear(width, size, bias=False) for name, width in slot_sizes.items()})
+
+    def forward(self, rows: Tensor, documents: Tensor, count: int, memories: Sequence[nn.Embedding]) -> Tensor:
+        """Extended representations [rows, size].
+
+        Args:
+            rows: [rows, size], the representations of all documents.
+            documents: [rows] int64, the document of each; softmax runs inside a document, so a batch changes nothing.
+            count: number of documents.
+            memories: as many as there are slot sizes.
+        """
+        scale = sum(self.weights(rows, documents, count, memories))
+        return rows * ((1.0 + scale) / (1 + len(self.queries)))[:, None].to(rows.dtype)
+
+    def weights(self, rows: Tensor, documents: Tensor, count: int, memories: Sequence[nn.Embedding]) -> list[Tensor]:
+        """The weight [rows] of each representation, by memory; they sum to the number of slots in each document."""
+        return [
+            self.slot_weights(rows, documents, count, query, memory).sum(1)
+            for query, memory in zip(self.queries.values(), memories, strict=True)
+        ]
+
+    def slot_weights(
+        self, rows: Tensor, documents: Tensor, count: int, query: nn.Module, memory: nn.Embedding
+    ) -> Tensor:
+        """The weight [rows, slots] that each slot of a memory gives to each representation of a document."""
+        slots = memory.weight if self.read_grad else memory.weight.detach()
+        return segment_softmax(at_least_float32(similarities(rows, query(slots), self.cosine)), documents, count)
 
 
 class MemoryJerexModel(JerexModel):
@@ -53,12 +130,10 @@ class MemoryJerexModel(JerexModel):
     def __init__(self, config: MemoryJerexConfig):
         super().__init__(config)
         width = config.encoder_config.hidden_size
-        read = [name for name in ("entity", "relation") if getattr(config, f"{name}_memory")]
-        sizes = [self.slot_size] * len(read)
-        cosine = config.read_similarity == "cosine"
+        sizes = {name: self.slot_size for name in ("entity", "relation") if getattr(config, f"{name}_memory")}
         self.readers = nn.ModuleDict(
             {
-                level: MemoryReader(width, sizes, config.read_grad, read, cosine)
+                level: MemoryReader(width, sizes, config.read_grad, config.read_similarity == "cosine")
                 for level in config.traits.memory_levels or ()
             }
         )
@@ -89,19 +164,17 @@ class MemoryJerexModel(JerexModel):
         return classifier
 
     @property
-    def memories(self) -> list[Memory]:
+    def memories(self) -> list[nn.Embedding]:
         """The memories that are read."""
         written = [self.entity_classifier.memory, self.relation_classifier.classifier.output.memory]
         used = [self.config.entity_memory, self.config.relation_memory]
         return [memory for memory, reads in zip(written, used, strict=True) if reads]
 
-    def _encode(
-        self, input_ids: Tensor, document_lengths: Tensor, spans: Spans, mentions: Tensor | None
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def encode(self, text: Text, mentions: Tensor | None) -> Encoding:
         """Hidden states and span vectors by stage, extended by what the memories say."""
-        count = len(document_lengths)
-        states = self.encoders[0](input_ids, document_lengths).hidden
-        states = self._read("tokens", states, positions_in_segments(document_lengths)[0], count)  # [subwords, hidden]
+        spans, count = text.spans, len(text.document_lengths)
+        states = self.encoders[0](text.input_ids, text.document_lengths).hidden
+        states = self._read("tokens", states, positions_in_segments(text.document_lengths)[0], count)
         vectors = range_max(states, spans.subword_range)  # [spans, hidden]
         before = vectors
         if self.config.mention_read == "candidates":
@@ -110,8 +183,7 @@ class MemoryJerexModel(JerexModel):
             kept = self._kept(before, spans, mentions)
             extended = self._read("mentions", vectors[kept], spans.document[kept], count)
             vectors = vectors.index_copy(0, kept, extended)
-        hidden = dict.fromkeys(("mention", "coreference", "entity", "relation"), states)
-        return hidden, {**dict.fromkeys(hidden, vectors), "mention": before}
+        return Encoding(text, states, {**dict.fromkeys(self.config.traits.stages, vectors), "mention": before})
 
     def _read(self, level: str, rows: Tensor, documents: Tensor, count: int) -> Tensor:
         if level not in self.readers or not self.config.memory_reading:

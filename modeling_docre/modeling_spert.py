@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging
 
-from .candidates import Entities, MentionPairs, Spans, contexts, entity_pairs, mention_pairs
+from .candidates import Entities, MentionPairs, Spans, entity_pairs, mention_pairs
 from .configuration_spert import SpertConfig
 from .encoder import DocumentEncoder
-from .layers import ClampedEmbedding, DropoutLinear, binary_loss, class_loss
-from .modeling_docre import DocREOutput, DocREPreTrainedModel
+from .layers import ClampedEmbedding, ConcatLinear, binary_loss, class_loss
+from .modeling_docre import DocREOutput, DocREPreTrainedModel, entity_fields
 from .segments import (
-    best_in_segments,
     chunk_bounds,
     in_chunks,
     positions_in_segments,
     range_max,
-    segment_mean,
+    range_mean,
+    rows_in_ranges,
     segment_starts,
     segment_sum,
 )
@@ -41,6 +42,29 @@ class Sentences(NamedTuple):
     hidden: Tensor
     starts: Tensor
     whole: Tensor | None
+
+
+class DropoutLinear(ConcatLinear):
+    """`ConcatLinear` with dropout on the concatenated input.
+
+    In training each row drops elements of its own, so its parts are laid out; at inference parts are shared.
+
+    Args:
+        part_sizes: widths of the parts.
+        out_features: width of the result.
+        dropout: dropout probability.
+    """
+
+    def __init__(self, part_sizes: Sequence[int], out_features: int, dropout: float):
+        super().__init__(part_sizes, out_features)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+        """Apply dropout and the layer; arguments and result as for `ConcatLinear.forward`."""
+        if not self.training or self.dropout.p == 0:
+            return super().forward(*parts)
+        rows = [part[0].index_select(0, part[1]) if isinstance(part, tuple) else part for part in parts]
+        return nn.functional.linear(self.dropout(torch.cat(rows, dim=1)), self.weight, self.bias)
 
 
 class SpertModel(DocREPreTrainedModel):
@@ -151,8 +175,7 @@ class SpertModel(DocREPreTrainedModel):
         else:  # (b) span filtering
             clusters, types = self._filter(result["span_logits"], listed)
             result |= types
-        result |= {"entity_members": clusters.members, "entity_sizes": clusters.sizes}
-        result["entity_documents"] = clusters.document
+        result |= entity_fields(clusters)
 
         # (c) relation classification
         if relations is None:
@@ -191,10 +214,10 @@ class SpertModel(DocREPreTrainedModel):
         """Span vectors [spans, hidden] of subword ranges [spans, 2]."""
         if self.config.span_pooling == "max":
             return self._pool_max(hidden, ranges)
-        start, end = ranges.unbind(1)
-        owner, offset = positions_in_segments(end - start)
-        pool = segment_sum if self.config.span_pooling == "sum" else segment_mean
-        return pool(hidden.index_select(0, start[owner] + offset), owner, len(start))
+        if self.config.span_pooling == "mean":
+            return range_mean(hidden, ranges)
+        owner, rows = rows_in_ranges(ranges)
+        return segment_sum(hidden.index_select(0, rows), owner, len(ranges))
 
     def _classify_spans(self, sentences: Sentences, spans: Spans, sentence: Tensor) -> Tensor:
         """Logits [spans, 1 + entity types], none first, of spans and the sentence [spans] of each."""
@@ -275,7 +298,7 @@ class SpertModel(DocREPreTrainedModel):
         if sentences.whole is not None:
             return sentences.whole, sentence[head]
         # Both directions share their context, and pairs of neighbours the empty one.
-        ranges, index = torch.unique(contexts(mentions, head, tail).subword_range, dim=0, return_inverse=True)
+        ranges, index = torch.unique(mentions.between(head, tail), dim=0, return_inverse=True)
         return self._pool_max(sentences.hidden, ranges), index
 
 
@@ -287,3 +310,17 @@ def _forget(encoder: DocumentEncoder, pretraining: str) -> None:
     if pretraining == "layers_random":
         fresh.embeddings.load_state_dict(encoder.model.embeddings.state_dict())
     encoder.adopt(fresh)
+
+
+def best_in_segments(scores: Tensor, owners: Tensor, limit: int) -> Tensor:
+    """Positions, ascending, of the `limit` highest scores [rows] of each owner; of equal ones the first.
+
+    Args:
+        scores: [rows].
+        owners: [rows] int64, ascending.
+        limit: most rows of an owner.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    order = order[torch.argsort(owners[order], stable=True)]
+    _, rank = positions_in_segments(torch.bincount(owners))
+    return order[rank < limit].sort().values

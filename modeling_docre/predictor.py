@@ -50,10 +50,7 @@ class Predictor:
         return candidate_example(features, self.config, self.featurizer)
 
     def signatures(self, triples: Sequence[Sequence[str]] | Literal["stored"] | None = "stored") -> Signatures | None:
-        """The signatures that decisions obey.
-
-        Args:
-            triples: in place of those of the configuration; None for none.
+        """The signatures that decisions obey: these triples, those of the configuration, or none.
 
         Raises:
             ValueError: a triple is none, or names a type that the model does not know.
@@ -101,6 +98,5 @@ class Predictor:
         features = self.featurizer(documents)
         predictions: dict[int, Document] = {}
         for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
-            output = self.predict_batch([features[position] for position in batch], **options)
-            predictions.update(zip(batch, output, strict=True))
+            predictions |= zip(batch, self.predict_batch([features[n] for n in batch], **options), strict=True)
         return [predictions[position] for position in range(len(features))]

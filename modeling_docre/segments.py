@@ -8,7 +8,6 @@ of size [lists x rows] exists.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -81,82 +80,48 @@ def positions_in_segments(counts: Tensor) -> tuple[Tensor, Tensor]:
     return owners, torch.arange(len(owners), device=counts.device) - segment_starts(counts)[owners]
 
 
-class RaggedProduct(NamedTuple):
-    """Cartesian products of many pairs of lists, flat; `left` and `right` are positions inside the two lists."""
-
-    owner: Tensor
-    left: Tensor
-    right: Tensor
-
-
-def ragged_product(left_counts: Tensor, right_counts: Tensor) -> RaggedProduct:
-    """All combinations of the i-th left list with the i-th right list, for every i, row-major.
-
-    Args:
-        left_counts, right_counts: [lists], int64, the lengths of the lists.
-
-    Returns:
-        Three int64 tensors of length `(left_counts * right_counts).sum()`.
-    """
-    owner, position = positions_in_segments(left_counts * right_counts)
-    width = right_counts[owner]
-    return RaggedProduct(owner, torch.div(position, width, rounding_mode="floor"), position % width)
-
-
-class RangeMax:
-    """Elementwise maxima over ranges of rows, two look-ups per query.
-
-    Level k of the table holds the maximum over the 2^k rows from each position on. A range of length L is covered by
-    two overlapping windows of 2^floor(log2 L) rows, and a maximum does not mind the overlap, so the result is exactly
-    that of reducing the range itself. Memory is O(rows * log(longest)), and gradients flow to the maximal elements.
-
-    Args:
-        values: [rows, width], float.
-        longest: length of the longest range that will be asked for.
-    """
-
-    def __init__(self, values: Tensor, longest: int):
-        levels = [values]
-        while 2 ** len(levels) <= min(longest, len(values)):
-            last, half = levels[-1], 2 ** (len(levels) - 1)
-            levels.append(torch.maximum(last[: len(last) - half], last[half:]))  # [rows - 2^k + 1, width]
-        self.table = torch.cat(levels) if len(levels) > 1 else values
-        sizes = torch.tensor([len(level) for level in levels], device=values.device)
-        self.level_starts = segment_starts(sizes)
-
-    def __call__(self, ranges: Tensor) -> Tensor:
-        """Maxima of half-open row ranges.
-
-        Args:
-            ranges: [queries, 2], int64; an empty range (end <= start) gives zeros.
-
-        Returns:
-            [queries, width].
-        """
-        start, length = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
-        empty = length <= 0
-        level = torch.frexp(length.clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
-        offset = self.level_starts[level]
-        first = (offset + start).masked_fill(empty, 0)
-        second = (offset + ranges[:, 1] - (1 << level)).masked_fill(empty, 0)
-        maxima = torch.maximum(self.table.index_select(0, first), self.table.index_select(0, second))
-        return maxima.masked_fill(empty[:, None], 0)
-
-
 def range_max(values: Tensor, ranges: Tensor) -> Tensor:
-    """Elementwise maximum over each half-open row range, zeros for an empty one.
+    """Elementwise maximum over each half-open row range, by two look-ups.
+
+    Level k of a table holds the maximum over the 2^k rows from each position on. A range of length L is covered by two
+    overlapping windows of 2^floor(log2 L) rows, and a maximum does not mind the overlap, so the result is exactly that
+    of reducing the range itself. Memory is O(rows * log(longest range)), and gradients flow to the maximal elements.
 
     Args:
         values: [rows, width], float.
-        ranges: [queries, 2], int64.
+        ranges: [queries, 2], int64; an empty range (end <= start) gives zeros.
 
     Returns:
         [queries, width].
     """
     if len(ranges) == 0 or len(values) == 0:
         return values.new_zeros(len(ranges), values.shape[1])
-    longest = int((ranges[:, 1] - ranges[:, 0]).max())
-    return RangeMax(values, longest)(ranges)
+    start, end = ranges.unbind(1)
+    length = end - start
+    levels, longest = [values], int(length.max())
+    while 2 ** len(levels) <= longest:
+        last, half = levels[-1], 2 ** (len(levels) - 1)
+        levels.append(torch.maximum(last[: len(last) - half], last[half:]))  # [rows - 2^k + 1, width]
+    table = torch.cat(levels) if len(levels) > 1 else values
+    level_starts = segment_starts(torch.tensor([len(level) for level in levels], device=values.device))
+    empty = length <= 0
+    level = torch.frexp(length.clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
+    first = (level_starts[level] + start).masked_fill(empty, 0)
+    second = (level_starts[level] + end - (1 << level)).masked_fill(empty, 0)
+    return torch.maximum(table.index_select(0, first), table.index_select(0, second)).masked_fill(empty[:, None], 0)
+
+
+def rows_in_ranges(ranges: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of half-open row ranges [ranges, 2], range by range: the range and the number of each, int64 [rows]."""
+    start, end = ranges.unbind(1)
+    owners, offsets = positions_in_segments(end - start)
+    return owners, start[owners] + offsets
+
+
+def range_mean(values: Tensor, ranges: Tensor) -> Tensor:
+    """Mean over each half-open row range, zeros for an empty one: [ranges, ...] of values [rows, ...]."""
+    owners, rows = rows_in_ranges(ranges)
+    return segment_mean(values.index_select(0, rows), owners, len(ranges))
 
 
 def chunk_bounds(counts: Tensor, limit: int) -> Iterator[tuple[int, int]]:
@@ -203,17 +168,3 @@ def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]
         batch.append(position)
     if batch:
         yield batch
-
-
-def best_in_segments(scores: Tensor, owners: Tensor, limit: int) -> Tensor:
-    """Positions, ascending, of the `limit` highest scores [rows] of each owner; of equal ones the first.
-
-    Args:
-        scores: [rows].
-        owners: [rows] int64, ascending.
-        limit: most rows of an owner.
-    """
-    order = torch.argsort(scores, descending=True, stable=True)
-    order = order[torch.argsort(owners[order], stable=True)]
-    _, rank = positions_in_segments(torch.bincount(owners))
-    return order[rank < limit].sort().values

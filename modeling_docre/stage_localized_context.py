@@ -5,23 +5,17 @@ the weights `A_s * A_o`, averaged over heads and normalised. It is the same for 
 
 The weights of all pairs of a block of entities are one batched product of the attention with itself, one small matrix
 per subword; no tensor of size [pairs, heads, subwords] or [pairs, subwords, hidden] exists.
-
-KMGRE pools between mentions instead of entities, and normalises each head by itself (section 3.1, equation 4). The
-products of a block of pairs then exist head by head, and blocks are smaller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from .segments import segment_sum
-
-HeadNorm = Literal["sum_then_norm", "norm_then_sum", "norm_then_mean"]
+from .segments import rows_in_ranges, segment_mean, segment_sum
 
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
@@ -68,6 +62,17 @@ class Block(NamedTuple):
     rows: slice
 
 
+def attend_from(attention: Callable[[Tensor], Tensor], ranges: Tensor) -> Tensor:
+    """The attention [ranges, heads, longest document] of subword ranges, the mean over each one's subwords.
+
+    Args:
+        attention: gives the attention of positions, as `AttendedEncoder` returns it.
+        ranges: [ranges, 2] int64, half-open.
+    """
+    owners, positions = rows_in_ranges(ranges)
+    return segment_mean(attention(positions), owners, len(ranges))
+
+
 def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
     """Each pair once, whatever its order.
 
@@ -83,15 +88,14 @@ def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
     return torch.stack([torch.div(keys, max(entities, 1), rounding_mode="floor"), keys % max(entities, 1)], 1), index
 
 
-def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> list[Block]:
+def blocks(text: AttendedText, pairs: Tensor, depth: int = 1) -> list[Block]:
     """Cut pairs into blocks of at most `BLOCK_WEIGHTS` weights, or the pairs of one first entity.
 
     Args:
         text: the batch.
         pairs: [unordered, 2], as `unordered_pairs` lists them.
-        head_norm: as for `pool_block`.
+        depth: weights per pair and subword.
     """
-    depth = 1 if head_norm == "sum_then_norm" else text.attention.shape[1]  # weights per pair and subword
     lengths = text.document_lengths.tolist()
     counts = torch.bincount(text.documents, minlength=len(lengths)).tolist()
     ends = torch.bincount(pairs[:, 0], minlength=sum(counts)).cumsum(0).tolist()  # pairs up to each first entity
@@ -108,63 +112,26 @@ def blocks(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_no
     return listed
 
 
-def pool_block(
-    text: AttendedText, pairs: Tensor, block: Block, head_norm: HeadNorm = "sum_then_norm"
-) -> tuple[Tensor, Tensor]:
+def pool_block(text: AttendedText, pairs: Tensor, block: Block) -> tuple[Tensor, Tensor]:
     """The contexts of a block's pairs.
 
     Args:
         text: the batch.
         pairs: [unordered, 2], as `unordered_pairs` lists them.
         block: which of them.
-        head_norm: `"sum_then_norm"` normalises the sum of the heads (ATLOP), `"norm_then_sum"` and `"norm_then_mean"`
-            normalise each head before (KMGRE).
 
     Returns:
         Contexts [block's pairs, hidden], and their weights [subwords of the document, block's pairs].
     """
-    with torch.autocast(text.attention.device.type, enabled=False):
-        if head_norm == "sum_then_norm":
-            weights = _weights_of_joined_heads(text, pairs, block)
-        else:
-            weights = _weights_of_single_heads(text, pairs, block, head_norm)
-        return weights.T @ text.hidden[block.subwords].to(weights.dtype), weights
-
-
-def pool_pairs(text: AttendedText, pairs: Tensor, head_norm: HeadNorm = "sum_then_norm") -> Tensor:
-    """The contexts [unordered, hidden] of all pairs, block by block.
-
-    A training step with several blocks recomputes each of them in its backward pass, so that one block's weights exist
-    at a time. Arguments as for `pool_block`.
-    """
-    listed = blocks(text, pairs, head_norm)
-    recompute = torch.is_grad_enabled() and len(listed) > 1
-
-    def pool(block: Block) -> Tensor:
-        return pool_block(text, pairs, block, head_norm)[0]
-
-    contexts = [checkpoint(pool, block, use_reentrant=False) if recompute else pool(block) for block in listed]
-    return torch.cat(contexts) if contexts else text.attention.new_zeros(0, text.hidden.shape[1])
-
-
-def _weights_of_joined_heads(text: AttendedText, pairs: Tensor, block: Block) -> Tensor:
     length, heads = block.subwords.stop - block.subwords.start, text.attention.shape[1]
-    firsts = text.attention[block.firsts, :, :length].permute(2, 0, 1)  # [subwords, firsts, heads]
-    seconds = text.attention[block.seconds, :, :length].permute(2, 1, 0)  # [subwords, heads, seconds]
-    table = torch.bmm(firsts, seconds).flatten(1) / heads  # [subwords, firsts * seconds]
-    first, second = (pairs[block.rows] - block.firsts.start).unbind(1)
-    weights = table.index_select(1, first * seconds.shape[2] + second)  # [subwords, pairs]
-    return weights / (weights.sum(0) + EPSILON)
-
-
-def _weights_of_single_heads(text: AttendedText, pairs: Tensor, block: Block, head_norm: HeadNorm) -> Tensor:
-    attention = text.attention[block.seconds, :, : block.subwords.stop - block.subwords.start]
-    first, second = (pairs[block.rows] - block.seconds.start).unbind(1)
-    products = attention.index_select(0, first) * attention.index_select(0, second)  # [pairs, heads, subwords]
-    scale = 1.0 / (products.sum(2) + EPSILON)  # [pairs, heads]
-    if head_norm == "norm_then_mean":
-        scale = scale / products.shape[1]
-    return torch.bmm(scale[:, None], products).squeeze(1).T
+    with torch.autocast(text.attention.device.type, enabled=False):
+        firsts = text.attention[block.firsts, :, :length].permute(2, 0, 1)  # [subwords, firsts, heads]
+        seconds = text.attention[block.seconds, :, :length].permute(2, 1, 0)  # [subwords, heads, seconds]
+        table = torch.bmm(firsts, seconds).flatten(1) / heads  # [subwords, firsts * seconds]
+        first, second = (pairs[block.rows] - block.firsts.start).unbind(1)
+        weights = table.index_select(1, first * seconds.shape[2] + second)  # [subwords, pairs]
+        weights = weights / (weights.sum(0) + EPSILON)
+        return weights.T @ text.hidden[block.subwords].to(weights.dtype), weights
 
 
 def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor:
@@ -188,15 +155,3 @@ def find_evidence(sentence_weights: Tensor, least_share: float) -> Evidence:
     before = ranked.cumsum(1) - ranked
     pair, rank = ((before <= least_share * total) & (ranked > 0)).nonzero(as_tuple=True)
     return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
-
-
-def runs(listed: Sequence[Block], limit: int) -> Iterator[list[Block]]:
-    """Consecutive blocks that hold at most `limit` pairs together (a larger single block stays whole)."""
-    run: list[Block] = []
-    for block in listed:
-        if run and block.rows.stop - run[0].rows.start > limit:
-            yield run
-            run = []
-        run.append(block)
-    if run:
-        yield run

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .layers import ConcatLinear, adaptive_threshold_loss, binary_loss
-from .segments import in_chunks, positions_in_segments, segment_starts
+from .layers import ConcatLinear
+from .segments import chunk_bounds, in_chunks, positions_in_segments, segment_starts
 from .stage_localized_context import (
     AttendedText,
     Block,
@@ -18,7 +19,6 @@ from .stage_localized_context import (
     blocks,
     find_evidence,
     pool_block,
-    runs,
     unordered_pairs,
     weigh_sentences,
 )
@@ -27,9 +27,6 @@ from .stage_localized_context import (
 PAIR_CHUNK = 16_384
 # Products of two vectors' elements that exist at once: on a CPU few enough to stay in its cache.
 PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_ROWS_ON_CPU = 4096, 8192, 512
-
-LABEL_FIELDS = frozenset(["labels", "masked", "complete", "soft", "taught"])
-"""What training knows of each entity pair (see `threshold_losses`)."""
 
 
 class PairScores(NamedTuple):
@@ -65,30 +62,31 @@ class PairClassifier(NamedTuple):
     tail_extractor: ConcatLinear
     bilinear: GroupedBilinear
 
-    def score(self, entity_vectors: Tensor, pairs: Tensor) -> PairScores:
-        """Score pairs [pairs, 2] of entities by their vectors [entities, width] alone."""
-        logits = in_chunks(lambda rows: self._logits(entity_vectors, pairs[rows]), len(pairs), PAIR_CHUNK)
-        return PairScores(logits)
+    def score(self, entity_vectors: Tensor, pairs: Tensor, text: AttendedText | None) -> PairScores:
+        """Score pairs of entities.
 
-    def score_in_context(self, entity_vectors: Tensor, pairs: Tensor, text: AttendedText) -> PairScores:
-        """Score pairs [pairs, 2] of entities by their vectors [entities, width] and the text that both attend to."""
+        Args:
+            entity_vectors: [entities, width].
+            pairs: [pairs, 2] int64 entity indices.
+            text: what the entities attend to, from which each pair has its context; None without contexts.
+        """
+        if text is None:
+            return PairScores(in_chunks(lambda rows: self._logits(entity_vectors, pairs[rows]), len(pairs), PAIR_CHUNK))
         unordered, index = unordered_pairs(pairs, len(entity_vectors))
         sorted_index, order = index.sort(stable=True)  # both orders of a pair together
-        parts = list(runs(blocks(text, unordered), PAIR_CHUNK // 2))
-        if not parts:
+        listed = blocks(text, unordered)
+        counts = torch.tensor([block.rows.stop - block.rows.start for block in listed])
+        runs = [listed[slice(*bounds)] for bounds in chunk_bounds(counts, PAIR_CHUNK // 2)]
+        if not runs:
             return PairScores(self._logits(entity_vectors, pairs, text.hidden[:0], index))
-        recompute = torch.is_grad_enabled() and len(parts) > 1
+        recompute = torch.is_grad_enabled() and len(runs) > 1
+        score_run = partial(checkpoint, self._score_run, use_reentrant=False) if recompute else self._score_run
         logits: list[Tensor] = []
         weights: list[Tensor] = []
-        for run in parts:
+        for run in runs:
             first, stop = run[0].rows.start, run[-1].rows.stop
             rows = slice(*torch.searchsorted(sorted_index, torch.tensor([first, stop], device=index.device)).tolist())
-            arguments = (entity_vectors, pairs[order[rows]], sorted_index[rows] - first, text, unordered, run)
-            scored = (
-                checkpoint(self._score_run, *arguments, use_reentrant=False)
-                if recompute
-                else self._score_run(*arguments)
-            )
+            scored = score_run(entity_vectors, pairs[order[rows]], sorted_index[rows] - first, text, unordered, run)
             logits.append(scored[0])
             weights += scored[1]
         return PairScores(torch.cat(logits)[order.argsort()], torch.cat(weights) if weights else None, index)
@@ -120,32 +118,6 @@ class PairClassifier(NamedTuple):
         head_vectors = torch.tanh(self.head_extractor((entity_vectors, head), *context))  # [pairs, pair size]
         tail_vectors = torch.tanh(self.tail_extractor((entity_vectors, tail), *context))
         return self.bilinear(head_vectors, tail_vectors)
-
-
-def threshold_losses(logits: Tensor, relations: Mapping[str, Tensor], unlabelled_weight: float) -> dict[str, Tensor]:
-    """What pairs learn against a threshold class: their labels, and a teacher's scores where there are any.
-
-    Args:
-        logits: [pairs, 1 + types], float, the threshold class first.
-        relations: `labels` [pairs, types] and, where labels are incomplete, `masked` [pairs, types] bool, types that
-            may or may not hold; `complete` [pairs] bool, whether a type without a label does not hold; `soft` [pairs,
-            types], a teacher's scores where the pair was `taught` [pairs] bool.
-        unlabelled_weight: how far a type without a label counts as false where labels are incomplete.
-
-    Returns:
-        The adaptive-threshold loss as `relation`, and as `distillation` the binary cross-entropy between the scores of
-        student and teacher, summed over the types, mean over the pairs that a teacher labelled.
-    """
-    labels = relations["labels"]
-    if "complete" not in relations:
-        return {"relation": adaptive_threshold_loss(logits, labels)}
-    weights = torch.where(relations["complete"], 1.0, unlabelled_weight)
-    taught = relations["taught"].nonzero().squeeze(1)
-    margins = logits[taught, 1:] - logits[taught, :1]
-    return {
-        "relation": adaptive_threshold_loss(logits, labels, relations["masked"], weights),
-        "distillation": binary_loss(margins, relations["soft"][taught]),
-    }
 
 
 class GroupedBilinear(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .candidates import Contexts, Entities, MentionPairs, Spans, contexts, intra_sentence_or_closest, mention_pairs
+from .candidates import Entities, MentionPairs, Spans, mention_pairs
 from .layers import ClampedEmbedding, ConcatLinear, TwoLayer
 from .segments import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum
 
@@ -31,6 +31,22 @@ class Scene(NamedTuple):
     entity_types: Tensor
     pairs: Tensor
     type_vectors: Any = None
+
+
+class Contexts(NamedTuple):
+    """What lies between two mentions: the subwords strictly between them, and their distances.
+
+    `subword_range` [pairs, 2] is empty (end <= start) for adjacent, overlapping and nested mentions;
+    `word_distance` [pairs] is 1 for adjacent mentions and 0 for overlapping ones; `sentence_distance` [pairs].
+    """
+
+    subword_range: Tensor
+    word_distance: Tensor
+    sentence_distance: Tensor
+
+    def take(self, index: Tensor) -> Contexts:
+        """The contexts at `index`."""
+        return Contexts(*(values[index] for values in self))
 
 
 class MentionPairWeights(NamedTuple):
@@ -173,3 +189,39 @@ class MultiInstanceRelationClassifier(nn.Module):
         parts.append(self.word_distance_embedding.part(context.word_distance))
         parts.append(self.sentence_distance_embedding.part(context.sentence_distance))
         return self.dropout(self.mention_pair(*parts))
+
+
+def contexts(spans: Spans, head: Tensor, tail: Tensor) -> Contexts:
+    """Context range and distances of mention pairs, the same for both orders (JEREX section 3.4).
+
+    Args:
+        spans: the batch's spans.
+        head, tail: [pairs], int64 span indices.
+    """
+    start, end = spans.word_range.unbind(1)
+    distance = torch.maximum(start[head], start[tail]) - (torch.minimum(end[head], end[tail]) - 1)
+    sentences = (spans.sentence[head] - spans.sentence[tail]).abs()
+    return Contexts(spans.between(head, tail), distance.clamp(min=0), sentences)
+
+
+def intra_sentence_or_closest(candidates: MentionPairs, context: Contexts, count: int) -> Tensor:
+    """Mention pairs within one sentence; for an entity pair without any, its closest mention pair.
+
+    The pairing of JEREX's third ablation (Table 5 c). Of equally close pairs the first one listed is taken.
+
+    Args:
+        candidates: mention pairs.
+        context: their distances.
+        count: number of entity pairs.
+
+    Returns:
+        [kept], int64 positions in `candidates`, ascending.
+    """
+    owner, rows = candidates.owner, len(candidates.owner)
+    intra = context.sentence_distance == 0
+    has_intra = torch.zeros(count, dtype=torch.bool, device=owner.device)
+    has_intra[owner[intra]] = True
+    order = context.word_distance * rows + torch.arange(rows, device=owner.device)
+    best = order.new_zeros(count).scatter_reduce(0, owner, order, "amin", include_self=False)
+    closest = ~has_intra[owner] & (order == best[owner])
+    return (intra | closest).nonzero().squeeze(1)

@@ -1,22 +1,31 @@
-"""From raw text to a document: sentences and words with their character offsets, and entities that a user marked."""
+"""From raw text to a document: sentences and words with their character offsets."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from threading import Lock
 from typing import Any
 
 import spacy
 
-from .documents import Document, DocumentError, Entity, Mention, check_encoding, parse
-from .given_entities import field_of, is_position, warn_of_cuts
+from .document_parsing import check_encoding
+from .documents import Document, DocumentError
+from .given_entities import give_entities, is_position
+
+Span = tuple[int, int]
+Splitter = spacy.Language | Callable[[str], Iterable[Span]]
 
 _EMPTY_LINE = re.compile(r"(?>\r\n|\r|\n)\s*?[\r\n]")
+_OPENING = re.compile(r"(?<=\s)[\"'(\[{«“‘]+\Z")
+# English abbreviations that end no sentence, and those after which a small letter or a digit goes on in the same one.
+_IN_NAMES = re.compile("Capt|Cmdr|Col|Ft|Hon|Lt|Maj|Mme|Mt|Sgt|cf|pv|ssp|subsp|var")
+_IN_NUMBERS = re.compile(
+    r"(al|app|appl|approx|art|ca|ch|chap|cl|dept|ed|eds|eq|eqs|esp|est|etc|figs?|jr|nos?|op|para|pp|pt|refs?|secs?|"
+    r"sect|ser|spp?|sr|suppl|tab|vols?|\d{1,2})",
+    re.IGNORECASE,
+)
 # One text at a time: the memory zone of a splitter is not for several threads, which would take turns anyway.
 _CUTTING = Lock()
 
@@ -35,63 +44,126 @@ def _splitter(language: str) -> Any:
     return pipeline
 
 
-def document_from_text(text: str, identifier: str, language: str = "en") -> Document:
+def document_from_text(
+    text: str, identifier: str, language: str = "en", sentence_splitter: Splitter | None = None
+) -> Document:
     """Cut raw text into sentences and words.
 
-    Words are spaCy's tokens without white space; sentences end at sentence-final punctuation and at empty lines.
+    Words are spaCy's tokens without white space. Sentences end at sentence-final punctuation, in English not at that of
+    an abbreviation within the sentence, and at empty lines.
 
     Args:
         text: any text; may be empty.
         identifier: the document's id.
         language: spaCy language code.
+        sentence_splitter: a loaded spaCy pipeline, whose sentences and words are taken; or a function from a text to
+            the half-open character ranges of its sentences, which are cut into spaCy's words of the language.
 
     Returns:
         A document with `text` and `token_offsets`, so that mentions can be given in characters.
 
     Raises:
-        DocumentError: the text holds half of a surrogate pair.
+        DocumentError: the text holds half of a surrogate pair, or the function leaves out a part of it.
         ValueError: spaCy does not know the language.
     """
     check_encoding(identifier, "text", text)
     skipped = len(text) - len(text.removeprefix("\ufeff"))  # a byte-order mark belongs to no word
+    body = text[skipped:]
+    if sentence_splitter is None:
+        sentences = _cut(body, language)
+    elif isinstance(sentence_splitter, spacy.Language):
+        sentences = _sentences_of(sentence_splitter(body), identifier)
+    else:
+        ranges = _covering(list(sentence_splitter(body)), body, identifier)
+        cut = ((start, _cut(body[start:end], language)) for start, end in ranges)
+        sentences = [[(start + a, start + b) for words in part for a, b in words] for start, part in cut]
+    return _document(identifier, text, sentences, skipped)
+
+
+def document_from_spacy(parsed: Any, identifier: str) -> Document:
+    """The words and sentences of a spaCy `Doc`, with its text.
+
+    Raises:
+        DocumentError: the `Doc` has no sentence borders.
+    """
+    return _document(identifier, parsed.text, _sentences_of(parsed, identifier))
+
+
+def _document(identifier: str, text: str, sentences: Iterable[Sequence[Span]], skipped: int = 0) -> Document:
+    """The document of non-empty sentences whose words are counted without the text's first `skipped` characters."""
+    offsets = tuple(tuple((skipped + start, skipped + end) for start, end in words) for words in sentences if words)
+    words = tuple(tuple(text[start:end] for start, end in sentence) for sentence in offsets)
+    return Document(identifier, words, text=text, token_offsets=offsets)
+
+
+def _sentences_of(parsed: Any, identifier: str) -> list[list[Span]]:
+    """The character range of each word of each sentence of a spaCy `Doc`."""
+    if not parsed.has_annotation("SENT_START"):
+        fix = 'add a component that finds them to the spaCy pipeline, such as "sentencizer"'
+        raise DocumentError(identifier, "sentences of the spaCy Doc", None, fix)
+    return [[(word.idx, word.idx + len(word)) for word in line if not word.is_space] for line in parsed.sents]
+
+
+def _cut(text: str, language: str) -> list[list[Span]]:
+    """The character range of each word of each sentence by the rules of a language."""
     with _CUTTING:
         splitter = _splitter(language)
         # The limit guards spaCy's statistical components, of which a blank pipeline has none.
         splitter.max_length = max(splitter.max_length, len(text) + 1)
         with splitter.memory_zone():  # or each new word would stay in the vocabulary for good
-            sentences = _cut(splitter(text[skipped:]), text, skipped)
-    return Document(
-        identifier,
-        tuple(tuple(text[start:end] for start, end in sentence) for sentence in sentences),
-        text=text,
-        token_offsets=tuple(map(tuple, sentences)),
-    )
-
-
-def _cut(parsed: Any, text: str, skipped: int) -> list[list[tuple[int, int]]]:
-    """The character range of each word of each sentence; spaCy read the text without its first `skipped` characters."""
-    sentences: list[list[tuple[int, int]]] = []
-    for sentence in parsed.sents:
-        end = None  # of the previous word in the sentence
-        for token in sentence:
-            if token.is_space:
-                continue
-            start = skipped + token.idx
-            if end is None or _EMPTY_LINE.search(text, end, start):
+            lines = _sentences_of(splitter(text), "")
+    sentences: list[list[Span]] = []
+    for line in lines:
+        for number, (start, end) in enumerate(line):
+            before = sentences[-1] if sentences else []
+            if not before or _EMPTY_LINE.search(text, before[-1][1], start):
                 sentences.append([])
-            end = start + len(token)
+            elif number == 0 and not _goes_on([text[slice(*span)] for span in before[-2:]], text[start:end], language):
+                mark = _OPENING.search(text, before[-1][0] - 1, start)  # a quote or bracket belongs to what it opens
+                opening = [span for span in before[-3:] if mark and span[0] >= mark.start()]
+                sentences[-1] = before[: len(before) - len(opening)]
+                sentences.append(opening)
             sentences[-1].append((start, end))
     return sentences
 
 
-def document_from_record(record: Mapping[str, Any], identifier: str, language: str = "en") -> Document:
+def _goes_on(before: Sequence[str], word: str, language: str) -> bool:
+    """Whether a word continues the sentence of the two words before it, which spaCy's rules take for ended."""
+    if before[-1] in (",", ";", ":"):
+        return True
+    if language != "en" or len(before) < 2 or before[-1] != ".":
+        return False
+    small = word[0].isdigit() or word[0].islower()
+    return bool(_IN_NAMES.fullmatch(before[0]) or (small and _IN_NUMBERS.fullmatch(before[0])))
+
+
+def _covering(ranges: list[Any], text: str, identifier: str) -> list[Span]:
+    """The ranges of a user's sentences, which ascend and hold all of the text but white space."""
+    done = 0
+    for span in [*ranges, (len(text), len(text))]:
+        valid = isinstance(span, tuple | list) and len(span) == 2 and all(map(is_position, span))
+        if not valid or not done <= span[0] <= span[1] <= len(text) or text[done : span[0]].strip():
+            fix = f"give ascending (start, end) in characters that hold all from character {done} on but white space"
+            raise DocumentError(identifier, "next sentence of sentence_splitter", span, fix)
+        done = span[1]
+    return ranges
+
+
+def document_from_record(
+    record: Mapping[str, Any],
+    identifier: str,
+    language: str = "en",
+    sentence_splitter: Splitter | None = None,
+    **reading: Any,
+) -> Document:
     """The document of a dict: the dict form of `Document`, or a text with what is known about it.
 
     Args:
-        record: the dict form; or `text` with, each optional, `id`, `entities` with mentions in characters (see
-            `place_entities`), `relations` between positions of `entities`, and what else the dict form has.
+        record: the dict form; or `text` with, each optional, `id`, `entities` (see `give_entities`), `relations`
+            between positions of `entities`, and what else the dict form has.
         identifier: the id of a text without one.
-        language: spaCy language code, for the words and sentences of a text.
+        language, sentence_splitter: as for `document_from_text`.
+        **reading: how the entities of a text are read, as for `give_entities`.
 
     Raises:
         DocumentError: the content is not valid.
@@ -102,183 +174,7 @@ def document_from_record(record: Mapping[str, Any], identifier: str, language: s
     for field, value in (("id", name), ("text", text)):
         if not isinstance(value, str):
             raise DocumentError(name, field, value, "give a string")
-    document = document_from_text(text, name, language)
+    document = document_from_text(text, name, language, sentence_splitter)
     if entities := record.get("entities"):
-        document = warn_of_cuts(document, place_entities(document, entities))
+        document = give_entities(document, entities, **reading)
     return Document.from_dict({**record, **document.to_dict(), "relations": record.get("relations")})
-
-
-def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, Any]]) -> Document:
-    """Put entities that a user marked into a document, in place of its own.
-
-    A mention is given by `char_start` and `char_end` in the document's text, or by `sentence`, `start` and `end` in
-    its words; where both are there, the characters count if the document knows those of its words, so the entities of
-    an earlier result can be given as they are. No mention is moved: a word that a mention's border cuts through becomes
-    two words, and two sentences that a mention spans become one.
-
-    Args:
-        document: words, and for character offsets their `text` and `token_offsets`.
-        entities: entities or their dict forms, `{"type": str, "mentions": [mention, ...]}`.
-
-    Returns:
-        The document with these entities and without relations and candidates.
-
-    Raises:
-        DocumentError: an entity lacks its type or its mentions, or a mention lies outside the text or holds no word.
-    """
-    _check_entities(document, entities)
-    mentions = list(_mentions(document, entities))
-    characters = {where: _char_range(document, where, mention) for where, mention in mentions}
-    cuts = sorted({border for span in characters.values() if span for border in span})
-    if cuts:
-        _check_order(document)
-    words, offsets, pieces = _cut_words(document, cuts)
-    ranges = {}
-    for where, mention in mentions:
-        if span := characters[where]:
-            ranges[where] = _words_inside(document, where, span, offsets)
-        else:
-            start, end = _word_range(document, where, mention)
-            ranges[where] = pieces[start], pieces[end]
-    starts = [pieces[start] for start in document.sentence_starts]
-    starts = _merge_sentences(starts, list(ranges.values()))
-    sections = list(pairwise(starts))
-    places: dict[str, dict[str, Any]] = {}
-    for where, (start, end) in ranges.items():
-        sentence = bisect_right(starts, start) - 1
-        places[where] = {"sentence": sentence, "start": start - starts[sentence], "end": end - starts[sentence]}
-        span = characters[where]
-        if span is None and offsets and offsets[start][0] < offsets[end - 1][1]:
-            span = offsets[start][0], offsets[end - 1][1]
-        if span:
-            places[where] |= {"char_start": int(span[0]), "char_end": int(span[1])}
-    return Document(
-        document.id,
-        tuple(tuple(words[start:end]) for start, end in sections),
-        tuple(_placed(document, number, entity, places) for number, entity in enumerate(entities)),
-        text=document.text,
-        token_offsets=document.token_offsets and tuple(tuple(offsets[start:end]) for start, end in sections),
-    )
-
-
-def _placed(document: Document, number: int, entity: Any, places: Mapping[str, dict[str, Any]]) -> Entity:
-    """An entity, or one by its dict form, with the place of each mention."""
-    where = f"entities[{number}]"
-    own = [places[f"{where}.mentions[{position}]"] for position in range(len(field_of(entity, "mentions")))]
-    if isinstance(entity, Entity):
-        mentions = zip(entity.mentions, own, strict=True)
-        return replace(entity, mentions=tuple(replace(mention, **place) for mention, place in mentions))
-    plain = [asdict(item) if isinstance(item, Mention) else item for item in entity["mentions"]]
-    plain = [{**mention, **place} for mention, place in zip(plain, own, strict=True)]
-    return parse(Entity, {**entity, "mentions": plain}, where, document.id)
-
-
-def _check_entities(document: Document, entities: Any) -> None:
-    """Refuse anything but a list of entities with the required fields."""
-    if not isinstance(entities, list | tuple):
-        fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
-        raise DocumentError(document.id, "entities", entities, fix)
-    for number, entity in enumerate(entities):
-        mentions = field_of(entity, "mentions") if isinstance(entity, Entity | Mapping) else None
-        if not isinstance(mentions, list | tuple) or not mentions or not isinstance(field_of(entity, "type"), str):
-            fix = 'give a dict with its "type" (a string) and its "mentions" (a list of at least one)'
-            raise DocumentError(document.id, f"entities[{number}]", entity, fix)
-
-
-def _mentions(document: Document, entities: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Each mention, or its dict form, with its place in the input."""
-    for number, entity in enumerate(entities):
-        for position, mention in enumerate(field_of(entity, "mentions")):
-            where = f"entities[{number}].mentions[{position}]"
-            if not isinstance(mention, Mention | Mapping):
-                raise DocumentError(document.id, where, mention, "give a dict with char_start and char_end")
-            yield where, mention
-
-
-def _char_range(document: Document, where: str, mention: Any) -> tuple[int, int] | None:
-    """The mention's range in the text, or None where it is given in words."""
-    start, end = field_of(mention, "char_start"), field_of(mention, "char_end")
-    span = (start, end)
-    if span == (None, None):
-        return None
-    where = f"{where} (char_start, char_end)"
-    if document.text is None or document.token_offsets is None:
-        if field_of(mention, "start") is not None:
-            return None
-        fix = "the document has no token_offsets into a text; give sentence, start and end"
-        raise DocumentError(document.id, where, span, fix)
-    length = len(document.text)
-    if not (is_position(start) and is_position(end) and start < end <= length):
-        fix = f"give whole numbers with 0 <= char_start < char_end <= {length}, the length of the text"
-        raise DocumentError(document.id, where, span, fix)
-    name, text = field_of(mention, "name"), document.text[start:end]
-    if isinstance(name, str) and name.split() != text.split():
-        fix = f"this is {text!r}, and the mention's name is {name!r}; count characters, or leave out the name"
-        raise DocumentError(document.id, where, span, fix)
-    return start, end
-
-
-def _check_order(document: Document) -> None:
-    """Refuse words that do not follow each other in the text, since a range of characters is then no range of words."""
-    offsets = [span for sentence in document.token_offsets or () for span in sentence]
-    for (_, end), (start, _) in pairwise(offsets):
-        if start < end:
-            fix = (
-                "words must ascend in the text for mentions in characters; give sentence, start and end of each instead"
-            )
-            raise DocumentError(document.id, "token_offsets", (end, start), fix)
-
-
-def _word_range(document: Document, where: str, mention: Any) -> tuple[int, int]:
-    """The range in document word indices of a mention given by sentence and words."""
-    span: tuple[Any, ...] = tuple(field_of(mention, name) for name in ("sentence", "start", "end"))
-    sentence, start, end = span
-    where = f"{where} (sentence, start, end)"
-    if not all(map(is_position, span)):
-        fix = "give char_start and char_end, or sentence, start and end, as whole numbers from 0 on"
-        raise DocumentError(document.id, where, span, fix)
-    if sentence >= len(document.sentences):
-        raise DocumentError(document.id, where, span, f"the document has {len(document.sentences)} sentences")
-    if not start < end <= len(document.sentences[sentence]):
-        length = len(document.sentences[sentence])
-        raise DocumentError(document.id, where, span, f"give 0 <= start < end <= {length}, the sentence's length")
-    offset = document.sentence_starts[sentence]
-    return offset + start, offset + end
-
-
-def _cut_words(document: Document, cuts: Sequence[int]) -> tuple[list[str], list[tuple[int, int]], list[int]]:
-    """The document's words, those around a cut in pieces; their offsets; and the first piece of each old word."""
-    words = [word for sentence in document.sentences for word in sentence]
-    if document.token_offsets is None or document.text is None:
-        return words, [], list(range(len(words) + 1))
-    offsets = [span for sentence in document.token_offsets for span in sentence]
-    new_words: list[str] = []
-    new_offsets: list[tuple[int, int]] = []
-    pieces = [0]
-    for word, (start, end) in zip(words, offsets, strict=True):
-        inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
-        borders = [start, *inside, end]
-        new_offsets += pairwise(borders)
-        new_words += [document.text[a:b] for a, b in pairwise(borders)] if inside else [word]
-        pieces.append(len(new_words))
-    return new_words, new_offsets, pieces
-
-
-def _words_inside(
-    document: Document, where: str, span: tuple[int, int], offsets: Sequence[tuple[int, int]]
-) -> tuple[int, int]:
-    """The range of words inside a character range that cuts through no word."""
-    first = bisect_left(offsets, span[0], key=lambda word: word[0])
-    end = bisect_right(offsets, span[1], key=lambda word: word[1])
-    if first >= end:
-        found = (document.text or "")[slice(*span)]
-        raise DocumentError(document.id, f"{where} (char_start, char_end)", span, f"{found!r} holds no word; mark one")
-    return first, end
-
-
-def _merge_sentences(starts: Sequence[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
-    """Sentence starts (and as last item the number of words) without those strictly inside a range of words."""
-    inside = {
-        border for start, end in ranges for border in starts[bisect_right(starts, start) : bisect_left(starts, end)]
-    }
-    return [start for start in starts if start not in inside]

@@ -9,7 +9,8 @@ from typing import Any
 
 from dataset_scripts.building.concept_pairs import UNMENTIONED
 from modeling_docre.documents import Document, Entity, Relation
-from modeling_docre.text import document_from_text, place_entities
+from modeling_docre.given_entities import place_entities
+from modeling_docre.text import document_from_text
 
 from .dwie_annotations import REPEATED_ROWS, SELF_ROWS, Article, kept_relations
 

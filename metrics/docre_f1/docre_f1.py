@@ -16,6 +16,7 @@ from .conventions import CONVENTIONS
 from .coreference_scores import coreference_counts
 from .counts import Counts
 from .document_reader import read_document
+from .name_scores import count_by_names
 from .overlaps import overlap
 from .pairing import pair_documents, read_references
 from .ranking_scores import calibration_error, precision_threshold, theta_scores
@@ -33,6 +34,7 @@ __all__ = [
     "ScoredDocument",
     "compute_scores",
     "coreference_counts",
+    "count_by_names",
     "overlap",
     "pair_documents",
     "pooled_scores",
@@ -44,9 +46,9 @@ __all__ = [
 
 _DESCRIPTION = """
 Precision, recall and F1 of document-level relation extraction, from mentions to relations: the strict joint scores of
-JEREX, the official DocRED scores (F1, Ign F1, evidence F1), the scores of CDR and GDA on candidate pairs, the scores of
-SpERT on sentences (micro and macro, with and without entity types), sentence-distance and other subsets, and the
-coreference scores MUC, B-cubed and CEAF-e. All scores are fractions.
+JEREX, relations by the names of their entities, the official DocRED scores (F1, Ign F1, evidence F1), the scores of CDR
+and GDA on candidate pairs, the scores of SpERT on sentences (micro and macro, with and without entity types),
+sentence-distance and other subsets, and the coreference scores MUC, B-cubed and CEAF-e. All scores are fractions.
 """
 
 _KWARGS_DESCRIPTION = """
@@ -64,8 +66,8 @@ Args:
     per_document (bool): add the counts of each document, for `pooled_scores`.
     by_entity_count (bool): add relation scores by the number of gold entities.
     by_word_count (bool): add relation scores, micro and macro, by the number of words (<20, 20-34, 35-50, >50).
-    ranking (bool): add the scores and types of all predicted relations and which of them are correct, for
-        `theta_scores`, `calibration_error` and `precision_threshold`.
+    ranking (bool): add the scores and types of all predicted relations and which of them are correct, likewise of the
+        predicted entities that have a score, for `theta_scores`, `calibration_error` and `precision_threshold`.
     frequent_types: relation types of the subset `frequent`; by default the ten of the Re-DocRED script.
     symmetric_relations: relation types that hold in both directions, so that head and tail may be swapped; by default
         those of the convention, if any.
@@ -75,9 +77,10 @@ Args:
     ign_epsilon (float): added to the denominator of the Ign precision; 1e-5 repeats the ATLOP script.
     denominator_epsilon (float): added to each denominator of the relation scores; 1e-5 repeats ATLOP's CDR script.
 Returns:
-    a flat dict: {mention,cluster,entity,relation,relation_untyped}_{precision,recall,f1}, coref_{muc,b3,ceafe,f1},
-    {intra,inter}_{precision,recall,f1,support}, macro_{relation,relation_untyped,entity}_{precision,recall,f1}, numbers
-    of documents; with train_facts ign_{precision,f1}; with evidence in the references evidence_{precision,recall,f1}.
+    a flat dict: {mention,cluster,entity,relation,relation_untyped,name_relation}_{precision,recall,f1},
+    coref_{muc,b3,ceafe,f1}, {intra,inter}_{precision,recall,f1,support},
+    macro_{relation,relation_untyped,entity}_{precision,recall,f1}, numbers of documents; with train_facts
+    ign_{precision,f1}; with evidence in the references evidence_{precision,recall,f1}.
 Examples:
     >>> metric = evaluate.load("docre_f1")
     >>> gold = {"id": "a", "sentences": [["Ada", "lives", "in", "London"]],

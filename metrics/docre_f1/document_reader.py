@@ -52,10 +52,10 @@ def read_document(value: Any, predicted: bool) -> ScoredDocument:
         reader.relation(item, f"relations[{number}]", entities, sentences)
         for number, item in enumerate(reader.items(data.get("relations"), "relations"))
     ]
-    lengths = None if sentences is None else tuple(map(len, sentences))
+    words = None if sentences is None else tuple(map(tuple, sentences))
     kept = tuple(relation for relation in relations if relation is not None)
     candidates = None if predicted else reader.candidates(data.get("candidates"), len(entities))
-    return ScoredDocument(identifier, lengths, entities, kept, reader.dropped, candidates)
+    return ScoredDocument(identifier, words, entities, kept, reader.dropped, candidates)
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
@@ -147,11 +147,12 @@ class _Reader:
             self.reject(f"{field}.mentions", mentions, "give each entity at least one mention or drop it")
         read = [self.mention(item, f"{field}.mentions[{n}]", sentences) for n, item in enumerate(mentions)]
         kept = [mention for mention in read if mention is not None]
-        if not kept or not self.is_predicted(record, field):
+        score = self.score(record, field)
+        if not kept or not _counts_as_predicted(score):
             self.dropped += bool(kept)
             return ScoredEntity(kind, frozenset(), frozenset())
         names = frozenset(name for _, name in kept if name is not None)
-        return ScoredEntity(kind, frozenset(span for span, _ in kept), names)
+        return ScoredEntity(kind, frozenset(span for span, _ in kept), names, score)
 
     def mention(self, value: Any, field: str, sentences: list[list[str]] | None) -> tuple[Span, str | None] | None:
         record = self.record(value, field)

@@ -6,7 +6,7 @@ subsets), KMGRE section 4 (subsets by number of mentions).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from .scored_document import ScoredDocument, ScoredEntity, ScoredRelation
 
 Fact = tuple[str, str, str]  # head name, tail name, relation type
 Triple = tuple[Hashable, Hashable, str]  # head key, tail key, relation type; if symmetric: set of both keys, None, type
+Item = tuple[Any, ...]  # its last part is a type
 
 FREQUENT_TYPES = frozenset({"P17", "P131", "P27", "P150", "P175", "P577", "P463", "P527", "P495", "P361"})
 """The ten relation types that the Re-DocRED evaluation script calls frequent; all others are the long tail."""
@@ -77,7 +78,7 @@ class Side(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A distinct predicted relation; `score` is None if it or a repetition of it has none."""
+    """A distinct predicted relation or entity; `score` is None if it or a repetition of it has none."""
 
     score: float | None
     correct: bool
@@ -156,16 +157,19 @@ def count_relations(
     return counts
 
 
-def judge(predicted: Side, gold: Side | None) -> list[Judged]:
-    """The distinct predicted relations, in the order given.
+def judge(items: Iterable[tuple[Item, float | None]], gold: Collection[Item]) -> list[Judged]:
+    """The distinct predicted items, in the order given.
 
-    A repeated relation gets its highest score, which is the highest threshold at which it is still predicted.
+    A repeated item gets its highest score, which is the highest threshold at which it is still predicted.
+
+    Args:
+        items: tuples that end in a type, each with its score.
+        gold: the tuples that are right.
     """
-    known = {} if gold is None else gold.triples()
-    scores: dict[Triple, list[float | None]] = {}
-    for relation in predicted.relations:
-        scores.setdefault(predicted.triple(relation), []).append(relation.score)
-    return [Judged(_highest(values), triple in known, triple[2]) for triple, values in scores.items()]
+    scores: dict[Item, list[float | None]] = {}
+    for item, score in items:
+        scores.setdefault(item, []).append(score)
+    return [Judged(_highest(values), item in gold, item[-1]) for item, values in scores.items()]
 
 
 def _highest(scores: Sequence[float | None]) -> float | None:

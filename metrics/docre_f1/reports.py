@@ -27,12 +27,12 @@ _PARTS = ("precision", "recall", "f1")
 class DocumentCounts(NamedTuple):
     """Counts of one document: `tasks` by task and subset, `types` by task and type for tasks with types.
 
-    `judged` are its distinct predicted relations.
+    `judged` are its distinct predicted relations and, where there are entities to score, entities.
     """
 
     tasks: dict[str, Counts]
     types: dict[str, dict[str, Counts]]
-    judged: list[Judged]
+    judged: dict[str, list[Judged]]
 
 
 class CorpusCounts(NamedTuple):
@@ -52,6 +52,8 @@ def named_scores(
         result |= _precision_recall_f1(task, tasks[task]) if task in tasks else {}
     for task in RELATION_TASKS:
         result |= _precision_recall_f1(task, tasks.get(task, Counts()), denominator_epsilon)
+    if "name_relation" in tasks:
+        result |= _precision_recall_f1("name_relation", tasks["name_relation"], denominator_epsilon)
     if ign:
         relation = tasks.get("relation", Counts())
         result |= {"ign_precision": relation.ign_precision(ign_epsilon), "ign_f1": relation.ign_f1(ign_epsilon)}
@@ -129,18 +131,26 @@ def word_count_report(counted: CorpusCounts) -> dict[str, dict[str, float]]:
 def ranking_report(counted: CorpusCounts) -> dict[str, Any]:
     """Scores, correctness and types of the distinct predicted relations, and the number of gold relations.
 
+    Where there are entities to score, `entities` has the same of the predicted entities that have a score.
+
     Raises:
         ValueError: a predicted relation has no score.
     """
     for name, counts in counted.documents.items():
-        if any(item.score is None for item in counts.judged):
+        if any(item.score is None for item in counts.judged["relation"]):
             reject(name, "the score of a predicted relation", None, "a ranking needs the scores of all relations")
-    judged = [item for counts in counted.documents.values() for item in counts.judged]
+    entities = {"entities": _ranking(counted, "entity")} if "entity" in counted.types else {}
+    return _ranking(counted, "relation") | entities
+
+
+def _ranking(counted: CorpusCounts, task: str) -> dict[str, Any]:
+    documents = counted.documents.values()
+    judged = [item for counts in documents for item in counts.judged[task] if item.score is not None]
     return {
         "scores": [item.score for item in judged],
         "correct": [item.correct for item in judged],
         "types": [item.type for item in judged],
-        "gold_count": sum(counts.tasks["relation"].gold for counts in counted.documents.values()),
+        "gold_count": sum(counts.tasks[task].gold for counts in documents),
     }
 
 

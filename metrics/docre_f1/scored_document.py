@@ -12,11 +12,16 @@ Span = tuple[int, int, int]  # sentence, start, end: half-open word offsets with
 
 
 class ScoredEntity(NamedTuple):
-    """A cluster as the set of its mention spans; empty if it was dropped because of a NaN or infinite score."""
+    """A cluster as the set of its mention spans; empty if it was dropped because of a NaN or infinite score.
+
+    `names` are the strings of its mentions, as far as they are known without the reference. `score` is None for a gold
+    entity and for a predicted one without a score.
+    """
 
     type: str
     spans: frozenset[Span]
     names: frozenset[str]
+    score: float | None = None
 
 
 class ScoredRelation(NamedTuple):
@@ -46,18 +51,23 @@ class ScoredCandidate(NamedTuple):
 
 
 class ScoredDocument(NamedTuple):
-    """A checked document; `sentence_lengths` is None if a prediction lists no sentences.
+    """A checked document; `sentences` are its words, and None if a prediction lists none.
 
     `candidates` is None for predictions and for references without candidates. `dropped` counts the mentions, entities
     and relations that were left out because of a NaN or infinite score.
     """
 
     id: str
-    sentence_lengths: tuple[int, ...] | None
+    sentences: tuple[tuple[str, ...], ...] | None
     entities: tuple[ScoredEntity, ...]
     relations: tuple[ScoredRelation, ...]
     dropped: int
     candidates: tuple[ScoredCandidate, ...] | None = None
+
+    @property
+    def sentence_lengths(self) -> tuple[int, ...] | None:
+        """The number of words of each sentence."""
+        return None if self.sentences is None else tuple(map(len, self.sentences))
 
     def to_row(self) -> str:
         """The document as one JSON string."""
@@ -66,12 +76,13 @@ class ScoredDocument(NamedTuple):
     @classmethod
     def from_row(cls, row: str) -> ScoredDocument:
         """The document that `to_row` wrote."""
-        identifier, lengths, entities, relations, dropped, candidates = json.loads(row)
+        identifier, sentences, entities, relations, dropped, candidates = json.loads(row)
         return cls(
             identifier,
-            None if lengths is None else tuple(lengths),
+            None if sentences is None else tuple(map(tuple, sentences)),
             tuple(
-                ScoredEntity(kind, frozenset(map(tuple, spans)), frozenset(names)) for kind, spans, names in entities
+                ScoredEntity(kind, frozenset(map(tuple, spans)), frozenset(names), score)
+                for kind, spans, names, score in entities
             ),
             tuple(
                 ScoredRelation(head, tail, kind, tuple(sentences), score)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .conventions import Convention, read_convention
 from .coreference_scores import coreference_counts
 from .counts import Counts, add_counts, pool, set_counts
+from .name_scores import count_by_names
 from .overlaps import without_overlapping_arguments, without_overlapping_entities
 from .pairing import Pair, pair_documents
 from .relation_counts import (
@@ -62,7 +63,9 @@ class Rules(NamedTuple):
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that can be scored, apart from evidence and subsets."""
-        return self.typed_tasks if self.entities_given else (*CLUSTER_TASKS, *COREFERENCE_TASKS, *self.typed_tasks)
+        if self.entities_given:
+            return self.typed_tasks
+        return (*CLUSTER_TASKS, *COREFERENCE_TASKS, *self.typed_tasks, "name_relation")
 
 
 def compute_scores(
@@ -179,14 +182,19 @@ def count_document(pair: Pair, rules: Rules) -> DocumentCounts:
     types = {"relation": relation_types}
     untyped = [set(side.triples()) if side else set() for side in _sides(relation_pair, rules, typed=False)]
     tasks["relation_untyped"], types["relation_untyped"] = set_counts(*untyped), _counts_by_type(*untyped)
+    scored = ((predicted.triple(relation), relation.score) for relation in predicted.relations)
+    judged = {"relation": judge(scored, () if gold is None else gold.triples())}
     if gold is not None:
         tasks["evidence"] = count_evidence(predicted, gold)
     if not rules.entities_given:
         tasks |= _cluster_counts(entity_pair)
+        tasks["name_relation"] = count_by_names(*relation_pair[:2], rules.symmetric_relations)
     if rules.entities_predicted:
-        entities = [_typed_entities(side, rules.entities_given) for side in entity_pair[:2]]
+        found, stated = (_typed_entities(side, rules.entities_given) for side in entity_pair[:2])
+        entities = {item for item, _ in found}, {item for item, _ in stated}
         tasks["entity"], types["entity"] = set_counts(*entities), _counts_by_type(*entities)
-    return DocumentCounts(tasks, types, judge(predicted, gold))
+        judged["entity"] = judge(found, entities[1])
+    return DocumentCounts(tasks, types, judged)
 
 
 def _sides(pair: Pair, rules: Rules, typed: bool) -> tuple[Side, Side | None]:
@@ -209,14 +217,16 @@ def _cluster_counts(pair: Pair) -> dict[str, Counts]:
     return {"mention": mentions, "cluster": clusters, **coreference_counts(predicted_clusters, gold_clusters)}
 
 
-def _typed_entities(document: ScoredDocument | None, entities_given: bool) -> set[tuple[Hashable, str]]:
-    """Each entity with its type; predicted spans without a type only serve as arguments of relations."""
+def _typed_entities(
+    document: ScoredDocument | None, entities_given: bool
+) -> list[tuple[tuple[Hashable, str], float | None]]:
+    """Each entity with its type, and its score; predicted spans without a type only serve as arguments of relations."""
     numbered = enumerate(document.entities if document else ())
-    return {
-        (number if entities_given else entity.spans, entity.type)
+    return [
+        ((number if entities_given else entity.spans, entity.type), entity.score)
         for number, entity in numbered
         if entity.spans and (entity.type or entities_given)
-    }
+    ]
 
 
 def _counts_by_type(predicted: set[tuple[Any, ...]], gold: set[tuple[Any, ...]]) -> dict[str, Counts]:

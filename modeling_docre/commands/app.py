@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import convert, evaluate, extract, hub, label, process, report, train
+from . import convert, evaluate, extract, graph, hub, label, process, report, train
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"max_content_width": 100})
 app.command()(extract.extract)
@@ -16,6 +16,7 @@ app.command(context_settings=train.UNTOUCHED, add_help_option=False)(train.train
 app.command(context_settings=evaluate.SETTINGS)(evaluate.evaluate)
 app.command()(convert.convert)
 app.command()(convert.split)
+app.add_typer(graph.app, name="graph")
 app.command()(label.label)
 app.command()(report.report)
 app.command()(hub.push)

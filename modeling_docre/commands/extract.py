@@ -56,7 +56,12 @@ def extract(
         ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Least score of a relation, from 0 to 1, instead of the model's own.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER|NAME",
+            help="Least score of a relation, from 0 to 1, instead of the model's own, or one of the model's names: "
+            "precise, balanced, everything.",
+        ),
     ] = None,
     relations: Annotated[
         list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
@@ -82,7 +87,7 @@ def extract(
       docre extract "Mira Halloran was born in Galway, Ireland."
       docre extract --file letters/*.txt --format jsonl
     """
-    check_probability("--threshold", threshold)
+    least = _number(threshold)
     sources, single = _inputs(words or [], file or [])
     for option, written in (("--json", json_file), ("--picture", picture)):
         _check_output(option, written, file or [])
@@ -93,7 +98,7 @@ def extract(
         known = _read_json(entities)
         sources = (source._replace(entities=known) for source in sources)
     graphs = []
-    for graph in _graphs(sources, model, threshold=threshold, relations=relations or None):
+    for graph in _graphs(sources, model, threshold=least, relations=relations or None):
         graphs.append(graph)
         _show(graph, format, single)
     if format is Format.JSON:
@@ -102,6 +107,16 @@ def extract(
         write_output(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
     if picture:
         _draw(picture, graphs[0])
+
+
+def _number(threshold: str | None) -> float | str | None:
+    """A threshold as a number; a name stays, for the model to look up."""
+    try:
+        value = float(threshold or "")
+    except ValueError:
+        return threshold
+    check_probability("--threshold", value)
+    return value
 
 
 def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None:

@@ -19,14 +19,18 @@ def push(
     revision: Annotated[str | None, typer.Option(help="Branch to push to, instead of the main one.")] = None,
     message: Annotated[str | None, typer.Option(help="Text of the commit.")] = None,
     private: Annotated[bool | None, typer.Option("--private", help="Make a new repository private.")] = None,
+    space: Annotated[
+        bool, typer.Option("--space", help="Also make a Space of that name that shows the model.")
+    ] = False,
 ) -> None:
     """Push a saved model to the Hub.
 
     Its card is pushed, too. The commit gets a tag that others can pin. The token comes from hf auth login or HF_TOKEN.
 
     \b
-    Example:
+    Examples:
       docre push outputs/jerex_sample organisation/name --private
+      docre push outputs/jerex_sample organisation/name --space
     """
     import modeling_docre.hub.registration  # noqa: F401 (a missing card names the system)
     from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
@@ -36,6 +40,20 @@ def push(
     except PUSH_ERRORS as error:
         raise OSError(failure_message(folder, repository, error, revision)) from error
     print(f'{commit.repo_url}, revision="{tag}" (commit {commit.oid})')
+    if space:
+        _show(commit.repo_url.repo_id, commit.oid, private)
+
+
+def _show(model: str, revision: str, private: bool | None) -> None:
+    """Make the Space of a model that is pushed."""
+    from modeling_docre.hub.push import PUSH_ERRORS
+    from modeling_docre.hub.space import push_space
+
+    try:
+        print(push_space(model, revision, private=private).repo_url)
+    except PUSH_ERRORS as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise OSError(f"{model} is pushed, but its Space could not be made: {reason}") from error
 
 
 def card(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a saved model.")]) -> None:

@@ -5,26 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from colorsys import hls_to_rgb
 from html import escape
+from textwrap import wrap
 from typing import Any, NamedTuple
+from unicodedata import bidirectional
 
 import networkx as nx
+from rich.cells import cell_len
 
-from .printable import printable
+from .names import names
+from .printable import printable, shorten
 
 HEIGHT = 30  # of a box
-CHARACTER = 7.2  # width of a character in a box
+CHARACTER = 7.2  # width of a character in a box; those of Chinese, Japanese and Korean take two
 LABEL = (6.2, 13.0)  # width of a character and height of a line at an arrow
+LONGEST = (28, 26)  # characters in a box, and in a line at an arrow
+GAP = 3.0  # between the labels of an arrow
 STEP = (230.0, 120.0)  # distance of neighbours
 MARGIN = 24.0
 WIDTH = 900.0  # components are put side by side up to this width
 
 
+Area = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
+
+
 class Arrow(NamedTuple):
-    """A curve from head to tail with its control point, and the left, top, right and bottom of its labels."""
+    """A curve from head to tail with its control point, the lines of each label, and the area of the labels."""
 
     points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
-    labels: Sequence[str]
-    area: tuple[float, float, float, float]
+    labels: Sequence[Sequence[str]]
+    area: Area
 
 
 class Box(NamedTuple):
@@ -36,8 +46,8 @@ class Box(NamedTuple):
     text: str
 
     @property
-    def area(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom."""
+    def area(self) -> Area:
+        """What it covers."""
         return self.x - self.width / 2, self.y - HEIGHT / 2, self.x + self.width / 2, self.y + HEIGHT / 2
 
     def border(self, x: float, y: float) -> tuple[float, float]:
@@ -51,14 +61,6 @@ def colour(entity: int) -> str:
     """A light colour for an entity as `#rrggbb`; consecutive numbers differ widely in hue."""
     channels = hls_to_rgb(entity * 137.508 % 360 / 360, (0.82, 0.74)[entity % 2], 0.75)
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
-
-
-def names(graph: Mapping[str, Any]) -> list[str]:
-    """The name of each entity: its first mention's text and its number, since two may share a text."""
-    return [
-        f"{printable(entity['mentions'][0].get('name') or '')} [{number}]"
-        for number, entity in enumerate(graph["entities"])
-    ]
 
 
 def draw_graph(graph: Mapping[str, Any]) -> str:
@@ -78,12 +80,11 @@ def draw_graph(graph: Mapping[str, Any]) -> str:
         text = printable(relation.get("label") or relation["type"])
         labels.setdefault((relation["head"], relation["tail"]), []).append(text)
     boxes = place(list(labels), names(graph))
-    arrows = [
-        arrow(boxes[head], boxes[tail], texts, both_ways=(tail, head) in labels)
-        for (head, tail), texts in labels.items()
-    ]
+    areas, arrows = [box.area for box in boxes.values()], []
+    for (head, tail), texts in labels.items():
+        arrows.append(arrow(boxes[head], boxes[tail], texts, (tail, head) in labels, areas))
+        areas.append(arrows[-1].area)
     shapes = [_box(box, colour(number)) for number, box in boxes.items()]
-    areas = [box.area for box in boxes.values()] + [arrow.area for arrow in arrows]
     left, top = (min(area[side] for area in areas) - MARGIN for side in (0, 1))
     right, bottom = (max(area[side] for area in areas) + MARGIN for side in (2, 3))
     return _picture(left, top, right - left, bottom - top, "".join([*map(_line, arrows), *shapes]))
@@ -129,9 +130,9 @@ def _place_component(nodes: nx.Graph, texts: Sequence[str]) -> dict[int, Box]:
     scale = length / extent if extent else 0.0
     boxes = {}
     for number in nodes:
-        text = texts[number] if len(texts[number]) <= 28 else f"{texts[number][:27]}…"
+        text = shorten(texts[number], LONGEST[0])
         x, y = (float(layout[number][axis]) * scale * STEP[axis] for axis in (0, 1))
-        boxes[number] = Box(x, y, CHARACTER * len(text) + 22, text)
+        boxes[number] = Box(x, y, CHARACTER * cell_len(text) + 22, text)
     left = min(box.x - box.width / 2 for box in boxes.values())
     top = min(box.y - HEIGHT / 2 for box in boxes.values())
     return {number: box._replace(x=box.x - left, y=box.y - top) for number, box in boxes.items()}
@@ -141,19 +142,34 @@ def _box(box: Box, fill: str) -> str:
     x, y = box.x - box.width / 2, box.y - HEIGHT / 2
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{HEIGHT}" rx="8" fill="{fill}" stroke="#444"/>'
-        f'<text x="{box.x:.1f}" y="{box.y + 5:.1f}" text-anchor="middle" font-size="13" fill="#111">'
-        f"{escape(box.text)}</text>"
+        f'<text x="{box.x:.1f}" y="{box.y + 5:.1f}" text-anchor="middle" font-size="13" fill="#111"'
+        f"{_direction(box.text)}>{escape(box.text)}</text>"
     )
 
 
-def arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool) -> Arrow:
-    """A line from head to tail, bent if another one leads back, with its labels beside its middle."""
+def _direction(text: str) -> str:
+    """The attribute of a text that is read from right to left, by its first letter."""
+    first = next((kind for kind in map(bidirectional, text) if kind in ("L", "R", "AL")), "L")
+    return "" if first == "L" else ' direction="rtl"'
+
+
+def arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool, taken: Sequence[Area] = ()) -> Arrow:
+    """A line from head to tail, bent if another one leads back, with its labels beside it.
+
+    Args:
+        head, tail: the boxes.
+        labels: the labels; long ones are broken into lines.
+        both_ways: whether another line leads back.
+        taken: what the labels had better not cover.
+    """
     bend = 0.18 if both_ways else 0.0
     x = (head.x + tail.x) / 2 - bend * (tail.y - head.y)
     y = (head.y + tail.y) / 2 + bend * (tail.x - head.x)
     points = head.border(x, y), (x, y), tail.border(x, y)
-    size = LABEL[0] * max(map(len, labels)), LABEL[1] * len(labels)
-    return Arrow(points, labels, _beside(curve(points), size))
+    lines = [wrap(label, LONGEST[1]) or [""] for label in labels]
+    height = LABEL[1] * sum(map(len, lines)) + GAP * (len(lines) - 1)
+    size = LABEL[0] * max(cell_len(line) for label in lines for line in label), height
+    return Arrow(points, lines, _beside(curve(points), size, [head.area, tail.area, *taken]))
 
 
 def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[float, float]]:
@@ -166,23 +182,51 @@ def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[
     ]
 
 
-def _beside(line: Sequence[tuple[float, float]], size: tuple[float, float]) -> tuple[float, float, float, float]:
-    """The area for a text of that width and height: near the middle of a line, covering as little of it as possible."""
-    (x, y), (width, height) = line[len(line) // 2], size
+def _beside(line: Sequence[tuple[float, float]], size: tuple[float, float], taken: Sequence[Area]) -> Area:
+    """The area for a text of that width and height: near the middle of a line, covering little of it and of others."""
+    (width, height), beyond = size, HEIGHT / 2 + 6  # the far side of boxes on a level
     corners = [
-        (left, top) for left in (x - width / 2, x + 4, x - 4 - width) for top in (y - 4 - height, y + 4, y - height / 2)
+        (left, top)
+        for x, y in (line[len(line) * part // 20] for part in (10, 7, 13))
+        for left in (x - width / 2, x + 4, x - 4 - width)
+        for top in (y - 4 - height, y + 4, y - height / 2, y - beyond - height, y + beyond)
     ]
     areas = [(left, top, left + width, top + height) for left, top in corners]
-    return min(areas, key=lambda area: sum(area[0] < px < area[2] and area[1] < py < area[3] for px, py in line))
+
+    def cost(area: Area) -> tuple[int, float]:
+        covered = sum(area[0] < x < area[2] and area[1] < y < area[3] for x, y in line)
+        return covered, sum(_overlap(area, other) for other in taken)
+
+    return min(areas, key=cost)
+
+
+def _overlap(one: Area, other: Area) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0) * max(height, 0)
 
 
 def _line(arrow: Arrow) -> str:
     (x1, y1), (x, y), (x2, y2) = arrow.points
     left, top, right, _ = arrow.area
-    labels = "".join(
-        f'<text x="{(left + right) / 2:.1f}" y="{top + LABEL[1] * number + 10:.1f}" text-anchor="middle" '
-        f'font-size="11" fill="#222" stroke="#fff" stroke-width="4" paint-order="stroke">{escape(label)}</text>'
-        for number, label in enumerate(arrow.labels)
-    )
+    labels, y = "", top + 10
+    for lines in arrow.labels:
+        labels += _label((left + right) / 2, y, lines)
+        y += LABEL[1] * len(lines) + GAP
     path = f"M{x1:.1f},{y1:.1f} Q{x:.1f},{y:.1f} {x2:.1f},{y2:.1f}"
     return f'<path d="{path}" fill="none" stroke="#777" stroke-width="1.4" marker-end="url(#tip)"/>{labels}'
+
+
+def _label(x: float, y: float, lines: Sequence[str]) -> str:
+    """A label whose first line stands at a height."""
+    shown = escape(lines[0])
+    if len(lines) > 1:
+        steps = [0.0, *[LABEL[1]] * (len(lines) - 1)]
+        shown = " ".join(
+            f'<tspan x="{x:.1f}" dy="{step:.0f}">{escape(line)}</tspan>'
+            for step, line in zip(steps, lines, strict=True)
+        )
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="11" fill="#222" stroke="#fff" stroke-width="4" '
+        f'paint-order="stroke"{_direction(lines[0])}>{shown}</text>'
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rich.cells import cell_len, set_cell_size
+
 # Control characters, marks that change the writing direction, lone surrogates, and characters that XML 1.0 forbids.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
@@ -15,3 +17,8 @@ def printable(text: str) -> str:
     character, so that escape sequences have no effect.
     """
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.split()))
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, cut to a width in columns with "…" at its end if it is longer; wide characters take two columns."""
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"

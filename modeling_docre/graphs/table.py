@@ -9,7 +9,8 @@ from rich.cells import cell_len, set_cell_size
 
 from modeling_docre.documents import Document
 
-from .printable import printable
+from .names import mention_texts
+from .printable import printable, shorten
 
 MOST_SENTENCES = 10
 
@@ -37,56 +38,35 @@ def format_graph(document: Document | Mapping[str, Any], width: int = 32) -> str
     graph = document.to_dict() if isinstance(document, Document) else document
     if not graph.get("entities"):
         return "The document has no entities."
-    texts = [_texts(graph, entity) for entity in graph["entities"]]
-    names = [f"{_shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
+    texts = [mention_texts(graph, entity) for entity in graph["entities"]]
+    names = [f"{shorten(mentions[0], width)} ({number})" for number, mentions in enumerate(texts)]
     entities = [_entity_row(number, entity, texts[number], width) for number, entity in enumerate(graph["entities"])]
-    lines = _table(("entity", "type", "score", "mentions"), entities)
+    lines = aligned(("entity", "type", "score", "mentions"), entities)
     if not graph.get("relations"):
         return "\n".join([*lines, "", "The document has no relations between its entities."])
     relations = [_relation_row(relation, names, width) for relation in graph["relations"]]
-    lines += ["", *_table(("head", "", "relation", "", "tail", "score", "sentences"), relations)]
+    lines += ["", *aligned(("head", "", "relation", "", "tail", "score", "sentences"), relations)]
     return "\n".join(lines)
 
 
 def _entity_row(number: int, entity: Mapping[str, Any], texts: Sequence[str], width: int) -> list[str]:
-    mentions = _shorten(" | ".join(dict.fromkeys(texts)), 3 * width)
-    return [str(number), _shorten(printable(entity["type"]), width), _score(entity.get("score")), mentions]
+    mentions = shorten(" | ".join(dict.fromkeys(texts)), 3 * width)
+    return [str(number), shorten(printable(entity["type"]), width), _score(entity.get("score")), mentions]
 
 
 def _relation_row(relation: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
-    label = _shorten(printable(relation.get("label") or relation["type"]), width)
+    label = shorten(printable(relation.get("label") or relation["type"]), width)
     evidence = [str(sentence) for sentence in relation.get("evidence") or ()]
     sentences = ", ".join([*evidence[:MOST_SENTENCES], "…"] if len(evidence) > MOST_SENTENCES else evidence)
     head, tail = names[relation["head"]], names[relation["tail"]]
     return [head, "—", label, "→", tail, _score(relation.get("score")), sentences]
 
 
-def _texts(graph: Mapping[str, Any], entity: Mapping[str, Any]) -> list[str]:
-    """The text of each mention on one line, in order; a blank mention is shown as quotes."""
-    texts = (printable(_text(graph, mention)) for mention in entity["mentions"])
-    return [text or '""' for text in texts]
-
-
-def _text(graph: Mapping[str, Any], mention: Mapping[str, Any]) -> str:
-    """A mention's name, else its characters in the text, else its words."""
-    if name := mention.get("name"):
-        return name
-    start, end = mention.get("char_start"), mention.get("char_end")
-    if graph.get("text") is not None and start is not None and end is not None:
-        return graph["text"][start:end]
-    return " ".join(graph["sentences"][mention["sentence"]][mention["start"] : mention["end"]])
-
-
 def _score(score: float | None) -> str:
     return "" if score is None else f"{score:.2f}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of left-aligned columns, two blanks apart."""
     widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
     return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in (header, *rows)]
-
-
-def _shorten(text: str, width: int) -> str:
-    """The text, cut to the width with "…" at its end if it is longer."""
-    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"

@@ -19,6 +19,7 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.graphs.printable import printable
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
+from .card_picture import EXAMPLE, PICTURE, in_words, predicted_example, write_picture
 from .escapes import Markup, code_span, escaped, python_string
 from .files import write_whole
 from .resources import resource
@@ -52,6 +53,7 @@ class CardFacts:
             `train_device` and `train_peak_memory_mib`.
         base_model: name of the pre-trained encoder on the Hub; by default the configuration's, if it has one.
         notes: further Markdown, shown after the scores.
+        example: a result of the pipeline whose graph the card shows as a picture.
         repository: where the model will be loaded from.
         license: licence of the model, as the Hub spells it; with the default the folder gets this package's licence.
     """
@@ -64,6 +66,7 @@ class CardFacts:
     train_results: Mapping[str, Any] | None = None
     base_model: str | None = None
     notes: str | None = None
+    example: Mapping[str, Any] | None = None
     repository: str | None = None
     license: str = _LICENSE
 
@@ -89,7 +92,7 @@ def render_card(model: DocREPreTrainedModel, **facts: Any) -> str:
 
 
 def write_card(folder: str | Path, model: DocREPreTrainedModel, **facts: Any) -> Path:
-    """Write `README.md`, the licence and, if the scores name a dataset, `.eval_results` into a folder.
+    """Write `README.md` with its picture, the licence and, if the scores name a dataset, `.eval_results` into a folder.
 
     Each file is written completely or not at all. A link of the same name is replaced.
 
@@ -139,7 +142,7 @@ def folder_facts(folder: str | Path) -> dict[str, Any]:
     """The facts that a training run leaves in its output folder.
 
     They come from `train_results.json` and from `test/scores.json`, or else `validation/scores.json`. The scores may
-    also name `corpus`, `dataset` and `command`.
+    also name `corpus`, `dataset` and `command`. The example is one of the predicted documents.
     """
     folder = Path(folder)
     facts: dict[str, Any] = {}
@@ -149,8 +152,8 @@ def folder_facts(folder: str | Path) -> dict[str, Any]:
             origin = {name: scores[name] for name in ("corpus", "dataset", "command") if scores.get(name)}
             facts = {"split": split, "scores": scores, **origin}
             break
-    train_results = _read_json(folder / "train_results.json")
-    return facts if train_results is None else {**facts, "train_results": train_results}
+    more = {"train_results": _read_json(folder / "train_results.json"), "example": predicted_example(folder)}
+    return facts | {name: value for name, value in more.items() if value is not None}
 
 
 def _read_json(file: Path) -> dict[str, Any] | None:
@@ -164,6 +167,7 @@ def _write(folder: Path, model_class: type[DocREPreTrainedModel], config: DocREC
         stored.pop("split", None)  # it belongs to the stored scores
     facts = CardFacts(**{**stored, **passed})
     card = _render(model_class, config, facts)
+    write_picture(folder, facts.example)
     _write_results(folder / RESULTS, eval_result_entries(config, facts))
     if facts.license == _LICENSE:
         write_whole(folder / "LICENSE", resource("LICENSE").read_bytes())
@@ -190,6 +194,10 @@ def _render(model_class: type[DocREPreTrainedModel], config: DocREConfig, facts:
         {item.name: getattr(facts, item.name) for item in fields(facts)},
         metadata=Markup(card_data(model_class, config, facts).to_yaml()),
         notes=facts.notes and Markup(facts.notes),
+        example=facts.example and in_words(facts.example),
+        example_is_of_text=(facts.example or {}).get("text") == EXAMPLE,
+        picture=PICTURE,
+        text=EXAMPLE,
         repository=facts.repository or UNNAMED,
         title=model_class.title or config.model_type.removeprefix("docre-"),
         description=Markup((model_class.__doc__ or "").split("\n\n")[0]),

@@ -18,9 +18,11 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HTTPError
 from transformers import Pipeline
 
+from .card_picture import EXAMPLE, PICTURE, best_example
 from .cards import RESULTS, UNNAMED, write_card, write_folder_card
 from .escapes import python_string
 from .files import write_whole
+from .resources import resource
 
 PUSH_ERRORS = (HTTPError, OSError)
 """What a broken connection, a refusing server or an unreadable file raises."""
@@ -28,12 +30,13 @@ PUSH_ERRORS = (HTTPError, OSError)
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _VOCABULARIES = ("vocab.json", "vocab.txt", "merges.txt", "*.model", "bpe.codes", "dict.txt")
 _TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", *_VOCABULARIES)
-_FILES = ("config.json", *_WEIGHTS, *_TOKENIZER, "*.py", "README.md", "LICENSE")
+_ENDPOINT = ("handler.py", "requirements.txt")
+_FILES = ("config.json", *_WEIGHTS, *_TOKENIZER, "*.py", "requirements.txt", "README.md", "LICENSE")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 _PICTURE = re.compile(r"""!\[[^\]]*\]\(<?([^)>\s]+)|<img\s[^>]*?src=["']([^"']+)""")
 
 # Files of an earlier push that would describe other weights or be loaded instead of the new ones.
-_REPLACED = (f"{RESULTS.parent}/*", *_WEIGHTS)
+_REPLACED = (f"{RESULTS.parent}/*", PICTURE, *_WEIGHTS)
 
 
 class Pushed(NamedTuple):
@@ -59,7 +62,7 @@ def push_model(
     """Save a model into an empty folder and push it with a fresh card and the licence as one commit.
 
     The card has no scores, because those of a folder may belong to other weights. `push_folder` keeps a folder's own
-    card.
+    card. The card of a pipeline that finds entities shows the graph of an example, if there is one.
 
     Args:
         saved: a model, or a pipeline with its model and tokenizer.
@@ -83,7 +86,8 @@ def push_model(
     repo_id = _make_repository(api, repo_id, private, revision)
     with TemporaryDirectory() as folder:
         saved.save_pretrained(folder, max_shard_size=max_shard_size)
-        _add_tags(write_card(folder, model, repository=repo_id), tags or [])
+        _add_tags(write_card(folder, model, repository=repo_id, example=_example(saved)), tags or [])
+        add_endpoint(Path(folder))
         return api.upload_folder(
             repo_id=repo_id,
             folder_path=folder,
@@ -108,7 +112,7 @@ def push_folder(
     """Push a saved model with its tokenizer, code, card, licence and scores, and nothing else from its folder.
 
     The model is not loaded. The folder's card is pushed with the repository's name filled in; a folder without a card
-    gets one first.
+    gets one first, and one without the files for an Inference Endpoint gets these (see `add_endpoint`).
 
     Args:
         folder: the folder of the model.
@@ -129,6 +133,7 @@ def push_folder(
     api = HfApi(token=token)
     repo_id = _make_repository(api, repo_id, private, revision)
     _name_repository(folder, repo_id)
+    add_endpoint(folder)
     commit = api.upload_folder(
         repo_id=repo_id,
         folder_path=folder,
@@ -138,6 +143,13 @@ def push_folder(
         delete_patterns=[*_REPLACED, *_TOKENIZER],
     )
     return Pushed(commit, _tag(api, commit) if tagged else None)
+
+
+def add_endpoint(folder: Path) -> None:
+    """Put `handler.py` and `requirements.txt` for an Inference Endpoint beside a model; own files of a user stay."""
+    for name in _ENDPOINT:
+        if not (folder / name).exists():
+            write_whole(folder / name, resource(f"modeling_docre/serving/{name}").read_bytes())
 
 
 def push_command(folder: str | Path, repo_id: str, revision: str | None = None) -> str:
@@ -221,6 +233,13 @@ def _check_links(file: Path, folder: Path) -> None:
         # The upload silently skips the files of a linked folder, wherever it leads.
         if path.is_symlink() and not (target.is_file() and any(map(target.is_relative_to, allowed))):
             raise ValueError(f"{path} is a link to {target}, which is not pushed; replace it by a copy, or remove it")
+
+
+def _example(saved: Any) -> dict[str, Any] | None:
+    """What a pipeline finds in the text of the card's example code, if that is worth a picture."""
+    if not isinstance(saved, Pipeline) or saved.model.config.traits.entities_given:
+        return None
+    return best_example([saved(EXAMPLE)])
 
 
 def _make_repository(api: HfApi, repo_id: str, private: bool | None, revision: str | None) -> str:

@@ -29,6 +29,7 @@ from modeling_docre.predictor import Predictor
 
 from .metric import install_metric
 from .resources import default_model
+from .start import start_model
 
 SYSTEMS: dict[str, type[DocREPreTrainedModel]] = {
     "jerex": JerexModel,
@@ -53,6 +54,7 @@ for _model in SYSTEMS.values():
     AutoModel.register(_model.config_class, _model, exist_ok=True)
 DocREPreTrainedModel.pipeline_class = DocRelationExtractionPipeline
 DocREPreTrainedModel.hub_push = staticmethod(_push)
+DocREPreTrainedModel.hub_start = staticmethod(start_model)
 install_metric()
 register(default_model())
 

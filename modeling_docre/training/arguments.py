@@ -118,9 +118,10 @@ class DataArguments(CorpusArguments):
             the facts of the training documents count.
         early_stopping_patience: stop after this many evaluations without improvement.
         single_stages: score each stage of a joint model on the gold result of the stage before, too.
-        tune: search the thresholds on the validation documents after training.
-        calibrate: fit the scaling of the relation scores to the validation documents after training; their
-            calibration error and the thresholds of some precisions are reported.
+        tune: search the thresholds on the validation documents after training, those with a name ("precise",
+            "balanced", "everything") too.
+        calibrate: fit the scaling of the scores of relations and entities to the validation documents after training,
+            and the thresholds with a name; the calibration errors and the thresholds of some precisions are reported.
         least_precision: with `calibrate`, the share of right relations on the validation documents that the relation
             threshold is set for, instead of the best F1.
         max_train_documents: use only the first documents of the training data.

@@ -1,9 +1,9 @@
-"""What relation scores are worth: the scaling that fits them, and the thresholds that reach a precision."""
+"""What scores are worth: the scaling that fits them, and the relation thresholds that reach a precision."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ class Calibrator:
         self.trainer, self.config = trainer, trainer.model.config
         self.least_precision = least_precision
         self.thresholds: dict[float, float | None] = {}
-        self.temperature_alone = Scaling()
+        self.temperature_alone: dict[str, Scaling] = {}
         if least_precision is not None and not isinstance(self.config.traits.relation_cut.threshold, float | int):
             raise ValueError(
                 'least_precision sets one relation threshold, and with threshold="per_class" each type has its own; '
@@ -54,14 +54,22 @@ class Calibrator:
             )
 
     def fit(self, documents: Sequence[Document]) -> None:
-        """Set the scaling, and the threshold where a precision was asked for."""
-        logits, correct, _ = self._ranking(documents)
-        scaling = fit_scaling(logits, correct)
-        set_scaling(self.config, scaling)
-        scores, metric = scores_of(logits, scaling), self.trainer.metric
-        self.temperature_alone = fit_scaling(logits, correct, shifted=False)
+        """Set the scalings of relations and entities, and the threshold where a precision was asked for."""
+        rankings = self._rankings(documents)
+        for level, (logits, correct, _) in rankings.items():
+            set_scaling(self.config, fit_scaling(logits, correct), level)
+            self.temperature_alone[level] = fit_scaling(logits, correct, shifted=False)
+            scaling = Scaling.of(self.config, level)
+            logger.info("%s_temperature: %.3f, %s_shift: %.3f", level, scaling.temperature, level, scaling.shift)
+        self._fit_thresholds(rankings["relation"])
+
+    def _fit_thresholds(self, ranking: _Ranking) -> None:
+        scores, correct, metric = (
+            scores_of(ranking.logits, Scaling.of(self.config)),
+            ranking.correct,
+            self.trainer.metric,
+        )
         self.thresholds = {value: metric.precision_threshold(scores, correct, value) for value in PRECISIONS}
-        logger.info("relation_temperature: %.3f, relation_shift: %.3f", *scaling)
         if self.least_precision is None:
             return
         threshold = metric.precision_threshold(scores, correct, self.least_precision)
@@ -78,46 +86,66 @@ class Calibrator:
         """How well the scores fit documents.
 
         Returns:
-            `temperature` and `shift`; the calibration errors `error` with both, `error_temperature` with a temperature
-            fitted alone, and `error_unscaled` with neither; `relations`, the number of relations that the errors are
-            means over; and `thresholds`, for each of `PRECISIONS` (`aim`) the fitted `threshold` (None where none
-            reaches it) with its `precision` and `recall` here.
+            `temperature` and `shift` of relations; the calibration errors `error` with both, `error_temperature` with a
+            temperature fitted alone, and `error_unscaled` with neither; `relations`, the number of relations that the
+            errors are means over; and `thresholds`, for each of `PRECISIONS` (`aim`) the fitted `threshold` (None where
+            none reaches it) with its `precision` and `recall` here. For a model that scores entities, `entity` has
+            temperature, shift and errors of these, over so many `entities`.
         """
-        ranking = self._ranking(documents)
-        scaling = Scaling.of(self.config)
+        rankings = self._rankings(documents)
+        relations, scaling = rankings.pop("relation"), Scaling.of(self.config)
+        report: dict[str, Any] = {
+            **self._errors("relation", relations),
+            "relations": len(relations.logits),
+            "thresholds": [
+                {"aim": aim, "threshold": value} | ({} if value is None else relations.from_score(value, scaling))
+                for aim, value in self.thresholds.items()
+            ],
+        }
+        for level, ranking in rankings.items():
+            report[level] = self._errors(level, ranking) | {"entities": len(ranking.logits)}
+        return report
+
+    def _errors(self, level: str, ranking: _Ranking) -> dict[str, float]:
+        """The scaling of a level, and the calibration errors with and without it."""
 
         def error(scaling: Scaling) -> float:
             return self.trainer.metric.calibration_error(scores_of(ranking.logits, scaling), ranking.correct)
 
+        scaling = Scaling.of(self.config, level)
         return {
             "temperature": scaling.temperature,
             "shift": scaling.shift,
             "error": error(scaling),
-            "error_temperature": error(self.temperature_alone),
+            "error_temperature": error(self.temperature_alone.get(level, Scaling())),
             "error_unscaled": error(Scaling()),
-            "relations": len(ranking.logits),
-            "thresholds": [
-                {"aim": aim, "threshold": value} | ({} if value is None else ranking.from_score(value, scaling))
-                for aim, value in self.thresholds.items()
-            ],
         }
 
-    def _ranking(self, documents: Sequence[Document]) -> _Ranking:
-        """The relations that score at least `LEAST_SCORE` unscaled."""
-        scaling = Scaling.of(self.config)
-        least = float(scores_of(logits_of(LEAST_SCORE, Scaling()), scaling))
+    def _rankings(self, documents: Sequence[Document]) -> dict[str, _Ranking]:
+        """The relations that score at least `LEAST_SCORE` unscaled, and the entities, where a model scores any.
+
+        An entity is right if its mentions and its type are those of a gold one.
+        """
+        least = float(scores_of(logits_of(LEAST_SCORE, Scaling()), Scaling.of(self.config)))
         predictions = self.trainer.predict_documents(documents, relation_threshold=least)
-        ranking = self.trainer.score(predictions, documents, ranking=True)["ranking"]
-        correct = np.array(ranking["correct"], dtype=bool)
-        return _Ranking(logits_of(ranking["scores"], scaling), correct, ranking["gold_count"])
+        found = self.trainer.score(predictions, documents, ranking=True)["ranking"]
+        rankings = {"relation": _Ranking.of(found, Scaling.of(self.config))}
+        if found.get("entities", {}).get("scores"):
+            rankings["entity"] = _Ranking.of(found["entities"], Scaling.of(self.config, "entity"))
+        return rankings
 
 
 class _Ranking(NamedTuple):
-    """Logits [n] and correctness [n] of predicted relations, and how many are gold."""
+    """Logits [n] and correctness [n] of predicted relations or entities, and how many are gold."""
 
     logits: np.ndarray
     correct: np.ndarray
     gold_count: int
+
+    @classmethod
+    def of(cls, ranking: Mapping[str, Any], scaling: Scaling) -> _Ranking:
+        """A ranking of docre_f1, of scores after a scaling."""
+        return cls(logits_of(ranking["scores"], scaling), np.array(ranking["correct"], bool), ranking["gold_count"])
 
     def from_score(self, threshold: float, scaling: Scaling) -> dict[str, float]:
         """Precision and recall of the relations from a score on."""
@@ -171,15 +199,24 @@ def fit_scaling(
     return Scaling(float(np.exp(best[0])), float(best[1]) if shifted else 0.0)
 
 
-def set_scaling(config: DocREConfig, scaling: Scaling) -> None:
-    """Give the relation scores of a model another scaling; its thresholds follow, so that it decides as before.
+def set_scaling(config: DocREConfig, scaling: Scaling, level: str = "relation") -> None:
+    """Give the scores of a model another scaling; its thresholds of relations follow, so that it decides as before.
 
     Args:
         config: the model's configuration, which is changed.
         scaling: the new one.
+        level: `"relation"`, or `"entity"`: entity scores decide nothing.
     """
-    before = Scaling.of(config)
-    config.relation_temperature, config.relation_shift = map(float, scaling)
+    before = Scaling.of(config, level)
+    setattr(config, f"{level}_temperature", float(scaling.temperature))
+    setattr(config, f"{level}_shift", float(scaling.shift))
+    if level != "relation":
+        return
+
+    def moved(threshold: Any) -> Any:
+        return scores_of(logits_of(threshold, before), scaling).tolist()
+
     for name in ("relation_threshold", "relation_thresholds"):
         if (value := getattr(config, name, None)) is not None:
-            setattr(config, name, scores_of(logits_of(value, before), scaling).tolist())
+            setattr(config, name, moved(value))
+    config.named_thresholds = [[name, moved(value)] for name, value in config.named_thresholds]

@@ -58,6 +58,7 @@ def evaluate_split(
     facts = card_facts(data, trainer.card_facts["command"], split)
     stated = {name: value for name, value in facts.items() if value}
     scores |= {"thresholds": trainer.model.config.thresholds_in_force(), **speed, **stated}
+    scores |= trainer.fitted
     if calibrator is not None:
         scores["calibration"] = calibrator.report(documents)
     if data.single_stages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import evaluate
@@ -177,21 +177,26 @@ def fit_thresholds(
     Raises:
         ValueError: there is no gold relation, or no score reaches `PRECISION`.
     """
-    gold = [_gold_table(document, relation_types) for document in documents]
+    gold = [gold_table(document, relation_types) for document in documents]
     of_gold = np.sort(np.concatenate([item.scores[table] for item, table in zip(judged, gold, strict=True)] or [[]]))
     if not len(of_gold):
         raise ValueError("the validation documents state no relation that the models know; name the thresholds")
     scores = np.concatenate([item.scores.ravel() for item in judged])
     kept = scores >= LEAST_SCORE
-    metric = evaluate.load(str(metric_folder()))
     correct = np.concatenate([table.ravel() for table in gold])
-    positive = metric.precision_threshold(scores[kept], correct[kept], PRECISION)
+    positive = metric().precision_threshold(scores[kept], correct[kept], PRECISION)
     if positive is None:
         raise ValueError(f"no score of the models reaches a precision of {PRECISION}; name the thresholds")
     return Thresholds(float(positive), float(of_gold[int((1 - GOLD_SHARE) * len(of_gold))]))
 
 
-def _gold_table(document: Document, relation_types: Sequence[str]) -> np.ndarray:
+@cache
+def metric() -> Any:
+    """The metric `docre_f1`."""
+    return evaluate.load(str(metric_folder()))
+
+
+def gold_table(document: Document, relation_types: Sequence[str]) -> np.ndarray:
     """Gold relations [entities, entities, types] bool; types that the teacher does not know are left out."""
     index, count = {name: number for number, name in enumerate(relation_types)}, len(document.entities)
     table = np.zeros((count, count, len(index)), dtype=bool)

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
 from dataset_scripts.building.loading import Corpus, load_corpus
 from modeling_docre import SYSTEMS
 from modeling_docre.hub.encoders import HUB_NAMES, encoder_folder
+from modeling_docre.hub.loading import model_named
 from modeling_docre.predictor import Predictor
 from modeling_docre.text import document_from_text
 
@@ -28,9 +29,9 @@ from .recipe import parse_recipe
 from .relation_samples import learn_signatures
 from .sampling import training_examples
 from .saving import card_facts, command_line, last_checkpoint, push, save_card, save_model, save_train_results
-from .thresholds import tune_thresholds
+from .thresholds import fit_named_thresholds, tune_thresholds
 from .trainer import DocRETrainer
-from .warm_start import check_known_types, warm_start, with_types
+from .warm_start import check_known_types, warm_start, warn_of_unseen_types, with_types
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +68,16 @@ def build_model(
         learns_types: whether a trained model gets classes for the labels that it does not know.
 
     Raises:
-        ValueError: the trained models do not fit the system, the options, or each other; or spaCy cannot read texts of
-            the configuration's language.
+        OSError: the encoder cannot be loaded.
+        ValueError: the trained models do not fit the system, the options, or each other; there is nothing to learn; or
+            spaCy cannot read texts of the configuration's language.
     """
     model_class, trust = SYSTEMS[arguments.system], {"trust_remote_code": arguments.trust_remote_code}
     if arguments.init_from is None:
         encoder = encoder_folder(arguments.encoder)
-        model = model_class.from_encoder(encoder, **trust, **labels, **options)
+        check_labels(model_class.config_class(**labels, **options))
+        with model_named(encoder, "encoder"):
+            model = model_class.from_encoder(encoder, **trust, **labels, **options)
         if arguments.encoder in HUB_NAMES:
             model.config.encoder_config._name_or_path = HUB_NAMES[arguments.encoder]
     else:
@@ -83,6 +87,20 @@ def build_model(
             model = with_types(model, labels)
     document_from_text("", "a text", model.config.language)
     return model, AutoTokenizer.from_pretrained(encoder, **trust)
+
+
+def check_labels(config: Any) -> None:
+    """Refuse to learn relations from documents without any.
+
+    Raises:
+        ValueError: no document has a relation, and the model's stages include them.
+    """
+    if "relation" in config.traits.stages and not config.relation_types:
+        raise ValueError(
+            "no document has a relation, so there is none to learn; look whether the files hold relations (`relations` "
+            "in the package's own form, `labels` in DocRED's JSON), or learn to find entities alone by --system jerex "
+            "--task mention, coreference or entity"
+        )
 
 
 def build_trainer(
@@ -134,11 +152,15 @@ def warn_of_slow_precision(training: DocRETrainingArguments) -> None:
 
 
 def check_options(model: ModelArguments, data: DataArguments, training: DocRETrainingArguments) -> None:
-    """Refuse options that contradict each other, before anything is read.
+    """Refuse options that contradict each other, and an output folder that cannot be one, before anything is read.
 
     Raises:
         ValueError: an option needs another one that is not given.
+        NotADirectoryError: the output folder, or one that it lies in, is a file.
     """
+    folder = Path(str(training.output_dir))
+    if file := next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None):
+        raise NotADirectoryError(f"--output_dir is {folder}, and {file} is a file; name a folder, new or existing")
     if not training.do_train and model.init_from is None:
         raise ValueError("--no_do_train evaluates a trained model; name it with --init_from")
     if data.least_precision is not None and not data.calibrate:
@@ -225,9 +247,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     corpus = load_corpus(data, options.get("language", "en"))
     check_splits(corpus, training)
     model, tokenizer = build_model(model_args, options, corpus.labels, training.do_train)
+    held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
     if model_args.init_from:
-        held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
         check_known_types(model.config, held_out)
+    else:
+        warn_of_unseen_types(corpus.splits.get("train", [])[: data.max_train_documents], held_out)
     if training.do_train and (own := model.config.traits.set_by_training & options.keys()):
         raise ValueError(f"training sets {own.pop()} itself; see --help for what it depends on, and leave it out")
     tunes = data.tune or (training.do_train and model.config.traits.fits_thresholds)
@@ -245,6 +269,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logger.info("thresholds: %s", chosen)
     if calibrator is not None:
         calibrator.fit(corpus.splits["validation"])
+    if (tunes or calibrator) and "relation" in model.config.traits.stages:
+        named = fit_named_thresholds(trainer, corpus.splits["validation"])
+        trainer.fitted["named_thresholds"] = [item._asdict() for item in named]
     if tunes or calibrator or not training.do_train:
         save_model(trainer)  # what was fitted stands in its configuration
     if train_results is not None:

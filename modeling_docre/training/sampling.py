@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from modeling_docre.candidates import coreference_pairs, edit_distances, span_candidates
+from modeling_docre.candidates import span_candidates
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document
 from modeling_docre.features import (
@@ -24,6 +24,7 @@ from modeling_docre.features import (
     mention_table,
 )
 from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
+from modeling_docre.stage_entities import coreference_pairs, edit_distances
 
 from .arguments import DocRETrainingArguments, SamplingArguments
 from .recall_ceiling import measure_reach

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,11 +17,22 @@ from modeling_docre.decoding import decode
 from modeling_docre.documents import Document, Relation
 from modeling_docre.predictor import Predictor, to_device
 from modeling_docre.segments import token_batches
-from modeling_docre.stage_coreference import cluster_mentions, symmetric_scores
-from modeling_docre.stage_mentions import select_mentions
+from modeling_docre.stage_entities import cluster_mentions, select_mentions, symmetric_scores
+
+if TYPE_CHECKING:
+    from .trainer import DocRETrainer
 
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """The candidate values 0.05, 0.10, ..., 0.95."""
+
+PRECISE, EVERYTHING = 0.8, 0.3
+"""The shares of right relations that the thresholds of these names reach."""
+
+LEAST_RELATIONS = 20
+"""A precision of fewer relations says little."""
+
+LEAST_SCORE = 0.05
+"""No named threshold is lower."""
 
 Score = Callable[..., Mapping[str, Any]]
 """From predicted documents, and options of docre_f1, to scores."""
@@ -98,6 +109,85 @@ def cut_relations(config: DocREConfig, documents: Sequence[Document]) -> list[Do
         return relation.score is not None and holds(relation.score, limits[relation.type])
 
     return [replace(document, relations=tuple(filter(kept, document.relations))) for document in documents]
+
+
+class NamedThreshold(NamedTuple):
+    """A relation threshold with a name, what it was chosen by, and what it gave on the documents of the choice."""
+
+    name: str
+    threshold: float
+    chosen_by: str
+    precision: float
+    recall: float
+    relations: int
+
+
+def fit_named_thresholds(trainer: DocRETrainer, documents: Sequence[Document]) -> list[NamedThreshold]:
+    """Store the relation thresholds "precise", "balanced" and "everything" in a model's configuration.
+
+    Args:
+        trainer: the trainer of the model.
+        documents: validation documents.
+
+    Returns:
+        The thresholds, see `name_thresholds`.
+    """
+    predictions = trainer.predict_documents(documents, relation_threshold=LEAST_SCORE)
+    ranking = trainer.score(predictions, documents, ranking=True)["ranking"]
+    named = name_thresholds(
+        np.array(ranking["scores"]), np.array(ranking["correct"], dtype=bool), ranking["gold_count"]
+    )
+    trainer.model.config.named_thresholds = [[item.name, item.threshold] for item in named]
+    return named
+
+
+def name_thresholds(scores: np.ndarray, correct: np.ndarray, gold_count: int) -> list[NamedThreshold]:
+    """The thresholds "precise", "balanced" and "everything", from the highest to the lowest.
+
+    "balanced" has the best F1. "precise" is the lowest from there on with a precision of `PRECISE`; where none reaches
+    it, the one with the best precision that keeps at least `LEAST_RELATIONS` relations, and where none keeps so many,
+    there is none. "everything" is the lowest up to "balanced" with a precision of `EVERYTHING`, else "balanced" itself.
+    Each lies halfway between the lowest score that it keeps and the next one.
+
+    Args:
+        scores: score of each predicted relation, [n].
+        correct: whether it is right, [n] bool.
+        gold_count: number of gold relations.
+
+    Returns:
+        The thresholds; none if no relation is right.
+    """
+    if not correct.any():
+        return []
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) < 0, True))  # a threshold keeps all relations of a score
+    values, hits, counts = scores[order][last], correct[order].cumsum()[last], last + 1
+    precision = hits / counts
+    cuts = (values + np.append(values[1:], min(LEAST_SCORE, values[-1]))) / 2
+    balanced = int((hits / (counts + gold_count)).argmax())
+    passable = np.flatnonzero(precision >= EVERYTHING)
+    precise = _precise(precision[: balanced + 1], counts[: balanced + 1])
+    chosen = {
+        **({"precise": precise} if precise else {}),
+        "balanced": (balanced, "best F1"),
+        "everything": (max([balanced, *passable[-1:].tolist()]), f"precision {EVERYTHING}"),
+    }
+    return [
+        NamedThreshold(name, float(cuts[at]), by, float(precision[at]), float(hits[at] / gold_count), int(counts[at]))
+        for name, (at, by) in chosen.items()
+    ]
+
+
+def _precise(precision: np.ndarray, counts: np.ndarray) -> tuple[int, str] | None:
+    """The position of the threshold "precise", and what it was chosen by."""
+    reached = np.flatnonzero(precision >= PRECISE)
+    if len(reached):
+        return int(reached[-1]), f"precision {PRECISE}"
+    enough = np.flatnonzero(counts >= LEAST_RELATIONS)
+    if not len(enough):
+        return None
+    best = enough[precision[enough] == precision[enough].max()][-1]
+    return int(best), f"best precision of at least {LEAST_RELATIONS} relations"
 
 
 def _counts(config: DocREConfig, ranking: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

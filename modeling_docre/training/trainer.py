@@ -94,6 +94,7 @@ class DocRETrainer(PushTrainer):
             self.add_callback(MemoryCallback(args.memory_warmup_ratio))
         self.train_facts, self.score_options = train_facts, dict(score_options or {})
         self.metric = evaluate.load(str(metric_folder()))
+        self.fitted: dict[str, Any] = {}  # what was fitted after training, for the scores
         self.figures: dict[str, list[torch.Tensor]] = {}  # of the training steps since the last log
 
     def get_train_dataloader(self) -> DataLoader:

@@ -1,4 +1,4 @@
-"""A training that starts from trained weights: those of a model, or the mean of several; new types join them."""
+"""What a training starts from: the weights of a model, or the mean of several; which types it knows, and which join."""
 
 from __future__ import annotations
 
@@ -110,12 +110,8 @@ def check_known_types(config: Any, documents: Iterable[Document]) -> None:
     Raises:
         ValueError: it knows none of the entity types or relation types.
     """
-    used: dict[str, set[str]] = {"entity_types": set(), "relation_types": set()}
     reads_types = config.traits.reads_entity_types or not config.traits.entities_given
-    for document in documents:
-        used["entity_types"].update(entity.type for entity in document.entities if reads_types)
-        used["relation_types"].update(relation.type for relation in document.relations)
-    for kind, names in used.items():
+    for kind, names in _types_of(documents, reads_types).items():
         known = getattr(config, kind)
         unknown = sorted(names.difference(known))
         if unknown and names.isdisjoint(known) and known:
@@ -125,6 +121,26 @@ def check_known_types(config: Any, documents: Iterable[Document]) -> None:
             )
         if unknown and known:
             logger.warning("--init_from: the model does not know the %s %s; all of them are missed", kind, unknown)
+
+
+def warn_of_unseen_types(training: Iterable[Document], held_out: Iterable[Document]) -> None:
+    """Say which types of the documents that a fresh model will be scored on no training document has."""
+    seen = _types_of(training)
+    for kind, names in _types_of(held_out).items():
+        if unseen := sorted(names - seen[kind]):
+            logger.warning(
+                "no training document has the %s %s of the documents that the model is scored on; it cannot learn them",
+                *(kind.replace("_", " "), ", ".join(map(repr, unseen))),
+            )
+
+
+def _types_of(documents: Iterable[Document], of_entities: bool = True) -> dict[str, set[str]]:
+    """The types that documents use, by the option that lists them; those of entities may not matter."""
+    used: dict[str, set[str]] = {"entity_types": set(), "relation_types": set()}
+    for document in documents:
+        used["entity_types"].update(entity.type for entity in document.entities if of_entities)
+        used["relation_types"].update(relation.type for relation in document.relations)
+    return used
 
 
 def _weights(model: DocREPreTrainedModel) -> dict[str, Tensor]:

@@ -1,14 +1,16 @@
 """A demo of a model: text in, its entities and relations out. `python app.py MODEL`, or `DOCRE_MODEL=MODEL`.
 
-Without a name it shows the model that comes with the package.
+Without a name it shows the model that `model.json` beside this file names, else the bundled model.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -116,11 +118,19 @@ def _answer(extract: DocRelationExtractionPipeline) -> Callable[[str, str, float
     return answer
 
 
+def named_model() -> dict[str, str | None]:
+    """`model` and `revision` as the file of a pushed Space names them; none in a checkout."""
+    file = Path(__file__).with_name("model.json")
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Load the model and serve its page."""
+    named = {"model": os.environ["DOCRE_MODEL"]} if os.environ.get("DOCRE_MODEL") else named_model()
+    revision = os.environ.get("DOCRE_REVISION") or named.get("revision")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default=os.environ.get("DOCRE_MODEL"), help="folder or name on the Hub")
-    parser.add_argument("--revision", default=os.environ.get("DOCRE_REVISION"), help="commit of the model to load")
+    parser.add_argument("model", nargs="?", default=named.get("model"), help="folder or name on the Hub")
+    parser.add_argument("--revision", default=revision, help="commit of the model to load")
     parser.add_argument("--port", type=int, help="where the page is served (default: the first free one from 7860 on)")
     options = parser.parse_args(arguments)
     model = options.model or default_model()

@@ -8,7 +8,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from modeling_docre.graphs.picture import colour, names
+from modeling_docre.graphs.names import names
+from modeling_docre.graphs.picture import colour
 
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
 

@@ -18,7 +18,9 @@ TEXT = "Ada lives in London. She works."
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return str(save_tiny(tmp_path_factory.mktemp("model"), mention_threshold=0.0, max_span_size=1))
+    named = [["precise", 1.0], ["everything", 0.4]]
+    folder = tmp_path_factory.mktemp("model")
+    return str(save_tiny(folder, mention_threshold=0.0, max_span_size=1, named_thresholds=named))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,10 @@ def test_json_is_the_document_of_the_text(model, capsys):
     document = Document.from_dict(json.loads(out))
     assert document.text == TEXT and document.relations
     assert all(relation.score >= 0.4 for relation in document.relations)
+    for name, expected in (("everything", document.relations), ("precise", ())):
+        out = works(capsys, "extract", TEXT, "--model", model, "--format", "json", "--threshold", name)
+        assert Document.from_dict(json.loads(out)).relations == expected, name
+    fails(capsys, "this model's: 'precise', 'everything'", "extract", TEXT, "--model", model, "--threshold", "balanced")
     kept = works(
         capsys, "extract", TEXT, "--model", model, "--format", "jsonl", "--relations", "born", "--relations", "seat"
     )

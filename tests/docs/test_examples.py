@@ -31,6 +31,7 @@ LANGUAGES = {"python", "sh"}
 NUMBER = re.compile(r"-?\d+\.\d+")
 # Small models in place of those that the pages train, one of them on the Hub.
 PREPARE = """
+import docre_spacy  # as spaCy does by the entry point of an installed package
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 from modeling_docre.hub.push import push_folder
 

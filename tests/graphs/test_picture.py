@@ -71,3 +71,28 @@ def test_boxes_keep_apart_and_inside_the_picture():
         for second in listed[number + 1 :]:
             apart = abs(first.x - second.x) >= (first.width + second.width) / 2
             assert apart or abs(first.y - second.y) >= HEIGHT, (first, second)
+
+
+def test_long_labels_are_broken_and_cover_neither_edges_nor_boxes():
+    label = "located in the administrative territorial entity of the country"
+    drawn = draw_graph(graph(relations=[{"head": 0, "tail": 2, "type": "P131", "label": label}]))
+    root = ElementTree.fromstring(drawn)
+    lines = [item.text for item in root.iter(f"{SVG}tspan")]
+    assert " ".join(lines) == label and len(lines) > 2 and max(map(len, lines)) <= 26
+    boxes = [Box(0, 0, 120, "head"), Box(230, 0, 120, "tail"), Box(115, -40, 150, "above")]
+    for labels in ([label], ["home", "birth"]):
+        left, top, right, bottom = arrow(*boxes[:2], labels, False, [boxes[2].area]).area
+        assert not [p for p in curve([(60, 0), (115, 0), (170, 0)]) if left < p[0] < right and top < p[1] < bottom]
+        for other in (box.area for box in boxes):
+            assert not (left < other[2] and other[0] < right and top < other[3] and other[1] < bottom), (labels, other)
+
+
+def test_names_of_other_scripts_have_their_direction_and_width():
+    names = {"أحمد منصور": "rtl", "יעל": "rtl", "1. يناير": "rtl", "北京大学": None, "Köln": None, "2011": None}
+    entities = [{"type": "X", "mentions": [{"name": name}]} for name in names]
+    relations = [{"head": 0, "tail": 3, "type": "P1", "label": "وُلد في"}]
+    root = ElementTree.fromstring(draw_graph({"entities": entities, "relations": relations}))
+    shown = {item.text.split(" [")[0]: item.get("direction") for item in root.iter(f"{SVG}text")}
+    assert shown == names | {"وُلد في": "rtl"}
+    widths = [float(item.get("width")) for item in root.iter(f"{SVG}rect")]
+    assert abs(widths[3] - widths[5] - 4 * 7.2) < 0.1, "four wide characters take eight columns"

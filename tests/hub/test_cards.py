@@ -339,10 +339,10 @@ def test_calibration_and_notes_are_shown(tmp_path):
             {"aim": 0.7, "threshold": None},
         ],
     }
-    write_card(
-        tmp_path, tiny_jerex(), scores=SCORES | {"calibration": calibration}, notes="## What it cannot do\n\nMuch."
-    )
+    model = tiny_jerex(named_thresholds=[["precise", 0.71], ["balanced", 0.4]])
+    write_card(tmp_path, model, scores=SCORES | {"calibration": calibration}, notes="## What it cannot do\n\nMuch.")
     text = (tmp_path / "README.md").read_text()
+    assert '`threshold="NAME"` in a call: precise 0.71, balanced 0.4.' in text and "entity scores" not in text
     assert "divided by 1.50, and -0.75 is added" in text
     assert (
         "40 highest-scored relations is 0.125; with a fitted\ntemperature alone it is 0.188, without scaling 0.250."
@@ -351,5 +351,13 @@ def test_calibration_and_notes_are_shown(tmp_path):
     assert "| 0.5 | 0.38 | 62.5 | 25.0 |" in text and "| 0.7 | out of reach | | |" in text
     assert "\n## What it cannot do\n\nMuch.\n" in text
     assert not re.search(r"!\[|\n\n\n", text) and not list(tmp_path.glob("*.svg"))
+    errors = {"error": 0.0625, "error_temperature": 0.125, "error_unscaled": 0.25}
+    calibration["entity"] = {"temperature": 2.0, "shift": 0.5, **errors, "entities": 30}
+    write_card(tmp_path, tiny_jerex(), scores=SCORES | {"calibration": calibration})
+    text = (tmp_path / "README.md").read_text()
+    assert "entity scores are divided by 2.00, and 0.50 is added. The calibration error of 30 entities is 0.062" in text
+    assert "fitted temperature alone it is 0.125, without scaling 0.250.\n" in text
+    assert not re.search(r"\n\n\n", text)
     write_card(tmp_path, tiny_jerex(), scores=SCORES)
-    assert "divided by" not in (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text()
+    assert "divided by" not in text and "with a name" not in text

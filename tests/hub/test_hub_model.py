@@ -28,7 +28,8 @@ ENTITIES_OF = {
 }
 PLAIN_TEXT = (REPOSITORY / "recipes" / "unseen_text.txt").read_text(encoding="utf-8")
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json"}
-MODEL_FILES = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors"}
+OF_THE_PACKAGE = {"LICENSE", "handler.py", "requirements.txt"}
+MODEL_FILES = {".gitattributes", "README.md", "config.json", "model.safetensors", *OF_THE_PACKAGE}
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ def test_a_copy_is_pushed_where_the_package_is_not(pushed: Pushed, elsewhere: di
         assert close(elsewhere[name]["copy"], pushed.results[name])
         original, copy = (repository(pushed, organisation, name) for organisation in ("lab", "copy"))
         wanted = original.files(pushed.shas[name][2])
-        assert set(copy.files()) == set(wanted) - {"LICENSE"}, "transformers pushes no licence"
+        assert set(copy.files()) == set(wanted) - OF_THE_PACKAGE, "transformers pushes what it saves"
         changed = {path for path in copy.files() if copy.files()[path] != wanted[path]}
         assert changed <= {"README.md", "config.json", "tokenizer_config.json"}
 

@@ -122,8 +122,8 @@ def results(files: dict[str, bytes]) -> list[dict[str, Any]]:
 def check_pushed(files: dict[str, bytes], output: Path, name: str) -> None:
     """The model that the output folder holds, and nothing of the training."""
     assert files["model.safetensors"] == (output / "model.safetensors").read_bytes()
-    beside = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors", "tokenizer.json"}
-    beside |= {"tokenizer_config.json", ".eval_results/docre_f1.yaml"}
+    beside = {".gitattributes", "README.md", "LICENSE", "config.json", "model.safetensors", "requirements.txt"}
+    beside |= {"tokenizer.json", "tokenizer_config.json", ".eval_results/docre_f1.yaml", "example_graph.svg"}
     assert {path for path in files if not path.endswith(".py")} <= beside
     text = files["README.md"].decode()
     assert text == (output / "README.md").read_text()

@@ -22,6 +22,7 @@ from modeling_docre.hub.cards import write_card
 from modeling_docre.hub.push import check_complete, failure_message, model_files, push_command, push_folder
 
 SCORES = {f"relation_{part}": 0.125 for part in ("precision", "recall", "f1")} | {"documents": 12}
+ENDPOINT = {"handler.py", "requirements.txt"}
 MODEL = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "LICENSE", "README.md"}
 
 
@@ -68,7 +69,7 @@ def test_a_folder_is_pushed_with_its_card_and_nothing_beside_the_model(
     commit, tag = push_folder(folder, "org/folder", message="the first")
     assert isinstance(commit, CommitInfo) and tag == "v1" == next(iter(hub.model("org/folder").tags))
     files = hub.model("org/folder").files(commit.oid)
-    code = {file.name for file in folder.glob("*.py")}
+    code = {file.name for file in folder.glob("*.py")} | ENDPOINT
     assert "modeling_jerex.py" in code and "pipeline_docre.py" in code
     beside = {"curve.svg", "pictures/graph.png", ".eval_results/docre_f1.yaml"}
     assert set(files) - {"kept.txt", ".gitattributes"} == MODEL | code | beside, "what an earlier push left is gone"
@@ -92,6 +93,13 @@ def test_each_push_has_a_tag_and_a_commit_keeps_its_own(hub: Hub, folder: Path) 
     assert ".eval_results/docre_f1.yaml" in repository.files("v1")
     assert ".eval_results/docre_f1.yaml" not in repository.files("main")
     assert repository.files("v2")["LICENSE"] == b"another one"
+
+
+def test_files_for_an_endpoint_are_added_and_own_ones_kept(hub: Hub, folder: Path) -> None:
+    (folder / "handler.py").write_text("# my own")
+    push_folder(folder, "org/served")
+    files = hub.model("org/served").files()
+    assert files["handler.py"] == b"# my own" and b"transformers>=" in files["requirements.txt"]
 
 
 def test_a_folder_without_a_card_gets_one(hub: Hub, folder: Path) -> None:
@@ -165,7 +173,9 @@ def test_links_inside_the_folder_and_of_the_hubs_cache_are_files(
     (snapshot / "LICENSE").symlink_to("README.md")
     push_folder(snapshot, "org/cached")
     files = hub.model("org/cached").files()
-    assert set(files) - {".gitattributes"} == {f.relative_to(saved).as_posix() for f in saved.rglob("*") if f.is_file()}
+    assert set(files) - {".gitattributes"} == ENDPOINT | {
+        file.relative_to(saved).as_posix() for file in saved.rglob("*") if file.is_file()
+    }
     assert files["model.safetensors"] == (saved / "model.safetensors").read_bytes()
     assert files["LICENSE"] == files["README.md"]
 

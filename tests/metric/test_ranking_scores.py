@@ -120,7 +120,8 @@ def test_compute_ranks_distinct_predicted_relations():
     ]
     with pytest.warns(UserWarning):
         ranking = compute_scores(predicted, gold, ranking=True)["ranking"]
-    types = ranking.pop("types")
+    types, entities = ranking.pop("types"), ranking.pop("entities")
+    assert entities == {"scores": [], "correct": [], "types": [], "gold_count": 6}, "none of them has a score"
     assert ranking == {"scores": [0.9, 0.4, 0.7], "correct": [True, False, False], "gold_count": 3}
     assert types == ["r", "r", "r"]
     assert theta_scores(**ranking)["recall"] == pytest.approx(1 / 3)
@@ -128,7 +129,32 @@ def test_compute_ranks_distinct_predicted_relations():
         options = {"symmetric_relations": ["r"], "entities_given": True}
         swapped = compute_scores(predicted[:1], gold[:1], ranking=True, **options)
     once = {"scores": [0.9], "correct": [True], "types": ["r"], "gold_count": 2}
+    del swapped["ranking"]["entities"]
     assert swapped["ranking"] == once, "both orders are one relation"
     del predicted[0]["relations"][2]["score"]
     with pytest.raises(ValueError, match="document 'x': the score of a predicted relation is None; a ranking needs"):
         compute_scores(predicted[:1], gold[:1], ranking=True)
+
+
+def test_compute_ranks_predicted_entities_that_have_a_score():
+    def entity(kind: str, *starts: int, score: float | None = None) -> dict:
+        mentions = [{"sentence": 0, "start": start, "end": start + 1} for start in starts]
+        return {"type": kind, "mentions": mentions, "score": score}
+
+    gold = {"id": "x", "sentences": [["a", "b", "c"]], "entities": [entity("PER", 0, 2), entity("LOC", 1)]}
+    found = [
+        entity("PER", 0, 2, score=0.6),
+        entity("PER", 0, score=0.8),  # lacks a mention
+        entity("ORG", 1, score=0.3),  # has another type
+        entity("PER", 0, 2, score=0.7),
+        entity("LOC", 1),
+        entity("", 2, score=0.9),  # a span that is no entity
+    ]
+    ranking = compute_scores([{**gold, "entities": found}], [gold], ranking=True)["ranking"]
+    assert ranking["entities"] == {
+        "scores": [0.7, 0.8, 0.3],
+        "correct": [True, False, False],
+        "types": ["PER", "PER", "ORG"],
+        "gold_count": 2,
+    }
+    assert "entities" not in compute_scores([{"id": "x"}], [gold], entities_given=True, ranking=True)["ranking"]

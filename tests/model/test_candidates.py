@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from modeling_docre.candidates import (
     Entities,
     Spans,
-    contexts,
-    coreference_pairs,
-    edit_distances,
     entity_pairs,
-    intra_sentence_or_closest,
     mention_pairs,
     span_candidates,
 )
+from modeling_docre.stage_entities import coreference_pairs, edit_distances
+from modeling_docre.stage_relations import contexts, intra_sentence_or_closest
 
 SETTINGS = settings(max_examples=60, deadline=None)
 

@@ -74,6 +74,10 @@ def test_entities_with_types_scores_and_offsets_in_their_sentences():
     linked = output() | {"entity_linkage_scores": torch.tensor([0.9, 1.0, 1.0, 1.0])}
     again = decode(linked, SPANS, [FIRST, SECOND], CONFIG)[0].entities
     assert again[0].score == pytest.approx(0.9 * sure) and again[1].score == two.score
+    scaled = JerexConfig(**{**CONFIG.to_dict(), "entity_temperature": 2.0, "entity_shift": -0.5})
+    rescored = decode(linked, SPANS, [FIRST, SECOND], scaled)[0].entities
+    odds = again[0].score / (1 - again[0].score)
+    assert rescored[0].score == pytest.approx(1 / (1 + math.exp(0.5) / odds**0.5))
     assert [(entity.type, entity.mentions[0].start) for entity in second.entities] == [("ORG", 0), ("PER", 2)]
     assert (first.id, second.id) == ("first", "second")
 

@@ -14,7 +14,8 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder, tiny_encoder_config
 from transformers import AutoModel, T5Config
 
 from modeling_docre.configuration_jerex import JerexConfig
-from modeling_docre.encoder import DocumentEncoder, extend_positions, window_layout, window_starts
+from modeling_docre.encoder import DocumentEncoder, window_layout, window_starts
+from modeling_docre.hub.start import extend_positions
 from modeling_docre.modeling_jerex import JerexModel
 
 # T5 has relative positions without a limit.
@@ -168,7 +169,7 @@ def test_an_encoder_without_a_limit_reads_documents_whole():
     assert config_of(UNLIMITED).encoder_positions is None
     encoder = DocumentEncoder.__new__(DocumentEncoder)
     torch.nn.Module.__init__(encoder)
-    encoder.window, encoder.overlap, encoder.pad_token_id, encoder.gives_attention = None, 128, 0, False
+    encoder.window, encoder.overlap, encoder.pad_token_id = None, 128, 0
     encoder.adopt(T5EncoderModel(UNLIMITED).eval())
     ids = torch.randint(3, 50, (700,))
     assert torch.allclose(

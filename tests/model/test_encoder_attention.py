@@ -13,18 +13,18 @@ from literal_encoding import eager_twin, encode_literally
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModel, BertConfig, BertModel, FNetConfig
 
-from modeling_docre.candidates import Spans
+from modeling_docre.candidates import Spans, Text
 from modeling_docre.encoder_attention import NOTING_SDPA, prepare_attention_rows, run_keeping_attention
 from modeling_docre.modeling_atlop import AtlopModel
-from modeling_docre.stage_mention_attention import MarkedText, read
+from modeling_docre.modeling_given_entities import read
 
 WINDOWS, POSITIONS = torch.tensor([0, 0, 0, 2]), torch.tensor([5, 0, 5, 3])
 
 
 def run_with_rows(model, ids, mask, windows, positions):
     """Hidden states, and attention rows of some positions."""
-    hidden, last_layer = run_keeping_attention(model, ids, mask)
-    return hidden, last_layer.rows(windows, positions)
+    hidden, rows_of = run_keeping_attention(model, ids, mask)
+    return hidden, rows_of(windows, positions)
 
 
 def build(config: Any, seed: int = 0) -> Any:
@@ -108,7 +108,7 @@ def test_markers_in_mpnet_attend_as_unfused_attention_says():
     ids = torch.randint(3, 50, (int(lengths.sum()),))
     document = torch.tensor([0, 1, 1, 2, 2])
     spans = Spans(torch.stack([markers, markers + 1], 1), torch.zeros(5, 2).long(), torch.zeros(5).long(), document)
-    reading = read(model.encoder, MarkedText(ids, lengths, torch.tensor([1, 1]), spans))
+    reading = read(model.encoder, Text(ids, lengths, spans, torch.tensor([1, 1])))
     for row, marker in enumerate(markers.tolist()):
         number = int(document[row])
         start = int(lengths[:number].sum())

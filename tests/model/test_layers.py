@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from modeling_docre.layers import ClampedEmbedding, ConcatLinear, DropoutLinear, TwoLayer
+from modeling_docre.layers import ClampedEmbedding, ConcatLinear, TwoLayer
+from modeling_docre.modeling_spert import DropoutLinear
 
 SIZES = (4, 3, 2)
 
@@ -94,10 +95,9 @@ def test_no_rows_give_no_rows():
 def test_values_beyond_the_table_share_its_last_row():
     table = ClampedEmbedding(4, 2)
     values = torch.tensor([0, 3, 4, 999])
-    assert torch.equal(table(values), table.weight[[0, 3, 3, 3]])
     weight, rows = table.part(values)
-    assert torch.equal(weight[rows], table(values))
-    table(values).sum().backward()
+    assert torch.equal(weight[rows], table.weight[[0, 3, 3, 3]])
+    weight[rows].sum().backward()
     assert table.weight.grad[:, 0].tolist() == [1, 0, 0, 3]
 
 

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling_docre.layers import adaptive_threshold_loss, binary_loss, class_loss, focal_loss
+from modeling_docre.layers import adaptive_threshold_loss, binary_loss, class_loss
+from modeling_docre.stage_key_pairs import focal_loss
 
 
 def bce(logit: float, label: float) -> float:

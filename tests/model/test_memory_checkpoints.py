@@ -28,7 +28,7 @@ from tiny import (
 from transformers import AutoModel, BertConfig
 
 from modeling_docre import JerexModel, MemoryJerexConfig, MemoryJerexModel, Predictor
-from modeling_docre.stage_memory import Memory, MemoryReader
+from modeling_docre.modeling_memory_jerex import MemoryReader, SimilarityClassifier
 from modeling_docre.training import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -131,7 +131,7 @@ def test_the_spread_of_new_weights_is_that_of_the_encoder():
     encoder.initializer_range = 0.5
     model = MemoryJerexModel(MemoryJerexConfig(encoder_config=encoder, **MANY))
     for module in model.modules():
-        if isinstance(module, Memory | MemoryReader):
+        if isinstance(module, SimilarityClassifier | MemoryReader):
             assert all(0.4 < value.std() < 0.6 for value in module.parameters())
 
 
@@ -288,7 +288,7 @@ def test_fresh_process_without_the_package(tmp_path):
         expected[name] = pipe(TEXTS[0])
         assert expected[name]["relations"], name
         copied = {path.stem for path in (tmp_path / name / "best").glob("*.py")}
-        own = {"stage_memory", "modeling_memory_jerex", "configuration_memory_jerex"}
+        own = {"modeling_memory_jerex", "configuration_memory_jerex"}
         assert {"modeling_jerex", "configuration_jerex", "pipeline_docre"} <= copied
         assert copied & own == (own if name == "memory" else set())
         assert not copied & {"modeling_atlop", "modeling_kmgre", "trainer", "memory_warmup", "optimizer"}

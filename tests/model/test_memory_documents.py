@@ -13,7 +13,7 @@ from strategies import documents
 from tiny import ENTITY_TYPES, RELATION_TYPES
 
 from modeling_docre import MemoryJerexModel
-from modeling_docre.candidates import Spans
+from modeling_docre.candidates import Spans, Text
 
 # --- over which spans mentions are read ---------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ def test_only_kept_spans_change_and_after_they_are_scored():
     made = batch([ANNA], kept.config, negatives_mention=20)
     labels = made["span_labels"].bool()
     spans = Spans(**made["spans"])
-    _, vectors = kept._encode(made["input_ids"], made["document_lengths"], spans, made["span_labels"])
+    vectors = kept.encode(Text(made["input_ids"], made["document_lengths"], spans), made["span_labels"]).vectors
     changed = (vectors["relation"] != vectors["mention"]).any(1)
     assert torch.equal(changed, labels)
     assert vectors["coreference"] is vectors["entity"] is vectors["relation"]

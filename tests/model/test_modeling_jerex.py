@@ -13,12 +13,13 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_jerex
 from torch import nn
 from transformers import BertConfig
 
-import modeling_docre.stage_coreference as coreference
+import modeling_docre.stage_entities as coreference
 import modeling_docre.stage_relations as relations
-from modeling_docre.candidates import Entities, Spans, contexts, mention_pairs
+from modeling_docre.candidates import Entities, Spans, mention_pairs
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.decoding import decode
 from modeling_docre.modeling_jerex import JerexModel
+from modeling_docre.stage_relations import contexts
 
 HALF = {"mention_threshold": 0.5, "coreference_threshold": 0.5, "relation_threshold": 0.5}
 HEADS = ["multi_instance", "global"]

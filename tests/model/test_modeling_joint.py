@@ -21,8 +21,8 @@ from literal_joint import (
 from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, TWO_WINDOWS, batch
 from tiny import tiny_jerex, tiny_joint
 
-from modeling_docre.layers import adaptive_threshold_loss, evidence_loss
-from modeling_docre.stage_pairs import threshold_losses
+from modeling_docre.layers import adaptive_threshold_loss, threshold_losses
+from modeling_docre.modeling_joint import evidence_loss
 
 DOCUMENTS = [ANNA, TWO_WINDOWS, OTTO, THREE_WINDOWS]
 OPTIONS = [

@@ -9,19 +9,18 @@ import torch
 from literal_kmgre import DOCUMENTS, SOME_KEYS, LiteralKmgre, LiteralNetwork, exact_kmgre
 from samples import ANNA, ODD_DOCUMENTS, OTTO, THREE_WINDOWS, batch
 
-from modeling_docre import modeling_kmgre
+from modeling_docre import modeling_kmgre, stage_key_pairs
 from modeling_docre import stage_localized_context as localized_context
-from modeling_docre.candidates import Entities, MentionPairs, Spans, mention_pairs
+from modeling_docre.candidates import Entities, MentionPairs, Spans, Text, mention_pairs
 from modeling_docre.modeling_kmgre import EXPECTATION, MAXIMIZATION, frozen
-from modeling_docre.stage_mention_attention import MarkedText
 
 NORMS = ["norm_then_mean", "norm_then_sum", "sum_then_norm"]
 MARKERS = ["star_per_token", "star_per_mention", "none"]
 
 
-def marked(given: dict[str, Any]) -> tuple[MarkedText, MentionPairs]:
+def marked(given: dict[str, Any]) -> tuple[Text, MentionPairs]:
     """What both networks read of a batch, and its mention pairs."""
-    text = MarkedText(given["input_ids"], given["document_lengths"], given["special_lengths"], Spans(**given["spans"]))
+    text = Text(given["input_ids"], given["document_lengths"], Spans(**given["spans"]), given["special_lengths"])
     return text, mention_pairs(Entities(**given["entities"]), given["relations"]["pairs"])
 
 
@@ -220,8 +219,8 @@ def everything(model: Any, documents: Any) -> list[torch.Tensor]:
 def test_blocks_change_neither_scores_nor_losses_nor_gradients(head_norm, monkeypatch):
     model = exact_kmgre(head_norm=head_norm, **SOME_KEYS)
     documents, calls = [ANNA, *ODD_DOCUMENTS, THREE_WINDOWS, OTTO], []
-    pool = localized_context.pool_block
-    monkeypatch.setattr(localized_context, "pool_block", lambda *given: calls.append(0) or pool(*given))
+    pool = stage_key_pairs._pool_block
+    monkeypatch.setattr(stage_key_pairs, "_pool_block", lambda *given: calls.append(0) or pool(*given))
     counts = {}
     for weights in (2**40, 1, 300, 1500):
         monkeypatch.setattr(localized_context, "BLOCK_WEIGHTS", weights)

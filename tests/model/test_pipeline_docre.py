@@ -47,7 +47,7 @@ def test_a_text_may_have_an_id(extract: DocRelationExtractionPipeline, relate: D
     assert extract({"text": TEXTS[0]}) == plain
     marked = {"id": "a letter", "text": TEXTS[0], "entities": ENTITIES}
     assert relate(marked) == {**relate(TEXTS[0], entities=ENTITIES), "id": "a letter"}
-    with pytest.raises(DocumentError, match="document 'a letter': entities is None; this model finds relations"):
+    with pytest.raises(DocumentError, match="document 'a letter': entities is None; give the entities to relate"):
         relate({"id": "a letter", "text": TEXTS[0]})
     for broken, message in (({"id": 7, "text": "a"}, "id is 7; give a string"), ({"text": 3}, "text is 3; give a")):
         with pytest.raises(DocumentError, match=message):
@@ -210,6 +210,14 @@ def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None
     some = extract(TEXTS[0], entities=ENTITIES, threshold=limit - 1e-6)["relations"]
     assert 0 < len(some) < len(everything)
     assert some == [relation for relation in everything if relation["score"] >= limit - 1e-6]
+    try:
+        extract.model.config.named_thresholds = [["precise", limit - 1e-6], ["everything", 0]]
+        for name, expected in (("precise", some), ("everything", everything)):
+            assert extract(TEXTS[0], entities=ENTITIES, threshold=name)["relations"] == expected, name
+        with pytest.raises(ValueError, match=r"threshold is 'balanced'; .* this model's: 'precise', 'everything'$"):
+            extract(TEXTS[0], entities=ENTITIES, threshold="balanced")
+    finally:
+        extract.model.config.named_thresholds = []
     chosen = extract(TEXTS[0], entities=ENTITIES, threshold=0, relations=("seat", "born"))["relations"]
     assert chosen == [relation for relation in everything if relation["type"] != "works"]
     assert extract(TEXTS[0], entities=ENTITIES, threshold=0, relations=[])["relations"] == []
@@ -219,7 +227,11 @@ def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None
     ("arguments", "error", "message"),
     [
         ({"threshold": 1.5}, ValueError, "threshold is 1.5; give a number from 0 to 1"),
-        ({"threshold": "high"}, ValueError, "threshold is 'high'"),
+        (
+            {"threshold": "high"},
+            ValueError,
+            "threshold is 'high'; give a number from 0 to 1, or a name of this model's",
+        ),
         ({"threshold": float("nan")}, ValueError, "threshold is nan"),
         (
             {"relations": ["born", "died"]},

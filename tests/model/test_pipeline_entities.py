@@ -23,7 +23,8 @@ from pipelines import (
 from tiny import RELATION_TYPES
 
 from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor, given_entities
-from modeling_docre.text import document_from_text, place_entities
+from modeling_docre.given_entities import place_entities
+from modeling_docre.text import document_from_text
 
 TOM = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 3}]}]
 TOM_AND_ANNA = [*TOM, {"type": "PER", "mentions": [{"char_start": 8, "char_end": 12}]}]
@@ -58,7 +59,7 @@ def test_own_entities_of_a_document(extract: DocRelationExtractionPipeline) -> N
     assert extract(document, entities=False) == extract(document)
     kept = extract(document, entities=True, threshold=0)
     assert kept["entities"] == document["entities"] and len(kept["relations"]) == PAIRS * len(RELATION_TYPES)
-    with pytest.raises(DocumentError, match=r"entities is True; .*give a list"):
+    with pytest.raises(DocumentError, match=r"entities is True; .*to relate: pass entities="):
         extract(TEXTS[0], entities=True)
 
 
@@ -104,7 +105,7 @@ def test_cut_words_and_merged_sentences(relate: DocRelationExtractionPipeline) -
 def test_models_that_need_entities(relate: DocRelationExtractionPipeline) -> None:
     document = document_from_text(TEXTS[0], "mine")
     for text in (TEXTS[0], [["Anna", "works"]]):
-        with pytest.raises(DocumentError, match="relations between entities that you give: pass entities="):
+        with pytest.raises(DocumentError, match="give the entities to relate: pass entities="):
             relate(text)
     assert relate(document)["entities"] == []
     result = relate(TEXTS[0], entities=ENTITIES)
@@ -235,7 +236,7 @@ def test_flat_lists_of_other_tools(relate: DocRelationExtractionPipeline) -> Non
         assert [entity["score"] for entity in answer["entities"]] == [0.5, 0.5] and json.dumps(answer)
     with pytest.raises(DocumentError, match=r"entities\[0\] .*aggregation_strategy"):
         relate(TEXTS[1], entities=[{"entity": "B-PER", "index": 1, "start": 0, "end": 3, "word": "Tom"}])
-    with pytest.raises(DocumentError, match=r"this is 'To', and the mention's name is 'Tom'"):
+    with pytest.raises(DocumentError, match=r"this is 'To', the mention's name is 'Tom'"):
         relate(TEXTS[1], entities=[{"label": "PER", "start": 0, "end": 2, "text": "Tom"}])
 
 
@@ -256,6 +257,8 @@ def test_offsets_in_utf_16(relate: DocRelationExtractionPipeline, caplog: pytest
         ):
             assert spans(answer) == [["Tom"], ["Anna"]] and not caplog.messages
             assert answer["entities"][0]["mentions"][0]["char_start"] == 2
+    objects = list(Document.from_dict(answer).entities)  # those of a result count characters
+    assert spans(relate(text, entities=objects, offsets="utf-16")) == [["Tom"], ["Anna"]]
     with pytest.raises(DocumentError, match=r"entities\[0\].mentions\[0\].char_start is 1; .*no.* border here"):
         relate(text, entities=[{"label": "PER", "start": 1, "end": 4}], offsets="utf-16")
     with pytest.raises(DocumentError, match=r"char_end is 99; the text has 28 UTF-16 units"):

@@ -12,7 +12,8 @@ from pipelines import ENTITIES, PAIRS, TEXTS, build, close, decisive_jerex, run_
 from tiny import RELATION_TYPES, tiny_kmgre
 
 from modeling_docre import DocRelationExtractionPipeline, Document
-from modeling_docre.text import document_from_text, place_entities
+from modeling_docre.given_entities import place_entities
+from modeling_docre.text import document_from_text
 
 KMGRE_KEYS = {"head_mention", "tail_mention", "score", "key_score", "relation_score", "head_offsets", "tail_offsets"}
 

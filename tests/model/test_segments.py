@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeling_docre.segments import (
-    RangeMax,
     at_least_float32,
     chunk_bounds,
     in_chunks,
     positions_in_segments,
-    ragged_product,
     range_max,
+    range_mean,
     segment_logsumexp,
     segment_max,
     segment_mean,
@@ -71,9 +70,15 @@ def test_ranges_of_any_length(rows, data):
     assert torch.equal(range_max(values, ranges), dense_range_max(values, ranges))
 
 
-def test_a_table_may_be_built_for_longer_ranges_than_rows():
-    values = torch.randn(5, 2)
-    assert torch.equal(RangeMax(values, 1000)(torch.tensor([[0, 5]]))[0], values.amax(0))
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=6), st.sampled_from([(), (3,), (2, 3)]))
+@settings(max_examples=50, deadline=None)
+def test_range_mean_is_the_mean_of_the_rows(ranges, shape):
+    values = torch.randn(9, *shape, dtype=torch.float64)
+    bounds = torch.tensor([(start, start + size) for start, size in ranges], dtype=torch.int64).view(-1, 2)
+    found = range_mean(values, bounds)
+    assert found.shape == (len(ranges), *shape)
+    for row, (start, end) in zip(found, bounds.tolist(), strict=True):
+        assert torch.allclose(row, values[start:end].mean(0) if end > start else torch.zeros(shape).double())
 
 
 def test_range_max_gradients_equal_those_of_the_dense_formula():
@@ -130,15 +135,6 @@ def test_positions_in_segments(counts):
     assert list(zip(owners.tolist(), positions.tolist(), strict=True)) == expected
     starts = segment_starts(torch.tensor(counts, dtype=torch.int64)).tolist()
     assert starts == [sum(counts[:owner]) for owner in range(len(counts))]
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6))
-@settings(max_examples=50, deadline=None)
-def test_ragged_product_is_nested_loops(sizes):
-    left, right = (torch.tensor([size[side] for size in sizes], dtype=torch.int64) for side in (0, 1))
-    product = ragged_product(left, right)
-    expected = [(n, i, j) for n, (a, b) in enumerate(sizes) for i in range(a) for j in range(b)]
-    assert list(zip(*(values.tolist() for values in product), strict=True)) == expected
 
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 12))

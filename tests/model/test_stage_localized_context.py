@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from modeling_docre import stage_key_pairs
 from modeling_docre import stage_localized_context as localized_context
+from modeling_docre.stage_key_pairs import pool_pairs
 from modeling_docre.stage_localized_context import (
     AttendedText,
     blocks,
     find_evidence,
     pool_block,
-    pool_pairs,
-    runs,
     unordered_pairs,
     weigh_sentences,
 )
@@ -128,20 +128,6 @@ def test_blocks_cut_all_pairs_within_their_bounds(documents, seed, block_size):
         assert firsts == 1 or firsts * size <= block_size
 
 
-@given(DOCUMENTS, st.integers(0, 10**6), st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
-def test_runs_hold_all_blocks_in_order(documents, seed, limit):
-    text = attended(documents, seed)
-    unordered, _ = unordered_pairs(all_pairs(text, seed, 1.0), len(text.documents))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(localized_context, "BLOCK_WEIGHTS", 1)
-        found = blocks(text, unordered)
-    parts = list(runs(found, limit))
-    assert [block for part in parts for block in part] == found
-    for part in parts:
-        assert len(part) == 1 or part[-1].rows.stop - part[0].rows.start <= limit
-
-
 def test_nobody_attends_to_a_common_place():
     """Without common attention the denominator keeps the context at zero."""
     text = attended([(4, 2)])
@@ -246,8 +232,8 @@ def test_the_ways_to_join_heads_differ_and_the_sum_is_their_number_of_means():
 def test_several_blocks_are_pooled_again_in_the_backward_pass_and_keep_nothing(head_norm, monkeypatch):
     text, kept = attended([(40, 12)]), []
     text = text._replace(hidden=text.hidden.requires_grad_(), attention=text.attention.requires_grad_())
-    pairs, pool, calls = torch.tensor(list(combinations(range(12), 2))), localized_context.pool_block, []
-    monkeypatch.setattr(localized_context, "pool_block", lambda *given: calls.append(0) or pool(*given))
+    pairs, pool, calls = torch.tensor(list(combinations(range(12), 2))), stage_key_pairs._pool_block, []
+    monkeypatch.setattr(stage_key_pairs, "_pool_block", lambda *given: calls.append(0) or pool(*given))
     for limit, again in ((2**23, False), (3 * 12 * 40 * HEADS, True)):
         monkeypatch.setattr(localized_context, "BLOCK_WEIGHTS", limit)
         calls.clear()
@@ -265,17 +251,16 @@ def test_several_blocks_are_pooled_again_in_the_backward_pass_and_keep_nothing(h
     assert kept[1] < len(pairs) < len(pairs) * 40 <= kept[0]
 
 
-@given(DOCUMENTS, st.integers(0, 10**6), BLOCK_SIZES, st.sampled_from(HEAD_NORMS))
+@given(DOCUMENTS, st.integers(0, 10**6), BLOCK_SIZES, st.sampled_from([1, HEADS]))
 @settings(max_examples=60, deadline=None)
-def test_blocks_count_the_weights_of_every_head(documents, seed, block_size, head_norm):
+def test_blocks_count_the_weights_of_every_head(documents, seed, block_size, depth):
     text = attended(documents, seed)
     unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7), len(text.documents))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
-        found = blocks(text, unordered, head_norm)
+        found = blocks(text, unordered, depth)
     rows = [row for block in found for row in range(block.rows.start, block.rows.stop)]
     assert rows == list(range(len(unordered)))
-    depth = 1 if head_norm == "sum_then_norm" else HEADS
     for block in found:
         length, firsts = block.subwords.stop - block.subwords.start, block.firsts.stop - block.firsts.start
         seconds = block.seconds.stop - block.seconds.start

@@ -18,8 +18,7 @@ from samples import ANNA, ODD_DOCUMENTS, OTTO, build
 from tiny import tiny_atlop, tiny_jerex, tiny_joint, tiny_kmgre, tiny_memory_jerex, tiny_spert, tiny_tokenizer
 from training import trainer
 
-from modeling_docre import Document, DocumentError, Predictor
-from modeling_docre import stage_localized_context as localized_context
+from modeling_docre import Document, DocumentError, Predictor, stage_key_pairs
 from modeling_docre.features import Featurizer
 from modeling_docre.predictor import to_device
 from modeling_docre.stage_pairs import PairClassifier
@@ -321,7 +320,7 @@ def test_pairs_in_chunks_are_scored_and_learned_as_at_once(
     documents = [ANNA, *ODD_DOCUMENTS, MANY, OTTO]
 
     # What runs once per chunk, and what bounds its size.
-    owner, name, limit = localized_context, "pool_block", "modeling_docre.stage_localized_context.BLOCK_WEIGHTS"
+    owner, name, limit = stage_key_pairs, "_pool_block", "modeling_docre.stage_localized_context.BLOCK_WEIGHTS"
     if hasattr(model, "bilinear"):
         owner, name, limit = PairClassifier, "_score_run", "modeling_docre.stage_pairs.PAIR_CHUNK"
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from strategies import documents
 
 from modeling_docre.documents import Document, DocumentError, Entity, Mention
-from modeling_docre.text import _splitter, document_from_text, place_entities
+from modeling_docre.given_entities import place_entities
+from modeling_docre.text import _splitter, document_from_text
 
 TEXT = "Anna Berg-Lee was born in Berlin. She works there."
 RAW_TEXT = st.text(st.sampled_from("aB. \n\t!?日é\u200b’-"), max_size=40) | st.text(max_size=40)

@@ -15,6 +15,7 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.encoder import DocumentEncoder, window_layout
+from modeling_docre.encoder_attention import AttendedEncoder
 
 LIMIT = 64
 SPECIALS = torch.tensor([1, 1])
@@ -23,7 +24,7 @@ BOUNDARIES = [2, 3, 62, 63, 64, 65, 66, 67, 100, 123, 124, 125, 126, 127, 128, 1
 
 def run(encoder, ids, lengths, queries, specials=SPECIALS):
     """Hidden states, and attention rows of some positions."""
-    hidden, attention = encoder(ids, lengths, specials, keep_attention=True)
+    hidden, attention = encoder(ids, lengths, specials)
     return hidden, attention(queries)
 
 
@@ -33,9 +34,7 @@ def encoder_of(model) -> DocumentEncoder:
     for name, value in model.named_parameters():
         if value.dim() == 2 and "embedding" not in name:
             value.data *= 4
-    encoder = DocumentEncoder(
-        AtlopConfig(encoder_config=copy.deepcopy(model.config), relation_types=RELATION_TYPES), gives_attention=True
-    )
+    encoder = AttendedEncoder(AtlopConfig(encoder_config=copy.deepcopy(model.config), relation_types=RELATION_TYPES))
     encoder.adopt(model)
     return encoder.eval()
 
@@ -214,7 +213,10 @@ def test_gradients_flow_through_the_merged_attention(encoder):
 @torch.no_grad()
 def test_hidden_states_alone_are_those_with_attention(encoder):
     ids, lengths = document(230), torch.tensor([30, 200])
-    alone = encoder(ids, lengths, SPECIALS)
+    config = AtlopConfig(encoder_config=copy.deepcopy(encoder.model.config), relation_types=RELATION_TYPES)
+    silent = DocumentEncoder(config)
+    silent.double().eval().load_state_dict(encoder.state_dict())
+    alone = silent(ids, lengths, SPECIALS)
     assert alone.attention is None
     queries = torch.tensor([0, 229])
     assert torch.allclose(alone.hidden, run(encoder, ids, lengths, queries)[0], atol=1e-12)

@@ -13,7 +13,7 @@ from torch import nn
 from modeling_docre.candidates import span_candidates
 from modeling_docre.documents import Document
 from modeling_docre.modeling_jerex import JerexModel
-from modeling_docre.stage_coreference import complete_linkage
+from modeling_docre.stage_entities import complete_linkage
 
 
 def spread(model: JerexModel, seed: int = 3, std: float = 0.3) -> JerexModel:

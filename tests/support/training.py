@@ -75,6 +75,7 @@ def trainer(
     kind: type[DocRETrainer] = DocRETrainer,
     callbacks: Sequence[TrainerCallback] = (),
     examples: type[TrainingExamples] = TrainingExamples,
+    tokenizer: Any = None,
     **arguments: Any,
 ) -> DocRETrainer:
     """A trainer that learns from the documents and evaluates on them.
@@ -86,15 +87,17 @@ def trainer(
         kind: class of the trainer.
         callbacks: further callbacks.
         examples: class of the training examples.
+        tokenizer: that of the model's encoder; by default the tiny one.
         **arguments: training arguments.
     """
     settings = DocRETrainingArguments(str(folder), use_cpu=True, **{**QUIET, **arguments})
-    features = Featurizer(tiny_tokenizer(), model.config)(documents)
+    tokenizer = tokenizer or tiny_tokenizer()
+    features = Featurizer(tokenizer, model.config)(documents)
     return kind(
         model,
         settings,
         train_dataset=examples(features, model.config, settings, settings.seed),
         eval_dataset=documents,
-        processing_class=tiny_tokenizer(),
+        processing_class=tokenizer,
         callbacks=list(callbacks),
     )

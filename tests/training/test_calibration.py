@@ -1,4 +1,4 @@
-"""Calibration of a model's relation scores: what is fitted, what the report says, what stays as it was."""
+"""Calibration of a model's scores: what is fitted, what the report says, what stays as it was."""
 
 from __future__ import annotations
 
@@ -89,8 +89,14 @@ def test_edges_of_fitting():
 
 
 def test_thresholds_follow_the_scaling():
-    config = JerexConfig(relation_threshold=0.8)
+    config = JerexConfig(relation_threshold=0.8, named_thresholds=[["precise", 0.8], ["everything", 0.1]])
     set_scaling(config, Scaling(2.0, -1.0))
+    moved = [
+        [name, pytest.approx(expit(math.log(odds) / 2 - 1))] for name, odds in (("precise", 4), ("everything", 1 / 9))
+    ]
+    assert config.named_thresholds == moved
+    set_scaling(config, Scaling(3.0, 1.0), "entity")
+    assert Scaling.of(config, "entity") == (3, 1) and config.named_thresholds == moved, "entities have no threshold"
     assert Scaling.of(config) == (2, -1) and config.relation_threshold == pytest.approx(expit(math.log(4) / 2 - 1))
     set_scaling(config, Scaling())
     assert config.relation_threshold == pytest.approx(0.8)
@@ -120,9 +126,28 @@ def test_the_pipeline_returns_scaled_scores_of_the_same_relations():
 
 
 def test_an_impossible_scaling_is_refused():
-    for option, value in (("temperature", 0), ("temperature", -1.0), ("temperature", math.nan), ("shift", math.inf)):
-        with pytest.raises(Exception, match=rf"relation_{option} is .*; give a"):
-            JerexConfig(**{f"relation_{option}": value})
+    for level in ("relation", "entity"):
+        for option, value in (
+            ("temperature", 0),
+            ("temperature", -1.0),
+            ("temperature", math.nan),
+            ("shift", math.inf),
+        ):
+            with pytest.raises(Exception, match=rf"{level}_{option} is .*; give a"):
+                JerexConfig(**{f"{level}_{option}": value})
+
+
+def test_a_fitted_map_lowers_the_calibration_error_of_entity_scores():
+    """Type probabilities times linkage of a hand-made sample that is too sure: half of what scores 0.9 is right."""
+    groups = ((0.99, 20, 14), (0.9, 20, 10), (0.6, 20, 5), (0.2, 10, 1), (1.0, 10, 8))
+    scores = [score for score, count, _ in groups for _ in range(count)]
+    correct = [number < right for _, count, right in groups for number in range(count)]
+    assert calibration_error(scores, correct) == pytest.approx((5.8 + 8 + 7 + 1 + 2) / 80)
+    fitted = fit_scaling(logits_of(scores, Scaling()), correct)
+    rescored = [fitted.rescore(score) for score in scores]
+    assert calibration_error(rescored, correct) < 0.5 * calibration_error(scores, correct)
+    order = [rescored[scores.index(score)] for score in (0.2, 0.6, 0.9, 0.99, 1.0)]
+    assert order == sorted(order) and order[-1] < 1, "a score of 1 is no certainty"
 
 
 # --- the calibrator -----------------------------------------------------------------------------------------------
@@ -193,3 +218,38 @@ def test_one_threshold_cannot_be_set_where_each_type_has_its_own(tmp_path):
     model = decisive_atlop(loss="bce", threshold="per_class")
     with pytest.raises(ValueError, match="each type has its own"):
         Calibrator(trainer(model, tmp_path, DOCUMENTS), least_precision=0.5)
+
+
+def test_entity_scores_are_fitted_like_those_of_relations(tmp_path):
+    model = decisive_jerex(task="entity", seed=1)
+    running = trainer(model, tmp_path, DOCUMENTS)
+
+    def entities() -> list[tuple[str, float]]:
+        return [
+            (entity.type, entity.score) for item in running.predict_documents(DOCUMENTS) for entity in item.entities
+        ]
+
+    before = entities()
+    truth = [entity.type for document in DOCUMENTS for entity in document.entities]
+    correct = [kind == right for (kind, _), right in zip(before, truth, strict=True)]
+    assert 0 < sum(correct) < len(correct), "the test needs right and wrong entities"
+    scores = [score for _, score in before]
+    calibrator = Calibrator(running)
+    assert calibrator.report(DOCUMENTS)["entity"]["error"] == pytest.approx(calibration_error(scores, correct))
+    calibrator.fit(DOCUMENTS)
+    fitted = Scaling.of(model.config, "entity")
+    assert fitted == pytest.approx(fit_scaling(logits_of(scores, Scaling()), correct), abs=1e-3) and fitted != Scaling()
+    assert Scaling.of(model.config) == Scaling(), "it finds no relations"
+    after = entities()
+    assert [kind for kind, _ in after] == [kind for kind, _ in before]
+    assert [score for _, score in after] == pytest.approx([fitted.rescore(score) for score in scores])
+    report = calibrator.report(DOCUMENTS)["entity"]
+    assert report["entities"] == len(scores) and (report["temperature"], report["shift"]) == fitted
+    assert report["error_unscaled"] == pytest.approx(calibration_error(scores, correct), abs=1e-6)
+    assert report["error"] == pytest.approx(calibration_error([score for _, score in after], correct), abs=1e-6)
+    assert report["error"] < report["error_unscaled"]
+    model.save_pretrained(tmp_path / "saved")
+    assert Scaling.of(type(model).from_pretrained(tmp_path / "saved").config, "entity") == fitted
+    given = Calibrator(trainer(decisive_atlop(), tmp_path, DOCUMENTS))
+    given.fit(DOCUMENTS)
+    assert "entity" not in given.report(DOCUMENTS), "entities that are given have no score"

@@ -226,7 +226,7 @@ def test_a_stage_needs_only_the_labels_that_it_uses(tmp_path: Path, encoder: str
     run.main([*common, "--task", "mention"])
     assert _read(tmp_path / "o/config.json")["relation_types"] == []
     assert "mention_f1" in _read(tmp_path / "o/validation/scores.json")
-    fails([*common, "--task", "relation"], "relation_types is empty")
+    fails([*common, "--task", "relation"], "no document has a relation")
 
 
 def test_a_language_that_spacy_cannot_read_is_said_before_training(
@@ -286,7 +286,11 @@ def test_a_model_is_calibrated_and_saved_in_half_precision(tmp_path: Path, files
     assert [calibration[name] for name in ("temperature", "shift")] == [
         config[f"relation_{name}"] for name in ("temperature", "shift")
     ]
+    named = _read(output / "test/scores.json")["named_thresholds"]
+    assert [[item["name"], item["threshold"]] for item in named] == config["named_thresholds"] and named
+    assert model.config.named_threshold("balanced") == dict(config["named_thresholds"])["balanced"]
     card = (output / "README.md").read_text(encoding="utf-8")
+    assert f"balanced {model.config.named_threshold('balanced'):.3g}" in card
     assert f"divided by {calibration['temperature']:.2f}, and" in card and "calibrated on documents like" in card
     fails([*BRIEF, *options[:5], *files[2:], "--least_precision", "0.5"], "--calibrate true")
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from literal_memory import literal_read, literal_similarity
 from torch import nn
 
+from modeling_docre.modeling_memory_jerex import MemoryReader, SimilarityClassifier
 from modeling_docre.segments import positions_in_segments
-from modeling_docre.stage_memory import Memory, MemoryReader, SimilarityClassifier
 
 SIZE = 6
 COUNTS = [5, 0, 1, 9, 3, 0]  # representations by document
@@ -25,11 +25,11 @@ def _same_random_numbers():
 
 
 def memories_of(shapes: list[tuple[int, int]]) -> nn.ModuleList:
-    return nn.ModuleList(Memory(classes, slot_size) for classes, slot_size in shapes).double()
+    return nn.ModuleList(nn.Embedding(classes, slot_size) for classes, slot_size in shapes).double()
 
 
 def reader_of(shapes: list[tuple[int, int]], read_grad: bool = True, cosine: bool = False) -> MemoryReader:
-    return MemoryReader(SIZE, [slot_size for _, slot_size in shapes], read_grad, cosine=cosine).double()
+    return MemoryReader(SIZE, {str(n): width for n, (_, width) in enumerate(shapes)}, read_grad, cosine).double()
 
 
 def rows_of(counts: list[int], scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -251,7 +251,6 @@ def test_a_classifier_is_its_memory_and_one_matrix(scale):
         "memory.weight": (3, 4),
         "write.weight": (4, SIZE),
     }
-    assert isinstance(classifier.memory, Memory)
     assert not classifier(torch.zeros(2, SIZE)).any()
 
 

@@ -10,17 +10,18 @@ from literal_encoding import eager_twin, encode_literally
 from literal_kmgre import DOCUMENTS, exact_kmgre
 from samples import ANNA, ODD_DOCUMENTS, OTTO, batch, featurize
 
-from modeling_docre.candidates import Spans
+from modeling_docre.candidates import Spans, Text
+from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.features import mention_table
-from modeling_docre.stage_mention_attention import MarkedText, read
+from modeling_docre.modeling_given_entities import read
 
 MARKERS = ["star_per_token", "star_per_mention", "none"]
 
 
-def encoder_and_text(documents: Any, entity_markers: str) -> tuple[Any, MarkedText, Any]:
+def encoder_and_text(documents: Any, entity_markers: str) -> tuple[Any, Text, Any]:
     model = exact_kmgre(entity_markers=entity_markers)
     given = batch(documents, model.config, "entities")
-    text = MarkedText(given["input_ids"], given["document_lengths"], given["special_lengths"], Spans(**given["spans"]))
+    text = Text(given["input_ids"], given["document_lengths"], Spans(**given["spans"]), given["special_lengths"])
     return model.relation_extractor.encoder, text, model.config
 
 
@@ -59,9 +60,11 @@ def test_mentions_of_several_subwords_differ_from_their_first_one():
 
 
 @torch.no_grad()
-def test_attention_comes_only_where_it_is_asked_for():
-    encoder, text, _ = encoder_and_text([ANNA, OTTO], "star_per_token")
-    with_it, without = read(encoder, text), read(encoder, text, with_attention=False)
+def test_attention_comes_only_from_an_encoder_that_gives_it():
+    encoder, text, config = encoder_and_text([ANNA, OTTO], "star_per_token")
+    silent = DocumentEncoder(config).double().eval()
+    silent.load_state_dict(encoder.state_dict())
+    with_it, without = read(encoder, text), read(silent, text)
     assert with_it.attention.shape == (10, 4, int(text.document_lengths.max())) and without.attention is None
     assert torch.allclose(with_it.attention.sum(2), torch.ones(10, 4).double())
     assert torch.allclose(with_it.mentions, without.mentions) and torch.allclose(with_it.hidden, without.hidden)

@@ -1,4 +1,4 @@
-"""Stage (b) of JEREX: which mentions refer to the same entity."""
+"""Stages (a) and (b) of JEREX: which spans are mentions, and which mentions refer to the same entity."""
 
 from __future__ import annotations
 
@@ -6,16 +6,43 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor, nn
 
-from .candidates import Entities, Spans, coreference_pairs, edit_distances
+from .candidates import Entities, Spans
 from .configuration_end_to_end import EndToEndConfig
 from .layers import ClampedEmbedding, TwoLayer
-from .segments import in_chunks
+from .segments import in_chunks, positions_in_segments
 
 # Pairs scored at once: bounds the memory of documents with thousands of mentions.
 PAIR_CHUNK = 65_536
+
+
+class MentionClassifier(nn.Module):
+    """Scores spans as mentions from their pooled vector and their size in words (JEREX section 3.1).
+
+    Args:
+        hidden_size: width of a span vector.
+        meta_size: width of the size embedding.
+        size_rows: rows of the size embedding; row 0 is unused, larger spans share the last row.
+        dropout: dropout in the classifier.
+    """
+
+    def __init__(self, hidden_size: int, meta_size: int, size_rows: int, dropout: float):
+        super().__init__()
+        self.size_embedding = ClampedEmbedding(size_rows, meta_size)
+        self.classifier = TwoLayer([hidden_size, meta_size], hidden_size, 1, dropout)
+
+    def forward(self, span_vectors: Tensor, sizes: Tensor) -> Tensor:
+        """Logits [spans] of span vectors [spans, hidden] and sizes in words [spans] int64."""
+        return self.classifier(span_vectors, self.size_embedding.part(sizes)).squeeze(1)
+
+
+def select_mentions(logits: Tensor, threshold: float) -> Tensor:
+    """Positions of the spans whose score reaches the threshold, ascending; [mentions] int64."""
+    return (torch.sigmoid(logits.float()) >= threshold).nonzero().squeeze(1)
 
 
 class CoreferenceScorer(nn.Module):
@@ -51,6 +78,48 @@ class CoreferenceScorer(nn.Module):
             return self.classifier((mention_vectors, head), (mention_vectors, tail), distance).squeeze(1)
 
         return in_chunks(score, len(pairs), PAIR_CHUNK)
+
+
+def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
+    """Pairs of mentions of the same document, the earlier one first.
+
+    Args:
+        documents: [mentions], int64, ascending: the document of each mention.
+        both_orders: whether each pair is listed in the reversed order too (appended after all others).
+
+    Returns:
+        [pairs, 2], int64 positions in the mention list; row-major.
+    """
+    counts = torch.bincount(documents) if len(documents) else documents
+    ends = counts.cumsum(0)[documents] if len(documents) else documents
+    later = ends - torch.arange(len(documents), device=documents.device) - 1  # mentions after this one
+    first, offset = positions_in_segments(later)
+    pairs = torch.stack([first, first + 1 + offset], dim=1)
+    return torch.cat([pairs, pairs.flip(1)]) if both_orders else pairs
+
+
+@torch.compiler.disable  # NumPy on the host
+def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Tensor:
+    """Character Levenshtein distances (unit costs, case-sensitive) between mention strings.
+
+    Args:
+        texts: the string of each mention.
+        documents: [mentions], int64, ascending: the document of each mention.
+        pairs: [pairs, 2], int64 positions in `texts`, both of one document.
+
+    Returns:
+        [pairs], int64, on the device of `pairs`.
+    """
+    distances = np.zeros(len(pairs), dtype=np.int64)
+    host_pairs, host_documents = pairs.cpu().numpy(), documents.cpu().numpy()
+    pair_documents = host_documents[host_pairs[:, 0]]
+    for document in np.unique(pair_documents):
+        first, end = np.searchsorted(host_documents, [document, document + 1])
+        here = pair_documents == document
+        matrix = cdist(texts[first:end], texts[first:end], scorer=Levenshtein.distance, dtype=np.int32)
+        left, right = (host_pairs[here] - first).T
+        distances[here] = matrix[left, right]
+    return torch.from_numpy(distances).to(pairs.device)
 
 
 def symmetric_scores(scores: Tensor, mode: str) -> Tensor:

@@ -1,0 +1,86 @@
+"""The comparison of teachers, and files of their scores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from samples import ANNA, LONG, OTTO
+from tiny import RELATION_TYPES
+
+from benchmarks import label_scores, teachers
+from modeling_docre.annotations.records import iter_records
+from modeling_docre.documents import Completeness, Document
+from modeling_docre.training import labelling
+from modeling_docre.training.labelling import Judgement
+
+INCOMPLETE = Completeness(relations=False)
+
+
+class Known:
+    """A teacher that says of each document what the test tells, by its name."""
+
+    relation_types = RELATION_TYPES
+    relation_labels: ClassVar = {"born": "place of birth"}
+    says: ClassVar[dict[str, dict[str, np.ndarray]]] = {}
+
+    def __init__(self, names: list[str]):
+        [self.name] = names
+
+    def judge(self, documents: list[Document]) -> list[Judgement]:
+        return [Judgement(self.says[self.name][document.id], {}) for document in documents]
+
+
+def test_two_teachers_that_err_on_different_pairs_are_better_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes one wrong type for sure in each document; the mean puts every gold relation above both."""
+    documents = [replace(ANNA, id=str(number)) for number in range(6)]
+    gold = labelling.gold_table(ANNA, RELATION_TYPES)
+    wrong = np.argwhere(~gold & ~np.eye(len(ANNA.entities), dtype=bool)[:, :, None])
+    for name, place in (("a", tuple(wrong[0])), ("b", tuple(wrong[1]))):
+        scores = np.where(gold, 0.7, 0.1) * ~np.eye(len(ANNA.entities), dtype=bool)[:, :, None]
+        scores[place] = 0.9
+        Known.says[name] = {document.id: scores for document in documents}
+    monkeypatch.setattr(teachers, "Teacher", Known)
+    found = dict(teachers.rows(["a", "b"], documents))
+    count = int(gold.sum())
+    for name in "ab":
+        assert found[name].precision == pytest.approx(count / (count + 1)) and found[name].recall == 1
+    assert found["a + b"].precision == found["a + b"].recall == found["a + b"].f1 == 1
+    assert found["a + b"].found == 1 and found["a + b"].found_precision == 1
+    lines = list(teachers.table(iter(found.items())))
+    assert lines[1].startswith("| a | ") and "| a + b | 100.0 (100.0 / 100.0) |" in lines[3]
+
+
+def test_the_best_threshold_is_the_score_with_the_best_f1() -> None:
+    """Of the scores below, 2 of 3 are right from 0.7 on (F1 0.8), 1 of 1 from 0.9 on, 2 of 4 from 0.2 on."""
+    scores, correct = np.array([0.9, 0.8, 0.7, 0.2]), np.array([True, False, True, False])
+    assert teachers.best_threshold(scores, correct) == 0.7
+
+
+def test_packed_scores_give_the_labelled_documents_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = [replace(document, complete=INCOMPLETE) for document in (ANNA, OTTO, LONG)]
+    labelled = []
+    for document in corpus:
+        scores = np.round(np.random.default_rng(7).random((len(document.entities),) * 2 + (3,)), 4)
+        scores[np.arange(len(scores)), np.arange(len(scores))] = 0
+        weights = np.full(len(document.sentences), 1 / len(document.sentences))
+        pairs = {(int(head), int(tail)): weights for head, tail in np.argwhere(scores.max(2) > 0)}
+        labelled.append(labelling.label(document, Judgement(scores, pairs), Known(["a"]), 0.8))
+    assert any(item.origin == "model" for document in labelled for item in document.relations)
+    file, scores_file, out = tmp_path / "labelled.jsonl", tmp_path / "scores.npz", tmp_path / "again.jsonl"
+    file.write_text("\n".join(json.dumps(document.to_dict()) for document in labelled), encoding="utf-8")
+    label_scores.main(["pack", str(file), str(scores_file)])
+
+    class Corpus:
+        splits: ClassVar = {"train": corpus}
+
+    monkeypatch.setattr(label_scores, "load_corpus", lambda arguments: Corpus)
+    label_scores.main(["unpack", str(scores_file), "any", "--data_dir", "any", "--out", str(out)])
+    again = [Document.from_dict(record) for record in iter_records(out)]
+    assert again == labelled
+    with pytest.raises(ValueError, match="the corpus lacks the document"):
+        list(label_scores.unpack(label_scores.pack(labelled), [ANNA]))
