@@ -31,7 +31,7 @@ def read_doc_bin(path: Path, name: str, counts: Counter[str]) -> Iterator[Marked
 
     Args:
         path: the file.
-        name: the documents' name; each has its number behind it.
+        name: name of documents without a `title` in their user data; each has its number behind it.
         counts: what is left out is added here.
 
     Raises:
@@ -46,7 +46,8 @@ def read_doc_bin(path: Path, name: str, counts: Counter[str]) -> Iterator[Marked
         fix = f"this is no DocBin of spaCy's `to_disk`, or it is cut off ({type(error).__name__}: {error})"
         raise DocumentError(path.name, "DocBin", path.name, fix) from error
     for number, doc in enumerate(docs, 1):
-        yield _marked(doc, f"{name} {number}", counts)
+        title = doc.user_data.get("title")
+        yield _marked(doc, title if isinstance(title, str) and title else f"{name} {number}", counts)
 
 
 def _marked(doc: Any, name: str, counts: Counter[str]) -> MarkedText:

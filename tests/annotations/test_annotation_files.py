@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 
 from modeling_docre.annotations.document_file import read_annotations, recognise
 from modeling_docre.documents import Document
+from modeling_docre.exports.brat import to_brat
+from modeling_docre.exports.docbin import to_docbin
+
+SAMPLE = Path(__file__).resolve().parents[2] / "dataset_scripts" / "sample_data" / "train.jsonl"
 
 WORDS = st.text(st.sampled_from("abcZÄéß李😀."), min_size=1, max_size=4).filter(lambda word: word.strip("."))
 
@@ -66,3 +70,29 @@ def in_characters(document: Document, text: str) -> Document:
             start, end = mention["start"], mention["end"]
             mention["char_start"], mention["char_end"] = tokens[start][0], tokens[end - 1][1]
     return Document.from_dict(record)
+
+
+def names_and_facts(document: Document) -> tuple[list[tuple[str, list[str]]], set[tuple[int, int, str]]]:
+    """Entities by the words of their mentions, in text order, and the relations between them."""
+    places = [min(document.span(mention) for mention in entity.mentions) for entity in document.entities]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    entities = [document.entities[number] for number in order]
+    names = [
+        (entity.type, [document.mention_words(item) for item in sorted(entity.mentions, key=document.span)])
+        for entity in entities
+    ]
+    return names, {(order.index(item.head), order.index(item.tail), item.type) for item in document.relations}
+
+
+def test_what_the_package_exports_for_other_tools_is_read_back(tmp_path: Path) -> None:
+    documents, _ = read_annotations(SAMPLE)
+    documents = documents[:6]
+    (tmp_path / "brat").mkdir()
+    for name, content in to_brat(documents).items():
+        (tmp_path / "brat" / name).write_bytes(content.encode())
+    (tmp_path / "documents.spacy").write_bytes(to_docbin(documents))
+    for path in (tmp_path / "brat", tmp_path / "documents.spacy"):
+        again, _ = read_annotations(path)
+        assert {item.id: names_and_facts(item) for item in again} == {
+            item.id: names_and_facts(item) for item in documents
+        }
