@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modeling_docre.documents import Document
-
 from .records import iter_records
 
 ENDINGS = (".jsonl", ".jsonl.gz")
@@ -65,21 +63,38 @@ class GrowingFile:
 
     def _finished(self) -> set[str]:
         """The ids in the partial file, after removing a last line that a killed process left incomplete."""
+        ids: set[str] = set()
         if not self.partial.exists():
-            return set()
-        content = self.partial.read_bytes()
-        end = content.rfind(b"\n") + 1
-        if end < len(content):
-            os.truncate(self.partial, end)
-        return {json.loads(line)["id"] for line in content[:end].splitlines()}
+            return ids
+        end = 0
+        with self.partial.open("rb") as handle:
+            for line in handle:
+                if line.endswith(b"\n"):
+                    ids.add(json.loads(line)["id"])
+                    end += len(line)
+        os.truncate(self.partial, end)
+        return ids
 
-    def append(self, documents: Iterable[Document]) -> None:
-        """Append documents; when this returns, they are on the disk."""
-        lines = (json.dumps(document.to_dict(), ensure_ascii=False) for document in documents)
+    def append(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Append documents in their dict form; when this returns, they are on the disk.
+
+        A file that was complete becomes a partial one again.
+        """
+        if self.path.exists():
+            self._reopen()
+        lines = (json.dumps(document, ensure_ascii=False) for document in documents)
         with self.partial.open("ab") as handle:
             handle.write("".join(f"{line}\n" for line in lines).encode())
             handle.flush()
             os.fsync(handle.fileno())
+
+    def _reopen(self) -> None:
+        if self.path.suffix != ".gz":
+            os.replace(self.path, self.partial)
+            return
+        with gzip.open(self.path) as source, self.partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        self.path.unlink()
 
     def finish(self) -> None:
         """Move the finished documents into the file, unless it exists already."""
