@@ -35,21 +35,25 @@ class Source(NamedTuple):
     error: Exception | None = None
 
 
-def files_of(names: Iterable[str]) -> list[str]:
+def files_of(names: Iterable[str], endings: tuple[str, ...] = IN_FOLDERS) -> list[str]:
     """Expand names into files, in order: a folder into all texts and records below it, a pattern into its matches.
+
+    Args:
+        names: files, folders, patterns, or - for standard input.
+        endings: of the files that are read from a folder.
 
     Raises:
         FileNotFoundError: a name gives no file.
     """
-    return [file for name in names for file in _files_of(name)]
+    return [file for name in names for file in _files_of(name, endings)]
 
 
-def _files_of(name: str) -> list[str]:
+def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
     if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):
         return [name]
     if os.path.isdir(name):
         below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file())
-        files, problem = [file for file in below if file.endswith(IN_FOLDERS)], f"holds no {' or '.join(IN_FOLDERS)}"
+        files, problem = [file for file in below if file.endswith(endings)], f"holds no {' or '.join(endings)}"
     else:
         files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
         problem = "matches no file" if glob.has_magic(name) else "does not exist"
@@ -63,30 +67,34 @@ def is_one_text(file: str) -> bool:
     return not file.endswith(RECORDS)
 
 
-def read_sources(file: str) -> Iterator[Source]:
+def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
     """Yield the inputs in a file: one text, or one record at a time.
 
     A record is a document in its dict form or a text, `{"text": str}` with optional "id" and "entities". What cannot be
     read is an input with an `error`. Nothing can be read behind a record that is not JSON.
+
+    Args:
+        file: the file; - for standard input.
+        name: what ids call it, by default as it is named here.
     """
+    name = name or file
     if file.endswith(TABLES):
         fix = 'write each text as a line {"id": ..., "text": ...} of a .jsonl file'
-        yield Source(None, file, error=ValueError(f"{file} is a table; {fix}"))
+        yield Source(None, name, error=ValueError(f"{file} is a table; {fix}"))
     elif is_one_text(file):
-        yield _text(file)
+        yield _text(file, None if file == "-" else name)
     else:
-        yield from _records(file)
+        yield from _records(file, name)
 
 
-def _text(file: str) -> Source:
-    name = None if file == "-" else file
+def _text(file: str, name: str | None) -> Source:
     try:
         return Source(read_text(file), name)
     except (OSError, ValueError) as error:
         return Source(None, name, error=error)
 
 
-def _records(file: str) -> Iterator[Source]:
+def _records(file: str, name: str) -> Iterator[Source]:
     records, number = iter_records(file), 1
     while True:
         try:
@@ -94,9 +102,9 @@ def _records(file: str) -> Iterator[Source]:
         except StopIteration:
             return
         except (OSError, ValueError) as error:
-            yield Source(None, f"{file}:{number}", error=error)
+            yield Source(None, f"{name}:{number}", error=error)
             return
-        yield source_of(record, f"{file}:{number}")
+        yield source_of(record, f"{name}:{number}")
         number += 1
 
 
