@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Member:
     """An entity of one document: the document's id and the entity's position in it."""
 
@@ -60,7 +60,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """A document's statement of a relation: which of its entities, with what score, in which sentences."""
+    """A document's statement of a relation: which of its entities, with what score, in which sentences.
+
+    Where the document names no sentences, they are those that mention both entities, else the first that mentions each.
+    """
 
     document_id: str
     head: int

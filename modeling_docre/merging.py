@@ -1,0 +1,187 @@
+"""Whether entities of different documents are one thing: by known concept ids, else by type and names.
+
+Names that differ in case, accents, plural, British spelling or the way their words are joined are one name.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
+
+from rapidfuzz.distance import Indel
+
+from .documents import Document
+
+Merge = Literal["exact", "similar", "off"]
+THRESHOLD = 0.95
+PERSONS = frozenset({"PER", "PERS", "PERSON", "PEOP", "PEOPLE"})
+UNNAMED = frozenset({"NUM", "NUMBER", "CARDINAL", "ORDINAL", "QUANTITY", "PERCENT", "MONEY", "TIME", "DATE", "DURATION"})
+
+_GREEK = {chr(code): unicodedata.name(chr(code)).split()[-1].lower() for code in range(0x3B1, 0x3CA)}
+_LINKING = frozenset({"of", "the", "and"})
+_SALTS = frozenset("hydrochloride hcl hydrobromide mesylate maleate besylate tartrate sulphate sulfate".split())
+_ENDINGS = (("oses", "osis"), ("eses", "esis"), ("ies", "y"), ("s", ""))
+
+
+class Name(NamedTuple):
+    """What the spellings of a name have in common: its words in basic form, written together, for one entity type."""
+
+    type: str
+    key: str
+    short: bool
+    """Whether it looks like an abbreviation or a symbol."""
+
+
+class Concept(NamedTuple):
+    """A known concept of an entity type."""
+
+    type: str
+    id: str
+
+
+class Spelling(NamedTuple):
+    """A name as a document writes it, the number of these mentions, and of those that also mention another entity."""
+
+    text: str
+    count: int
+    shared: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEntity:
+    """What merging reads of an entity of a document; spellings are sorted by falling count, then text."""
+
+    type: str
+    id: str | None
+    score: float | None
+    spellings: tuple[Spelling, ...]
+
+
+def local_entities(document: Document) -> list[LocalEntity]:
+    """What merging reads of each entity, in the order of the document."""
+    spans = Counter((m.sentence, m.start, m.end) for entity in document.entities for m in set(entity.mentions))
+    result = []
+    for entity in document.entities:
+        counts, shared = Counter[str](), Counter[str]()
+        for m in entity.mentions:
+            text = " ".join((m.name or document.mention_text(m)).split())
+            counts[text] += 1
+            shared[text] += spans[m.sentence, m.start, m.end] > 1
+        spellings = (Spelling(text, count, shared[text]) for text, count in counts.items())
+        ranked = tuple(sorted(spellings, key=lambda item: (-item.count, item.text)))
+        result.append(LocalEntity(entity.type, entity.id or None, entity.score, ranked))
+    return result
+
+
+def is_short(text: str) -> bool:
+    """Whether a name looks like an abbreviation or a symbol, of up to four characters: `NATO`, `5-HT`, `K`."""
+    return " " not in text and (len(text) <= 2 or (len(text) <= 4 and sum(map(str.isupper, text)) >= 2))
+
+
+@lru_cache(2**16)
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a name in basic form: without case, accents, plural and possessive; none if it has no letter."""
+    text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    text = unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]|['’]s\\b", "", text))
+    words = re.findall(r"[^\W_]+", "".join(_GREEK.get(letter, letter) for letter in text))
+    if not any(map(str.isalpha, "".join(words))):
+        return ()
+    words = words[1:] if words[0] in ("a", "an") and len(words) > 1 else words
+    words = [word for word in words if word not in _LINKING] or words
+    words = words[:-1] if len(words) > 1 and words[-1] in _SALTS else words
+    return tuple(map(_basic_form, words))
+
+
+def _basic_form(word: str) -> str:
+    """The word without plural, in American spelling, without a final e."""
+    if not word.isalpha() or len(word) < 4:
+        return word
+    if not word.endswith(("ss", "us", "is")):
+        ending, singular = next((pair for pair in _ENDINGS if word.endswith(pair[0])), ("", ""))
+        word = word.removesuffix(ending) + singular
+    word = re.sub("(?<=.)[ao]e", "e", word).replace("ph", "f")
+    word = re.sub("(?<=...)our$", "or", word)
+    return word[:-1] if len(word) > 6 and word.endswith("e") else word
+
+
+def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
+    """The names that tell what an entity is, each with its spellings as words; the main name comes first.
+
+    Mentions of another entity tell nothing, nor do numbers and times, nor single words for a person. The main name is
+    the most frequent one that is no abbreviation, of those the longest.
+    """
+    counts, words_by_name = Counter[Name](), defaultdict[Name, set[tuple[str, ...]]](set)
+    kind = entity.type.upper()
+    for text, count, shared in entity.spellings if kind not in UNNAMED else ():
+        words = words_of(text)
+        if count > shared and len(words) > (kind in PERSONS):
+            name = Name(entity.type, "".join(words), is_short(text))
+            counts[name] += count - shared
+            words_by_name[name].add(words)
+    ranked = sorted(counts, key=lambda name: (name.short, -counts[name], -len(name.key), name))
+    return {name: words_by_name[name] for name in ranked}
+
+
+def one_thing(entity: LocalEntity, other: LocalEntity, merge: Merge = "exact", threshold: float = THRESHOLD) -> bool:
+    """Whether two entities are one thing, for all that these two tell.
+
+    Two known concept ids decide: they are equal or not. Else the entities share a type and one of their own names.
+
+    Args:
+        entity, other: entities of different documents.
+        merge: "exact" wants an equal name, "similar" also takes names of which one word is spelled differently, "off"
+            merges nothing.
+        threshold: the least similarity of these two words from 0 to 1, as in `similar_words`.
+
+    Raises:
+        ValueError: `merge` is unknown, or `threshold` is not from 0 to 1.
+    """
+    check_options(merge, threshold)
+    if merge == "off" or entity.type != other.type:
+        return False
+    if entity.id and other.id:
+        return entity.id == other.id
+    names, other_names = own_names(entity), own_names(other)
+    if names.keys() & other_names.keys():
+        return True
+    spellings, others = ([p for n in found for w in found[n] for p in patterns(w)] for found in (names, other_names))
+    return merge == "similar" and any(
+        pattern == other_pattern and similar_words(word, other_word, threshold)
+        for pattern, word in spellings
+        for other_pattern, other_word in others
+    )
+
+
+def check_options(merge: str, threshold: float) -> None:
+    """Refuse options that do not exist.
+
+    Raises:
+        ValueError: `merge` is unknown, or `threshold` is not from 0 to 1.
+    """
+    if merge not in get_args(Merge):
+        raise ValueError(f"merge is {merge!r}; give one of {', '.join(map(repr, get_args(Merge)))}")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
+
+
+def patterns(words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A name with one word cut to four letters, and that word: names of one pattern may differ in one spelling only.
+
+    Words of fewer than five letters and words with digits have to be equal.
+    """
+    for number, word in enumerate(words):
+        if len(word) > 4 and word.isalpha():
+            yield (*words[:number], f"{word[:4]}…", *words[number + 1 :]), word
+
+
+def similar_words(word: str, other: str, threshold: float) -> bool:
+    """Whether two words are similar: one less the share of their letters that have to go or come, at least `threshold`.
+
+    `cisplatin` and `cisplatinum` share nine of their twenty letters twice: 18 / 20 = 0.9.
+    """
+    return Indel.normalized_similarity(word, other) >= threshold
