@@ -105,10 +105,7 @@ def extract(
         raise UsageError(f"{'--entities' if entities else '--picture'} needs a single text{hint}")
     for option, written in (("--json", json_file), ("--picture", picture), ("--out", out)):
         _check_output(option, written, file or [])
-    if out and (json_file or picture or format is not Format.TABLE):
-        raise UsageError("--out writes JSON Lines and prints nothing; leave out --format, --json and --picture")
-    if resume and not out:
-        raise UsageError("--resume needs the file of an earlier run; name it by --out")
+    _check_long_run(out, resume, json_file or picture or format is not Format.TABLE)
     if entities:
         known = _read_json(entities)
         sources = (source._replace(entities=known) for source in sources)
@@ -210,6 +207,13 @@ def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None
         raise UsageError(f"{option} {file} is what is read; give another name")
     if file:
         check_output(file)
+
+
+def _check_long_run(out: Path | None, resume: bool, shown: object) -> None:
+    if out and shown:
+        raise UsageError("--out writes JSON Lines and prints nothing; leave out --format, --json and --picture")
+    if resume and not out:
+        raise UsageError("--resume needs the file of an earlier run; name it by --out")
 
 
 def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:

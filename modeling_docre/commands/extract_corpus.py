@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from modeling_docre.merging import Merge
+
 from .process import FAILURE, UsageError, check_probability, complain
 
 
@@ -46,6 +48,10 @@ def extract_corpus(
     block_size: Annotated[
         int, typer.Option(min=1, help="Documents that an interruption loses together, and that a file holds.")
     ] = 128,
+    graph: Annotated[
+        Merge | None,
+        typer.Option(help="Also merge all results into one graph, in the folder's graph/; how entities are merged."),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Address of a running Ray cluster; by default Ray runs on this machine.")
     ] = None,
@@ -61,7 +67,8 @@ def extract_corpus(
       docre extract-corpus "crawl/*.parquet" --out graphs --actors 8 --address auto
     """
     check_probability("--threshold", threshold)
-    result = _run()(
+    extraction = _extraction()
+    result = extraction.extract_corpus(
         _documents(words, split),
         _model(model),
         out,
@@ -75,19 +82,24 @@ def extract_corpus(
         max_tokens=max_tokens,
     )
     print(f"{result.documents} documents in {result.folder}")
+    if graph:
+        from modeling_docre.scale.graph_extraction import extract_graph
+
+        merged = extract_graph(out, merge=graph, address=address)
+        print(f"{merged.nodes} nodes and {merged.edges} edges in {merged.folder}")
     if result.failed:
         complain(f"{result.failed} of {result.documents} documents failed; the column error says why")
         raise typer.Exit(FAILURE)
 
 
-def _run() -> Any:
+def _extraction() -> Any:
     try:
-        from modeling_docre.scale.corpus_extraction import extract_corpus
+        from modeling_docre.scale import corpus_extraction
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
         raise ImportError("extract-corpus needs Ray; install it by pip install 'modeling-docre[ray]'") from error
-    return extract_corpus
+    return corpus_extraction
 
 
 def _model(name: str | None) -> str:

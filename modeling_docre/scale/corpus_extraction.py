@@ -47,7 +47,7 @@ class ExtractedCorpus(NamedTuple):
     failed: int
 
 
-def result_features() -> Features:
+def row_features() -> Features:
     """The features of a row of results: those of a document, and `error`, why it failed, None where it did not."""
     return Features({**document_features(), "error": Value("string")})
 
@@ -70,7 +70,7 @@ class ExtractionActor:
         torch.set_num_threads(threads)
         disable_progress_bar()
         self.extract = Extractor(model, **options)
-        self.schema = result_features().arrow_schema
+        self.schema = row_features().arrow_schema
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A row of results for each row of the source."""
@@ -101,7 +101,7 @@ def extract_corpus(
 ) -> ExtractedCorpus:
     """Extract the graphs of a corpus into a folder; called again, it goes on where it was interrupted.
 
-    `<out>/documents` gets Parquet files with a row for each document (see `result_features`). A document that fails
+    `<out>/documents` gets Parquet files with a row for each document (see `row_features`). A document that fails
     becomes a row with its error. `<out>/checkpoint` holds the ids that are done, which later calls leave out.
 
     Args:

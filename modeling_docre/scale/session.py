@@ -32,15 +32,27 @@ def ray_session(address: str | None = None, cores: int | None = None, memory: in
     """
     begun = not ray.is_initialized()
     if begun:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         local = {} if address else {"num_cpus": cores, "object_store_memory": memory, "include_dashboard": False}
-        ray.init(address=address or "local", logging_level=logging.WARNING, **local)
+        with _environment(RAY_USAGE_STATS_ENABLED="0", MODELING_DOCRE_LAZY="1"):
+            ray.init(address=address or "local", logging_level=logging.WARNING, **local)
     try:
         with _quiet_data_context():
             yield
     finally:
         if begun:
             ray.shutdown()
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Variables for the processes that the block starts, where they are not set already."""
+    new = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]
 
 
 @contextmanager
