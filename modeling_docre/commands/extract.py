@@ -236,11 +236,13 @@ def _graphs(
     sources: Iterator[Source], load: Callable[[], Any], failures: Failures, finished: Collection[str] = ()
 ) -> Iterator[list[Graph]]:
     """Yield the graphs of the inputs in order, some at a time, without those that are finished."""
-    rest = (source for source in _unique(sources) if source.id not in finished)
+    rest: Iterator[Source] = (source for source in _unique(sources) if source.id not in finished)
     first = list(islice(rest, 1))
     if failures.single and first and first[0].error:  # reported before the model is loaded
         failures.add(first[0].error)
-    extract, rest = load() if first else None, chain(first, rest)
+    if not first:
+        return
+    extract, rest = load(), chain(first, rest)
     while here := list(islice(rest, DOCUMENTS_AT_ONCE)):
         results = extract(here)
         for result in results:

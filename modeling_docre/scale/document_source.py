@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +26,7 @@ COLUMNS = ("id", "text", "entities")
 SCHEMA = pa.schema([("id", pa.string()), ("input", pa.string()), ("error", pa.string())])
 """A row of the source: the id, content and known entities as JSON, or why the input cannot be read."""
 
-Documents = str | os.PathLike[str] | Sequence[str] | Dataset | IterableDataset
+Documents: TypeAlias = "str | os.PathLike[str] | Sequence[str] | Dataset | IterableDataset"
 
 
 class DocumentSource(Datasource):
@@ -117,7 +117,7 @@ def _of_dataset(dataset: Dataset) -> list[Reader]:
     columns = _columns(dataset.column_names)
     dataset = dataset.select_columns(columns) if columns else dataset
     parts = list(_shares(range(len(dataset)), min(MOST_TASKS, -(-len(dataset) // ROWS_AT_ONCE))))
-    return [partial(_sources, dataset.select(part), "row", part.start) for part in parts]
+    return [partial(_sources, dataset.select(part), "row", part[0]) for part in parts]
 
 
 def _of_stream(dataset: IterableDataset) -> list[Reader]:

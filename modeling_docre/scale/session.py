@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 from ray.data import DataContext
@@ -32,7 +33,9 @@ def ray_session(address: str | None = None, cores: int | None = None, memory: in
     """
     begun = not ray.is_initialized()
     if begun:
-        local = {} if address else {"num_cpus": cores, "object_store_memory": memory, "include_dashboard": False}
+        local: dict[str, Any] = (
+            {} if address else {"num_cpus": cores, "object_store_memory": memory, "include_dashboard": False}
+        )
         with _environment(RAY_USAGE_STATS_ENABLED="0", MODELING_DOCRE_LAZY="1"):
             ray.init(address=address or "local", logging_level=logging.WARNING, **local)
     try:
