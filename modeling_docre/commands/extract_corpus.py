@@ -16,7 +16,7 @@ def extract_corpus(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Texts (.txt), records (.jsonl, .json), tables (.parquet), folders of them, or patterns; with --split "
             "a dataset of the Hub.",
         ),

@@ -126,7 +126,8 @@ def extract_corpus(
         source = DocumentSource(documents)
     folder = Path(out).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    record_settings(folder / SETTINGS, {"model": model, **options}, folder)
+    decisive = {name: value for name, value in options.items() if name != "max_tokens"}
+    record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
     cores = None if actors is None else actors * (cores_per_actor or 2) + SPARE_CORES
     with ray_session(address, cores, memory):
         _check_ids(source)

@@ -64,6 +64,7 @@ def _quiet_data_context() -> Iterator[None]:
     logger, context = logging.getLogger("ray.data"), DataContext.get_current()
     level, former = logger.level, context.copy()
     logger.setLevel(logging.ERROR)
+    context.use_datasource_v2 = False  # its reader of Parquet starts 32 processes for a single file
     context.read_op_min_num_blocks = 1  # Ray would cut the smallest file into 200 blocks
     context.target_max_block_size = BLOCK_BYTES
     context.enable_progress_bars = sys.stderr.isatty()
