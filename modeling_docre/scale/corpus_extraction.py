@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,7 +121,7 @@ def extract_corpus(
     Raises:
         FileNotFoundError: a name gives no file, or the model does not exist.
         DocumentError: several documents have the same id.
-        ValueError: the folder was begun with other settings.
+        ValueError: the folder was begun with other settings, or Ray has too few cores or GPUs.
     """
     with model_named(model):
         source = DocumentSource(documents)
@@ -128,16 +129,19 @@ def extract_corpus(
     folder.mkdir(parents=True, exist_ok=True)
     decisive = {name: value for name, value in options.items() if name != "max_tokens"}
     record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
-    cores = None if actors is None else actors * (cores_per_actor or 2) + SPARE_CORES
-    with ray_session(address, cores, memory):
-        _check_ids(source)
+    cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)
+    # Reading and writing take little, so here they may share the cores of the actors.
+    with ray_session(address, cores + SPARE_CORES, memory):
         pool = _actor_options(actors, gpus_per_actor, cores_per_actor)
+        _check_ids(source)
         _run(source, folder, block_size, pool, (model, int(pool["num_cpus"]), options))
     return extracted_corpus(folder)
 
 
 def extracted_corpus(folder: str | Path) -> ExtractedCorpus:
     """What a folder of results holds; only the column of errors is read."""
+    if not (Path(folder) / DOCUMENTS).is_dir():  # Ray writes no folder for no rows
+        return ExtractedCorpus(Path(folder), 0, 0)
     table = pads.dataset(Path(folder) / DOCUMENTS, format="parquet")
     failed = table.count_rows(filter=pc.field("error").is_valid())
     return ExtractedCorpus(Path(folder), table.count_rows(), failed)
@@ -161,14 +165,25 @@ def _check_ids(source: DocumentSource) -> None:
 
 
 def _actor_options(actors: int | None, gpus: float | None, cores: int | None) -> dict[str, Any]:
-    """The pool of actors, and what each takes of the machines."""
+    """The pool of actors, and what each takes of the machines.
+
+    Raises:
+        ValueError: Ray has not so much, and would wait for it forever.
+    """
     there = ray.cluster_resources()
     if gpus is None:
         gpus = 1.0 if there.get("GPU") else 0.0
     cores = cores or (1 if gpus else 2)
     if actors is None:
-        actors = int(there["GPU"] // gpus) if gpus else int((there["CPU"] - SPARE_CORES) // cores)
-    return {"compute": ActorPoolStrategy(size=max(1, actors)), "num_cpus": cores, "num_gpus": gpus}
+        actors = max(1, int(there["GPU"] // gpus if gpus else (there["CPU"] - SPARE_CORES) // cores))
+    needed = {"CPU": actors * cores + SPARE_CORES, "GPU": actors * gpus}
+    for name, count in needed.items():
+        if there.get(name, 0) < count:
+            raise ValueError(
+                f"{actors} actors, reading and writing need {count:g} {name}s, and Ray has {there.get(name, 0):g}; "
+                "give fewer actors, or fewer cores or GPUs to each"
+            )
+    return {"compute": ActorPoolStrategy(size=actors), "num_cpus": cores, "num_gpus": gpus}
 
 
 def _run(

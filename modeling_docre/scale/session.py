@@ -16,7 +16,7 @@ BLOCK_BYTES = 16 * 2**20
 """Most bytes of a block of rows: what a task holds in memory at a time, beside its result."""
 
 SPARE_CORES = 2
-"""Cores that reading and writing need beside the actors."""
+"""Cores that reading and writing take in Ray's books beside the actors."""
 
 
 @contextmanager

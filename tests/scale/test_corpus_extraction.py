@@ -22,7 +22,13 @@ from tiny import save_tiny
 from transformers import pipeline
 
 from modeling_docre.documents import Document, DocumentError
-from modeling_docre.scale.corpus_extraction import ExtractionActor, extract_corpus, extracted_corpus, row_features
+from modeling_docre.scale.corpus_extraction import (
+    ExtractionActor,
+    _actor_options,
+    extract_corpus,
+    extracted_corpus,
+    row_features,
+)
 from modeling_docre.scale.document_source import DocumentSource
 from modeling_docre.scale.session import ray_session
 
@@ -94,6 +100,8 @@ def test_after_a_kill_every_id_is_there_once(model: str, tmp_path: Path) -> None
             documents(table), [{**extract(row["text"]), "id": row["id"]} for row in rows if row["id"] != "d007"]
         )
 
+        with pytest.raises(ValueError, match="2 actors, reading and writing need 4 CPUs, and Ray has 3; give fewer"):
+            _actor_options(2, 0, 1)
         with pytest.raises(DocumentError, match="document 'new': id is 'new'; 2 documents have it"):
             extract_corpus([str(more), str(more)], model, out, **options)
 
