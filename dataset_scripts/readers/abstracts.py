@@ -12,7 +12,7 @@ from modeling_docre.annotations.pubtator import NO_CONCEPT, Abstract, Annotation
 from modeling_docre.annotations.records import unique_id
 from modeling_docre.annotations.report import REPEATED_IDS
 from modeling_docre.documents import Document, DocumentError
-from modeling_docre.text import place_entities
+from modeling_docre.given_entities import place_entities
 
 UNGROUNDED = "annotation rows without a concept id (in no entity)"
 COMPOSITE = "annotation rows of several concepts (a mention of each)"

@@ -11,7 +11,8 @@ from itertools import chain
 from typing import Any
 
 from modeling_docre.documents import Document, DocumentError
-from modeling_docre.text import document_from_text, place_entities
+from modeling_docre.given_entities import place_entities
+from modeling_docre.text import document_from_text
 
 from .markup import MarkedText, Span
 from .offsets import UNITS, check_ranges
