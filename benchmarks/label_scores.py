@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _write(file: Path, documents: Iterator[Document], settings: dict[str, Any]) -> None:
     output = GrowingFile(file)
     output.begin(settings)
-    output.append(list(documents))
+    output.append([document.to_dict() for document in documents])
     output.finish()
     print(json.dumps(settings | {"out": file.name}))
 

@@ -20,10 +20,13 @@ from .documents import Candidate, Document, DocumentError, Entity, Mention, Ment
 
 
 def _is_command_line() -> bool:
-    """Whether this process is `docre` or `python -m modeling_docre`.
+    """Whether this process is `docre`, `python -m modeling_docre`, or a worker of one of our Ray sessions.
 
-    Loading torch and transformers takes seconds; `docre --help` needs neither, and commands load what they use.
+    Loading torch and transformers takes seconds; `docre --help` needs neither, nor does a worker that reads or groups
+    rows. Commands and actors load what they use.
     """
+    if "MODELING_DOCRE_LAZY" in os.environ:
+        return True
     program = os.path.basename(sys.argv[0]) if sys.argv else ""
     if program == "-m":  # so it is called until Python has found the module
         return sys.orig_argv[-len(sys.argv)] in ("modeling_docre", "-mmodeling_docre")

@@ -6,11 +6,9 @@ import gzip
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from modeling_docre.documents import Document
 
 from .records import iter_records
 
@@ -48,38 +46,47 @@ class GrowingFile:
         Raises:
             ValueError: the file was begun with other settings.
         """
-        if self.settings is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.settings = dict(settings)
-            _write_whole(self.settings_path, json.dumps(self.settings, ensure_ascii=False, indent=1).encode() + b"\n")
-        for name in {**self.settings, **settings}:
-            before, now = self.settings.get(name), settings.get(name)
-            if before != now:
-                raise ValueError(
-                    f"{self.path} was begun with {name} {before!r}, but now it is {now!r}; name another file, or "
-                    f"delete it, {self.partial.name} and {self.settings_path.name}"
-                )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        record_settings(self.settings_path, settings, self.path, [self.partial])
+        self.settings = dict(settings)
         if self.path.exists():
             return {record["id"] for record in iter_records(self.path)}
         return self._finished()
 
     def _finished(self) -> set[str]:
         """The ids in the partial file, after removing a last line that a killed process left incomplete."""
+        ids: set[str] = set()
         if not self.partial.exists():
-            return set()
-        content = self.partial.read_bytes()
-        end = content.rfind(b"\n") + 1
-        if end < len(content):
-            os.truncate(self.partial, end)
-        return {json.loads(line)["id"] for line in content[:end].splitlines()}
+            return ids
+        end = 0
+        with self.partial.open("rb") as handle:
+            for line in handle:
+                if line.endswith(b"\n"):
+                    ids.add(json.loads(line)["id"])
+                    end += len(line)
+        os.truncate(self.partial, end)
+        return ids
 
-    def append(self, documents: Iterable[Document]) -> None:
-        """Append documents; when this returns, they are on the disk."""
-        lines = (json.dumps(document.to_dict(), ensure_ascii=False) for document in documents)
+    def append(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Append documents in their dict form; when this returns, they are on the disk.
+
+        A file that was complete becomes a partial one again.
+        """
+        if self.path.exists():
+            self._reopen()
+        lines = (json.dumps(document, ensure_ascii=False) for document in documents)
         with self.partial.open("ab") as handle:
             handle.write("".join(f"{line}\n" for line in lines).encode())
             handle.flush()
             os.fsync(handle.fileno())
+
+    def _reopen(self) -> None:
+        if self.path.suffix != ".gz":
+            os.replace(self.path, self.partial)
+            return
+        with gzip.open(self.path) as source, self.partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        self.path.unlink()
 
     def finish(self) -> None:
         """Move the finished documents into the file, unless it exists already."""
@@ -102,6 +109,28 @@ class GrowingFile:
         finally:
             draft.unlink(missing_ok=True)
         self.partial.unlink()
+
+
+def record_settings(file: Path, settings: Mapping[str, Any], result: Path, others: Sequence[Path] = ()) -> None:
+    """Record how a result is made, or check that it goes on as it was begun.
+
+    Args:
+        file: holds the record.
+        settings: values of JSON by name.
+        result: what messages name, and say to delete with `others` and the record to begin anew.
+
+    Raises:
+        ValueError: the result was begun with other settings.
+    """
+    if not file.is_file():
+        _write_whole(file, json.dumps(dict(settings), ensure_ascii=False, indent=1).encode() + b"\n")
+    known = json.loads(file.read_text(encoding="utf-8"))
+    for name in {**known, **settings}:
+        before, now = known.get(name), settings.get(name)
+        if before != now:
+            names = " and ".join([", ".join(["it", *(path.name for path in others)]), file.name])
+            fix = f"name another file, or delete {names}"
+            raise ValueError(f"{result} was begun with {name} {before!r}, but now it is {now!r}; {fix}")
 
 
 def _write_whole(path: Path, content: bytes) -> None:

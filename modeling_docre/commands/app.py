@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from . import convert, evaluate, extract, graph, hub, label, process, report, train
+from . import convert, evaluate, extract, extract_corpus, graph, hub, label, process, report, train
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"max_content_width": 100})
 app.command()(extract.extract)
+app.command()(extract_corpus.extract_corpus)
 app.command(context_settings=train.UNTOUCHED, add_help_option=False)(train.train)
 app.command(context_settings=evaluate.SETTINGS)(evaluate.evaluate)
 app.command()(convert.convert)

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from modeling_docre.annotations.sources import files_of
+
 from .files import check_output, write_output
 from .process import UsageError, without_progress_bars
-from .sources import files_of
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Unknown options are passed on to the run."""

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from modeling_docre.annotations.sources import Source, files_of, is_one_text, read_sources, read_text
 from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
-from .files import check_output, read_text, write_output
-from .process import UsageError, check_probability, without_progress_bars
-from .sources import Source, files_of, is_one_text, read_sources
+from .files import check_output, write_output
+from .process import FAILURE, UsageError, check_probability, complain, describe, without_progress_bars
 
 Graph = dict[str, Any]
+
+DOCUMENTS_AT_ONCE = 32
+"""Documents that are extracted, and lost by an interruption, together."""
 
 
 class Format(StrEnum):
@@ -34,7 +38,7 @@ class Format(StrEnum):
 def extract(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="The text, in quotes; - for standard input."),
+        typer.Argument(metavar="TEXT", help="The text, in quotes; a folder as for --file; - for standard input."),
     ] = None,
     file: Annotated[
         list[str] | None,
@@ -76,37 +80,128 @@ def extract(
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw the graph of a single text as SVG.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write each result to this file as it is made, and print nothing; .jsonl or .jsonl.gz. An interrupted "
+            "run goes on with --resume.",
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Extract what the file of --out does not have.")] = False,
 ) -> None:
     """Extract entities and relations from texts.
 
     One text gives one graph. Several files or records give their graphs in order, as a list in JSON. A record is a
-    document or a text, {"id": ..., "text": ..., "entities": ...}, of which only "text" is required.
+    document or a text, {"id": ..., "text": ..., "entities": ...}, of which only "text" is required. Each needs its own
+    id; a text is named by its file, a record without an id by file and line. Of several documents those that fail are
+    reported, and the exit code is 1.
 
     \b
     Examples:
       docre extract "Mira Halloran was born in Galway, Ireland."
       docre extract --file letters/*.txt --format jsonl
+      docre extract letters --out graphs.jsonl --resume
     """
     least = _number(threshold)
     sources, single = _inputs(words or [], file or [])
-    for option, written in (("--json", json_file), ("--picture", picture)):
-        _check_output(option, written, file or [])
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} needs a single text{hint}")
+    for option, written in (("--json", json_file), ("--picture", picture), ("--out", out)):
+        _check_output(option, written, file or [])
+    _check_long_run(out, resume, json_file or picture or format is not Format.TABLE)
     if entities:
         known = _read_json(entities)
         sources = (source._replace(entities=known) for source in sources)
+    options = {"threshold": least, "relations": relations or None}
+    failures = Failures(single)
+    load = partial(_load, model, options)
+    if out:
+        _extend(out, resume, sources, load, {"model": model or "bundled", **options}, failures)
+    else:
+        _print(sources, load, failures, format, json_file, picture)
+    failures.end()
+
+
+class Failures:
+    """Reports documents that fail, and goes on; the failure of a single text is the command's.
+
+    Args:
+        single: whether there is only one text.
+    """
+
+    def __init__(self, single: bool):
+        self.single, self.count = single, 0
+
+    def add(self, error: Exception) -> None:
+        """Report the failure of a document.
+
+        Raises:
+            Exception: the error, if there is only one text.
+        """
+        if self.single:
+            raise error
+        self.count += 1
+        complain(describe(error))
+
+    def end(self) -> None:
+        """End the command.
+
+        Raises:
+            typer.Exit: a document failed.
+        """
+        if self.count:
+            complain(f"{self.count} {'document' if self.count == 1 else 'documents'} failed")
+            raise typer.Exit(FAILURE)
+
+
+def _print(
+    sources: Iterator[Source],
+    load: Callable[[], Any],
+    failures: Failures,
+    format: Format,
+    json_file: Path | None,
+    picture: Path | None,
+) -> None:
     graphs = []
-    for graph in _graphs(sources, model, threshold=least, relations=relations or None):
-        graphs.append(graph)
-        _show(graph, format, single)
+    for graph in chain.from_iterable(_graphs(sources, load, failures)):
+        if json_file or picture or format is Format.JSON:
+            graphs.append(graph)
+        _show(graph, format, failures.single)
     if format is Format.JSON:
-        print(_as_json(graphs, single))
+        print(_as_json(graphs, failures.single))
     if json_file:
-        write_output(json_file, _as_lines(graphs) if json_file.suffix == ".jsonl" else _as_json(graphs, single))
+        lines = json_file.suffix == ".jsonl"
+        write_output(json_file, _as_lines(graphs) if lines else _as_json(graphs, failures.single))
     if picture:
         _draw(picture, graphs[0])
+
+
+def _extend(
+    out: Path,
+    resume: bool,
+    sources: Iterator[Source],
+    load: Callable[[], Any],
+    settings: dict[str, Any],
+    failures: Failures,
+) -> None:
+    """Extract into a file what it does not have yet; it is begun when the model has been loaded."""
+    from tqdm import tqdm
+
+    from modeling_docre.annotations.growing_file import GrowingFile
+
+    file = GrowingFile(out)
+    if file.settings is not None and not resume:
+        raise UsageError(f"{out} was begun by an earlier run; go on with --resume, or name another file")
+    extract = load()
+    finished = file.begin(settings)
+    failures.single = False  # the file appears whether or not a document fails
+    with tqdm(initial=len(finished), unit=" documents", disable=None) as bar:
+        for graphs in _graphs(sources, lambda: extract, failures, finished):
+            file.append(graphs)
+            bar.update(len(graphs))
+    file.finish()
 
 
 def _number(threshold: str | None) -> float | str | None:
@@ -129,9 +224,17 @@ def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None
         check_output(file)
 
 
+def _check_long_run(out: Path | None, resume: bool, shown: object) -> None:
+    if out and shown:
+        raise UsageError("--out writes JSON Lines and prints nothing; leave out --format, --json and --picture")
+    if resume and not out:
+        raise UsageError("--resume needs the file of an earlier run; name it by --out")
+
+
 def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:
     """The inputs, and whether they are a single text."""
-    if not names and words and words != ["-"]:
+    folder = len(words) == 1 and os.path.isdir(words[0])
+    if not names and words and words != ["-"] and not folder:
         if len(words) > 1:
             raise UsageError("the text must be one argument; put it in quotes")
         if os.path.isfile(words[0]):
@@ -140,35 +243,52 @@ def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source
     if not names and not words and sys.stdin.isatty():
         raise UsageError("no text; give one in quotes, or files by --file")
     files = files_of([*names, *words] or ["-"])
-    return (source for file in files for source in read_sources(file)), len(files) == 1 and is_one_text(files[0])
+    single = len(files) == 1 and is_one_text(files[0]) and not folder
+    return (source for file in files for source in read_sources(file)), single
 
 
-def _graphs(sources: Iterator[Source], model: str | None, **options: Any) -> Iterator[Graph]:
-    """Yield the graph of each input in order."""
-    first = list(islice(sources, 1))  # a bad first input is reported before the model is loaded
-    pipeline = _load(model)
-    for source in chain(first, sources):
-        try:
-            graph = pipeline(source.content, entities=source.entities, **options)
-        except DocumentError as error:
-            raise DocumentError(source.id or error.document_id, error.field, error.value, error.fix) from error
-        yield graph if source.id is None else {**graph, "id": source.id}
+def _graphs(
+    sources: Iterator[Source], load: Callable[[], Any], failures: Failures, finished: Collection[str] = ()
+) -> Iterator[list[Graph]]:
+    """Yield the graphs of the inputs in order, some at a time, without those that are finished."""
+    rest: Iterator[Source] = (source for source in _unique(sources) if source.id not in finished)
+    first = list(islice(rest, 1))
+    if failures.single and first and first[0].error:  # reported before the model is loaded
+        failures.add(first[0].error)
+    if not first:
+        return
+    extract, rest = load(), chain(first, rest)
+    while here := list(islice(rest, DOCUMENTS_AT_ONCE)):
+        results = extract(here)
+        for result in results:
+            if result.error:
+                failures.add(result.error)
+        if graphs := [result.graph for result in results if result.graph is not None]:
+            yield graphs
 
 
-def _load(model: str | None) -> Any:
-    """The pipeline of a model."""
-    from transformers import pipeline
+def _unique(sources: Iterable[Source]) -> Iterator[Source]:
+    """The inputs; an id that occurred before is an error."""
+    met: set[str] = set()
+    for source in sources:
+        if source.id in met and source.error is None:
+            error = DocumentError(source.id, "id", source.id, "duplicate id; give each document its own")
+            source = Source(None, None, error=error)
+        elif source.id is not None:
+            met.add(source.id)
+        yield source
 
-    import modeling_docre.hub.registration  # noqa: F401 (registers the systems)
-    from modeling_docre.hub.loading import model_named
+
+def _load(model: str | None, options: dict[str, Any]) -> Any:
+    """What extracts by a model."""
     from modeling_docre.hub.resources import default_model
-    from modeling_docre.pipeline_docre import TASK
+    from modeling_docre.scale.extractor import Extractor
 
     name = model or default_model()
     if name is None:
         raise UsageError("this checkout has no bundled model; name one by --model")
-    with model_named(name), without_progress_bars():
-        return pipeline(TASK, model=name)
+    with without_progress_bars():
+        return Extractor(name, **options)
 
 
 def _show(graph: Graph, format: Format, single: bool) -> None:

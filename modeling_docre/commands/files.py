@@ -1,28 +1,12 @@
-"""Text files that commands read and write; "-" is standard input."""
+"""Text files that commands write."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sys
 from pathlib import Path
 
 from modeling_docre.hub.files import write_whole
-
-
-def read_text(file: str | Path) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark; "-" is standard input.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is not in UTF-8.
-    """
-    content = sys.stdin.buffer.read() if str(file) == "-" else Path(file).read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        name = "standard input" if str(file) == "-" else file
-        raise ValueError(f"{name} is not in UTF-8 ({error}); save it in that encoding") from error
 
 
 def check_output(file: str | Path) -> None:

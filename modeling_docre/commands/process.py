@@ -58,19 +58,19 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     except Exit as ending:
         return ending.exit_code
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # Otherwise Python fails again at exit, when it flushes the buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except TyperException as error:
-        _complain(f"{error.format_message().rstrip('.')}{_help_hint(error)}")
+        complain(f"{error.format_message().rstrip('.')}{_help_hint(error)}")
         return error.exit_code
     except Exception as error:
         if debug:
             raise
-        _complain(describe(error))
+        complain(describe(error))
         return FAILURE
 
 
@@ -99,7 +99,8 @@ def without_progress_bars() -> Iterator[None]:
             enable_progress_bar()
 
 
-def _complain(message: str) -> None:
+def complain(message: str) -> None:
+    """Say in one line on standard error what is wrong."""
     print(f"docre: {printable(message)}", file=sys.stderr)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -224,25 +224,34 @@ class CorpusGraph:
                     statements[head, tail, statement.type].append(statement)
         for edge, found in statements.items():
             head, tail, kind = edge
-            self._edge[edge] = _make_edge(self._node[head].id, self._node[tail].id, kind, found)
+            self._edge[edge] = make_edge(self._node[head].id, self._node[tail].id, kind, found)
             self._edges_of[head].add(edge)
             self._edges_of[tail].add(edge)
 
     def _make_node(self, key: Key) -> Node:
         places = sorted(self._members[key])
-        entities = [self._records[document].entities[number] for document, number in places]
-        scores = [entity.score for entity in entities if entity.score is not None]
-        return Node(
-            id="#".join(map(str, places[0])),
-            name=(aliases := _aliases(entities))[0],
-            type=entities[0].type,
-            aliases=aliases,
-            concept_ids=tuple(sorted({entity.id for entity in entities if entity.id})),
-            documents=len({document for document, _ in places}),
-            mentions=sum(spelling.mentions for entity in entities for spelling in entity.spellings),
-            score=max(scores, default=None),
-            members=tuple(Member(*place) for place in places),
-        )
+        return make_node(places, [self._records[document].entities[number] for document, number in places])
+
+
+def make_node(places: Sequence[tuple[str, int]], entities: Sequence[LocalEntity]) -> Node:
+    """The node of entities that are one thing.
+
+    Args:
+        places: document id and number in the document of each entity, sorted.
+        entities: what is known of each.
+    """
+    scores = [entity.score for entity in entities if entity.score is not None]
+    return Node(
+        id="#".join(map(str, places[0])),
+        name=(aliases := _aliases(entities))[0],
+        type=entities[0].type,
+        aliases=aliases,
+        concept_ids=tuple(sorted({entity.id for entity in entities if entity.id})),
+        documents=len({document for document, _ in places}),
+        mentions=sum(spelling.mentions for entity in entities for spelling in entity.spellings),
+        score=max(scores, default=None),
+        members=tuple(Member(*place) for place in places),
+    )
 
 
 def _records(
@@ -265,7 +274,8 @@ def _aliases(entities: Iterable[LocalEntity]) -> tuple[str, ...]:
     return (name, *(text for text in ranked if text != name))
 
 
-def _make_edge(head: str, tail: str, kind: str, statements: list[Statement]) -> Edge:
+def make_edge(head: str, tail: str, kind: str, statements: Sequence[Statement]) -> Edge:
+    """The edge of a type between two nodes; its statements are sorted by document id, head and tail."""
     support = tuple(statement.support for statement in statements)
     labels = Counter(statement.label for statement in statements if statement.label)
     scores = [item.score for item in support if item.score is not None]

@@ -94,7 +94,7 @@ def write_graph(
         "edges": ({name: getattr(edge, name) for name in SCHEMAS["edges"].names} for edge in edges),
         "support": _support_rows(nodes, records),
         "documents": (
-            {"id": record.document_id, "date": record.date, "entities": list(map(_entity_row, record.entities))}
+            {"id": record.document_id, "date": record.date, "entities": list(map(entity_row, record.entities))}
             for record in records
         ),
     }
@@ -158,7 +158,8 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _entity_row(entity: LocalEntity) -> dict[str, Any]:
+def entity_row(entity: LocalEntity) -> dict[str, Any]:
+    """An entity as it stands in a row of `documents`."""
     spellings = [spelling._asdict() for spelling in entity.spellings]
     return {"type": entity.type, "id": entity.id, "score": entity.score, "spellings": spellings}
 
@@ -167,19 +168,25 @@ def _support_rows(nodes: Iterable[Node], records: Iterable[Record]) -> Iterator[
     node_of = {(member.document_id, member.entity): node.id for node in nodes for member in node.members}
     for record in records:
         for statement in record.statements:
-            support = statement.support
-            yield {
-                "head": node_of[record.document_id, support.head],
-                "tail": node_of[record.document_id, support.tail],
-                "type": statement.type,
-                "label": statement.label,
-                "document_id": record.document_id,
-                "head_entity": support.head,
-                "tail_entity": support.tail,
-                "score": support.score,
-                "date": record.date,
-                "evidence": list(map(asdict, support.evidence)),
-            }
+            head, tail = ((record.document_id, end) for end in (statement.support.head, statement.support.tail))
+            yield support_row(statement, node_of[head], node_of[tail])
+
+
+def support_row(statement: Statement, head: str, tail: str) -> dict[str, Any]:
+    """A statement as a row of `support`; `head` and `tail` are the ids of its nodes."""
+    support = statement.support
+    return {
+        "head": head,
+        "tail": tail,
+        "type": statement.type,
+        "label": statement.label,
+        "document_id": support.document_id,
+        "head_entity": support.head,
+        "tail_entity": support.tail,
+        "score": support.score,
+        "date": support.date,
+        "evidence": list(map(asdict, support.evidence)),
+    }
 
 
 def _read_records(documents: Path, support: Path) -> Iterator[Record]:
@@ -188,16 +195,18 @@ def _read_records(documents: Path, support: Path) -> Iterator[Record]:
     for row in _rows(documents):
         own: tuple[Statement, ...] = ()
         if row["id"] == name:
-            own = tuple(map(_statement, found))
+            own = tuple(map(statement_of_row, found))
             name, found = next(statements, (None, ()))
-        yield Record(row["id"], row["date"], tuple(map(_entity, row["entities"])), own)
+        yield Record(row["id"], row["date"], tuple(map(entity_of_row, row["entities"])), own)
 
 
-def _entity(row: Mapping[str, Any]) -> LocalEntity:
+def entity_of_row(row: Mapping[str, Any]) -> LocalEntity:
+    """The entity that stands in a row of `documents`."""
     return LocalEntity(row["type"], row["id"], row["score"], tuple(Spelling(**item) for item in row["spellings"]))
 
 
-def _statement(row: Mapping[str, Any]) -> Statement:
+def statement_of_row(row: Mapping[str, Any]) -> Statement:
+    """The statement that a row of `support` stands for."""
     evidence = tuple(Evidence(**item) for item in row["evidence"])
     support = Support(row["document_id"], row["head_entity"], row["tail_entity"], row["score"], evidence, row["date"])
     return Statement(row["type"], row["label"], support)

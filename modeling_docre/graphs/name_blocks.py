@@ -106,6 +106,12 @@ class NameBlocks:
         main = next(iter(own_names(entity)), None)
         return None if main is None else self._groups.get(main, main)
 
+    def groups_only(self) -> NameBlocks:
+        """What `group` needs, without the documents: small enough to be sent to other processes."""
+        blocks = NameBlocks(self.merge, self.threshold)
+        blocks._groups = self._groups
+        return blocks
+
     def members(self, name: Name) -> Set[Place]:
         """The entities whose main name this is."""
         return self._mains.get(name, frozenset())

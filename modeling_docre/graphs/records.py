@@ -43,7 +43,7 @@ def record_of(document: Document, date: str | None = None) -> Record:
     if date is not None:
         _check_date(document.id, date)
     statements = (_statement(document, relation, date) for relation in document.relations)
-    return Record(document.id, date, tuple(local_entities(document)), tuple(sorted(statements, key=_order)))
+    return Record(document.id, date, tuple(local_entities(document)), tuple(sorted(statements, key=statement_order)))
 
 
 def _check_date(document_id: str, date: str) -> None:
@@ -81,7 +81,8 @@ def _evidence(document: Document, sentence: int, score: float | None) -> Evidenc
     return Evidence(sentence, document.text[start:end], start, end, score)
 
 
-def _order(statement: Statement) -> tuple[int, int, str, str, float, str]:
+def statement_order(statement: Statement) -> tuple[int, int, str, str, float, str]:
+    """What the statements of a document are sorted by."""
     support = statement.support
     score = -1.0 if support.score is None else support.score
     return support.head, support.tail, statement.type, statement.label or "", -score, repr(support.evidence)

@@ -261,6 +261,6 @@ def label_corpus(
         for start in range(0, len(rest), DOCUMENTS_AT_ONCE):
             here = rest[start : start + DOCUMENTS_AT_ONCE]
             judged = zip(here, teacher.judge(here), strict=True)
-            file.append([label(document, said, teacher, positive) for document, said in judged])
+            file.append([label(document, said, teacher, positive).to_dict() for document, said in judged])
             bar.update(len(here))
     file.finish()

@@ -6,10 +6,14 @@ import io
 import json
 
 import pytest
-from commands import fails, works
+from commands import docre, fails, works
+from pipelines import close
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
+from transformers import pipeline
 
 from modeling_docre import Document
+from modeling_docre.annotations.growing_file import GrowingFile
+from modeling_docre.commands.process import without_progress_bars
 from modeling_docre.graphs.picture import draw_graph
 from modeling_docre.hub import resources
 
@@ -75,9 +79,10 @@ def test_the_graph_goes_to_files(model, capsys, tmp_path):
 
 def test_files_folders_and_standard_input(model, capsys, monkeypatch, texts, tmp_path):
     lines = tmp_path / "graphs.jsonl"
-    names = [texts / "a.txt", "--file", texts, "--json", lines]
+    (tmp_path / "more.txt").write_text(TEXT, encoding="utf-8")
+    names = [tmp_path / "more.txt", "--file", texts, "--json", lines]
     graphs = json.loads(works(capsys, "extract", "--model", model, "--format", "json", "--file", *names))
-    assert [graph["id"] for graph in graphs] == [str(texts / "a.txt")] * 2 + ["one", "two"]
+    assert [graph["id"] for graph in graphs] == [str(tmp_path / "more.txt"), str(texts / "a.txt"), "one", "two"]
     assert list(map(json.loads, lines.read_text(encoding="utf-8").splitlines())) == graphs
     table = works(capsys, "extract", "--model", model, "--file", texts / "a.txt", texts / "b.jsonl")
     assert [line for line in table.splitlines() if line in ("one", "two")] == ["one", "two"]
@@ -139,3 +144,91 @@ def test_what_is_read_is_not_written_over(texts, model, capsys):
         fails(capsys, "is what is read", "extract", "--model", model, "--file", file, option, file, code=2)
         fails(capsys, "name of a file", "extract", "--model", model, "--file", file, option, "-", code=2)
     assert file.read_text(encoding="utf-8") == TEXT
+
+
+# --- runs over many documents ---------------------------------------------------------------------------------------
+
+
+def lines(file):
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def many(folder, count: int):
+    """A folder of texts of different lengths."""
+    folder.mkdir()
+    for number in range(count):
+        text = " ".join([TEXT] * (1 + number * 7 % 5))
+        (folder / f"{number:02}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_results_of_a_folder_go_to_a_file_as_the_pipeline_gives_them(model, capsys, tmp_path):
+    folder, out = many(tmp_path / "texts", 5), tmp_path / "graphs.jsonl"
+    assert works(capsys, "extract", folder, "--model", model, "--out", out) == ""
+    with without_progress_bars():
+        extract = pipeline("doc-relation-extraction", model=model)
+    expected = [extract(file.read_text(encoding="utf-8")) | {"id": str(file)} for file in sorted(folder.iterdir())]
+    assert close(lines(out), expected)
+    fails(capsys, "was begun by an earlier run; go on with --resume", "extract", folder, "--out", out, code=2)
+    other = ["extract", folder, "--model", model, "--threshold", "0.3", "--resume", "--out", out]
+    fails(capsys, "was begun with threshold None, but now it is 0.3", *other)
+    fails(capsys, "name it by --out", "extract", folder, "--resume", code=2)
+    fails(capsys, "leave out --format", "extract", folder, "--out", out, "--format", "json", code=2)
+    (folder / "new.txt").write_text(TEXT, encoding="utf-8")
+    works(capsys, "extract", folder, "--model", model, "--resume", "--out", out)
+    assert [line["id"] for line in lines(out)] == [line["id"] for line in expected] + [str(folder / "new.txt")]
+
+
+def test_a_wrong_model_begins_no_file(capsys, texts, tmp_path):
+    fails(capsys, "does not exist", "extract", texts, "--model", tmp_path / "none", "--out", tmp_path / "x.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["texts"]
+
+
+def test_documents_that_fail_are_reported_and_tried_again(model, capsys, tmp_path):
+    records, out = tmp_path / "b.jsonl", tmp_path / "graphs.jsonl"
+    rows = [
+        {"id": "a", "text": TEXT},
+        {"id": "b", "text": 3},
+        {"id": "c", "sentences": [[7]]},
+        {"id": "a", "text": "x"},
+    ]
+    records.write_text("\n".join(map(json.dumps, [*rows, {"id": "e", "text": "Ada."}])), encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("Zo\xe9".encode("latin-1"))
+    for options in (["--out", out], ["--format", "jsonl"]):
+        ended = docre(capsys, "extract", "--model", model, "--file", tmp_path / "latin.txt", records, *options)
+        for message in (
+            "not in UTF-8",
+            "document 'b': text is 3",
+            "document 'c'",
+            "document 'a': id is 'a'; duplicate",
+        ):
+            assert message in ended.err, message
+        assert ended.code == 1 and "docre: 4 documents failed" in ended.err and ended.err.count("\n") == 5
+        found = lines(out) if "--out" in options else list(map(json.loads, ended.out.splitlines()))
+        assert [graph["id"] for graph in found] == ["a", "e"]
+    rows[1]["text"], rows[3]["id"] = "Berlin.", "d"
+    records.write_text("\n".join(map(json.dumps, [*rows, {"id": "e", "text": "Ada."}])), encoding="utf-8")
+    ended = docre(capsys, "extract", "--model", model, "--file", records, "--out", out, "--resume")
+    assert ended.code == 1 and "docre: 1 document failed" in ended.err
+    assert [graph["id"] for graph in lines(out)] == ["a", "e", "b", "d"]
+
+
+def test_a_killed_run_goes_on(model, capsys, tmp_path, monkeypatch):
+    folder, out = many(tmp_path / "texts", 9), tmp_path / "graphs.jsonl"
+    works(capsys, "extract", folder, "--model", model, "--out", tmp_path / "whole.jsonl")
+    monkeypatch.setattr("modeling_docre.commands.extract.DOCUMENTS_AT_ONCE", 2)
+    append = GrowingFile.append
+
+    def killed(file, graphs):
+        append(file, graphs)
+        if file.partial.read_bytes().count(b"\n") == 4:
+            with file.partial.open("ab") as handle:
+                handle.write(b'{"id": "half')  # what a process leaves that is killed while it writes
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GrowingFile, "append", killed)
+        ended = docre(capsys, "extract", folder, "--model", model, "--out", out)
+    assert (ended.code, ended.err) == (130, "docre: interrupted\n") and not out.exists()
+    works(capsys, "extract", folder, "--model", model, "--out", out, "--resume")
+    assert close(lines(out), lines(tmp_path / "whole.jsonl"))

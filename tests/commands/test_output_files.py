@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modeling_docre.commands.files import check_output, read_text, write_output
+from modeling_docre.annotations.sources import read_text
+from modeling_docre.commands.files import check_output, write_output
 
 
 def test_a_file_is_written_into_new_folders(tmp_path):

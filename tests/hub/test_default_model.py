@@ -79,7 +79,8 @@ def test_the_wheel_finds_the_same_in_an_environment_of_its_own(graph: dict[str, 
     (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(packages)
-        recipes = {f"modeling_docre/recipes/{file.name}" for file in (REPOSITORY / "recipes").glob("*.yaml")}
+        files = (REPOSITORY / "recipes").rglob("*.yaml")
+        recipes = {f"modeling_docre/{file.relative_to(REPOSITORY).as_posix()}" for file in files}
         assert recipes <= set(wheel.namelist())
     # Its dependencies are this environment's; a folder that is only on the path brings no editable installation along.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))

@@ -1,4 +1,4 @@
-"""Inputs of a command: which files a name stands for, and what is read from them."""
+"""Inputs of extraction: which files a name stands for, and what is read from them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from modeling_docre.commands.sources import Source, files_of, read_sources
-from modeling_docre.documents import DocumentError
+from modeling_docre.annotations.sources import Source, files_of, read_sources
 
 
 def test_files_folders_patterns_and_standard_input(tmp_path, monkeypatch):
@@ -45,20 +44,32 @@ def test_a_text_file_is_one_text_and_records_are_texts_or_documents(tmp_path):
     ]
 
 
-def test_a_table_is_refused():
-    with pytest.raises(ValueError, match=r"people\.csv is a table; write each text as a line"):
-        list(read_sources("people.csv"))
-
-
-def test_a_record_of_another_form_is_named(tmp_path):
+def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):
+    (table,) = read_sources("people.csv")
+    assert "people.csv is a table; write each text as a line" in str(table.error) and table.content is None
     file = tmp_path / "b.jsonl"
-    for row, message in (
-        ({"title": "x"}, "title is 'x'; give \"text\""),
-        ({"id": "7", "text": 3}, "document '7': text is 3; give a string"),
-        ({"id": 7, "text": "x"}, "id is 7; give a string"),
-        ({}, "b.jsonl:1': text is None"),
+    good = json.dumps({"text": "x"})
+    for line, message in (
+        ('{"title": "x"}', "title is 'x'; give \"text\""),
+        ('{"id": "7", "text": 3}', "document '7': text is 3; give a string"),
+        ('{"id": 7, "text": "x"}', "id is 7; give a string"),
+        ('{"id": 7, "sentences": []}', "id is 7; give a string"),
+        ("{}", "b.jsonl:2': text is None"),
     ):
-        file.write_text(json.dumps(row), encoding="utf-8")
-        with pytest.raises(DocumentError) as caught:
-            list(read_sources(str(file)))
-        assert message in str(caught.value)
+        file.write_text(f"{good}\n{line}\n{good}", encoding="utf-8")
+        first, wrong, last = read_sources(str(file))
+        assert (first.error, last.error, last.id) == (None, None, f"{file}:3")
+        assert message in str(wrong.error) and isinstance(wrong.id, str)
+    file.write_text(f"{good}\n[\n{good}", encoding="utf-8")
+    first, broken = read_sources(str(file))
+    assert first.error is None and broken.id == f"{file}:2" and "number 2 of b.jsonl" in str(broken.error)
+    (tmp_path / "latin.txt").write_bytes("Zo\xe9".encode("latin-1"))
+    (latin,) = read_sources(str(tmp_path / "latin.txt"))
+    assert "latin.txt is not in UTF-8" in str(latin.error)
+
+
+def test_a_document_without_an_id_is_named_by_its_place(tmp_path):
+    file = tmp_path / "b.jsonl"
+    file.write_text('{"sentences": [["x"]]}', encoding="utf-8")
+    (source,) = read_sources(str(file))
+    assert source.id == source.content["id"] == f"{file}:1"

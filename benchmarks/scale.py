@@ -1,0 +1,176 @@
+"""Measures extraction by Ray beside the plain pipeline, and plans a large run from what it measured.
+
+    python benchmarks/scale.py [--documents 400] [--model FOLDER] [--data FILE] [--actors 1 2] [--block-size 16]
+        [--plan-documents 10000000] [--plan-actors 8] [--plan-seconds SECONDS]
+
+Every actor, and the plain pipeline, has one thread. The plain pipeline works on the same blocks as the actors, in one
+process that does nothing else. The rate of a run by Ray is taken between the first and the last block that it commits,
+so that the time to start, which a long run does not feel, stands in a column of its own.
+
+The second table is computed, not measured. `--plan-seconds` is the time of one actor per document on the machine that
+is planned for; without it the plan is for actors like those that were measured.
+
+Nothing is asserted: people judge the figures. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import torch
+from workload import default_data, read_documents
+
+from modeling_docre.annotations.sources import Source
+from modeling_docre.hub.resources import default_model
+from modeling_docre.scale.corpus_extraction import CHECKPOINT, DOCUMENTS, extract_corpus
+from modeling_docre.scale.extractor import Extractor
+from modeling_docre.scale.session import SPARE_CORES, ray_session
+
+STRING_BYTES = 49 + 8
+"""Of an id in the array that filters what is done: a Python string beside its characters, and a pointer."""
+
+
+class Run(NamedTuple):
+    """One way to extract, and what it took.
+
+    `start` and `seconds` are seconds: before the first block is done, and from then on. `documents` are those that were
+    done in `seconds`, by `actors` models.
+    """
+
+    name: str
+    actors: int
+    documents: int
+    start: float
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Documents per second."""
+        return self.documents / self.seconds
+
+
+class Sizes(NamedTuple):
+    """Bytes per document on the disk, of results and of the checkpoint, and characters of an id."""
+
+    result: float
+    checkpoint: float
+    id: float
+
+
+def records(file: Path, count: int) -> list[dict[str, str]]:
+    """So many texts of a corpus, over and over if it has fewer, each with an id of its own."""
+    texts = [" ".join(word for sentence in item.sentences for word in sentence) for item in read_documents(file)]
+    return [{"id": f"document-{number:08}", "text": texts[number % len(texts)]} for number in range(count)]
+
+
+def plain(rows: Sequence[dict[str, str]], model: str, block_size: int) -> Run:
+    """The pipeline in this process, block by block."""
+    begin = time.perf_counter()
+    extract, sources = Extractor(model), [Source(row["text"], row["id"]) for row in rows]
+    extract(sources[:block_size])
+    first = time.perf_counter()
+    for start in range(block_size, len(sources), block_size):
+        extract(sources[start : start + block_size])
+    return Run("plain pipeline", 1, len(sources) - block_size, first - begin, time.perf_counter() - first)
+
+
+def by_ray(file: Path, model: str, folder: Path, actors: int, block_size: int) -> Run:
+    """A run by Ray, whose blocks are timed by the files that say they are done."""
+    begin = time.time()
+    extract_corpus(file, model, folder, actors=actors, cores_per_actor=1, gpus_per_actor=0, block_size=block_size)
+    done = sorted((path.stat().st_mtime, pq.read_metadata(path).num_rows) for path in (folder / CHECKPOINT).iterdir())
+    first, last = done[0][0], done[-1][0]
+    return Run(_actors(actors), actors, sum(count for _, count in done[1:]), first - begin, last - first)
+
+
+def _actors(count: int) -> str:
+    return f"{count} {'actor' if count == 1 else 'actors'}"
+
+
+def sizes(folder: Path, rows: Sequence[dict[str, str]]) -> Sizes:
+    """What a run has left on the disk."""
+    result, checkpoint = (
+        sum(path.stat().st_size for path in (folder / name).iterdir()) / len(rows) for name in (DOCUMENTS, CHECKPOINT)
+    )
+    return Sizes(result, checkpoint, sum(len(row["id"]) for row in rows) / len(rows))
+
+
+def measured(runs: Iterable[Run], size: Sizes) -> str:
+    """The table of what was measured; the overhead is against the plain pipeline, actor by actor."""
+    runs = list(runs)
+    lines = ["| | documents | first block (s) | then (s) | documents/s | of the plain rate per actor |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
+    for run in runs:
+        share = run.rate / run.actors / runs[0].rate
+        cells = [run.name, run.documents, f"{run.start:.1f}", f"{run.seconds:.1f}", f"{run.rate:.2f}", f"{share:.0%}"]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += [
+        "",
+        f"A result takes {size.result:,.0f} bytes of Parquet, its id {size.checkpoint:,.0f} of the checkpoint.",
+    ]
+    return "\n".join(lines)
+
+
+def planned(documents: int, actors: int, seconds: float, size: Sizes) -> str:
+    """The table of what follows for a large run."""
+    hours = documents * seconds / actors / 3600
+    memory = documents * (STRING_BYTES + size.id)
+    rows = {
+        "documents": f"{documents:,}",
+        "seconds per document and actor": f"{seconds:.4f}",
+        f"time of {_actors(actors)}": f"{hours:,.1f} h",
+        "results (Parquet)": f"{documents * size.result / 2**30:,.1f} GiB",
+        "checkpoint": f"{documents * size.checkpoint / 2**30:,.2f} GiB",
+        "memory of the filter of ids when all are done": f"{memory / 2**30:,.2f} GiB",
+    }
+    return "\n".join(["| computed | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def main() -> None:
+    """Measure, plan, and print both tables."""
+    options = _arguments()
+    torch.set_num_threads(1)
+    print(
+        f"load average at the start: {os.getloadavg()[0]:.2f}, documents: {options.documents}, model: {options.model}"
+    )
+    rows = records(options.data, options.documents)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "texts.jsonl"
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        runs = [plain(rows, options.model, options.block_size)]
+        for actors in options.actors:
+            with ray_session(cores=actors + SPARE_CORES, memory=options.memory):
+                runs.append(by_ray(file, options.model, Path(scratch) / str(actors), actors, options.block_size))
+        size = sizes(Path(scratch) / str(options.actors[0]), rows)
+    print(measured(runs, size))
+    seconds = options.plan_seconds or runs[1].actors / runs[1].rate
+    print(f"\n{planned(options.plan_documents, options.plan_actors, seconds, size)}")
+
+
+def _arguments() -> Any:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=400)
+    parser.add_argument("--data", type=Path, default=default_data())
+    parser.add_argument("--model", default=default_model())
+    parser.add_argument("--actors", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--block-size", type=int, default=16)
+    parser.add_argument("--memory", type=int, default=200 * 2**20, help="bytes of shared memory for blocks")
+    parser.add_argument("--plan-documents", type=int, default=10_000_000)
+    parser.add_argument("--plan-actors", type=int, default=8)
+    parser.add_argument("--plan-seconds", type=float, help="of one actor per document, where it was measured elsewhere")
+    options = parser.parse_args()
+    if options.documents <= 2 * options.block_size:
+        parser.error("--documents must be more than two blocks, or there is no rate")
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Reads what is to be extracted from: texts and documents in files, folders, patterns and standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modeling_docre.documents import DocumentError
+
+from .records import iter_records
+
+TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+TABLES = (".csv", ".tsv", ".xlsx")
+IN_FOLDERS = (TEXT, ".jsonl", ".jsonl.gz")
+"""Endings of the files that are read from a folder."""
+
+
+class Source(NamedTuple):
+    """One input of the pipeline.
+
+    Args:
+        content: a text, or a document in its dict form.
+        id: its name, if it has one.
+        entities: the known entities of a text.
+        error: why the input cannot be read; its content is None then.
+    """
+
+    content: Any
+    id: str | None = None
+    entities: Any = None
+    error: Exception | None = None
+
+
+def files_of(names: Iterable[str], endings: tuple[str, ...] = IN_FOLDERS) -> list[str]:
+    """Expand names into files, in order: a folder into all texts and records below it, a pattern into its matches.
+
+    Args:
+        names: files, folders, patterns, or - for standard input.
+        endings: of the files that are read from a folder.
+
+    Raises:
+        FileNotFoundError: a name gives no file.
+    """
+    return [file for name in names for file in _files_of(name, endings)]
+
+
+def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
+    if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):
+        return [name]
+    if os.path.isdir(name):
+        below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file())
+        files, problem = [file for file in below if file.endswith(endings)], f"holds no {' or '.join(endings)}"
+    else:
+        files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+        problem = "matches no file" if glob.has_magic(name) else "does not exist"
+    if not files:
+        raise FileNotFoundError(f"{name} {problem}")
+    return files
+
+
+def is_one_text(file: str) -> bool:
+    """Whether a file is one text rather than a file of records."""
+    return not file.endswith(RECORDS)
+
+
+def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
+    """Yield the inputs in a file: one text, or one record at a time.
+
+    A record is a document in its dict form or a text, `{"text": str}` with optional "id" and "entities". What cannot be
+    read is an input with an `error`. Nothing can be read behind a record that is not JSON.
+
+    Args:
+        file: the file; - for standard input.
+        name: what ids call it, by default as it is named here.
+    """
+    name = name or file
+    if file.endswith(TABLES):
+        fix = 'write each text as a line {"id": ..., "text": ...} of a .jsonl file'
+        yield Source(None, name, error=ValueError(f"{file} is a table; {fix}"))
+    elif is_one_text(file):
+        yield _text(file, None if file == "-" else name)
+    else:
+        yield from _records(file, name)
+
+
+def _text(file: str, name: str | None) -> Source:
+    try:
+        return Source(read_text(file), name)
+    except (OSError, ValueError) as error:
+        return Source(None, name, error=error)
+
+
+def _records(file: str, name: str) -> Iterator[Source]:
+    records, number = iter_records(file), 1
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except (OSError, ValueError) as error:
+            yield Source(None, f"{name}:{number}", error=error)
+            return
+        yield source_of(record, f"{name}:{number}")
+        number += 1
+
+
+def source_of(record: Mapping[str, Any], name: str) -> Source:
+    """A record as an input.
+
+    Args:
+        record: a document in its dict form, or a text.
+        name: its id if it has none.
+    """
+    if record.get("id") is not None:
+        name = record["id"]
+    try:
+        _check_string(name, "id", name)
+        return Source({**record, "id": name}, name) if "sentences" in record else _text_record(record, name)
+    except DocumentError as error:
+        return Source(None, str(name), error=error)
+
+
+def _text_record(record: Mapping[str, Any], name: str) -> Source:
+    if unknown := [key for key in record if key not in ("id", "text", "entities")]:
+        fix = 'give "text", and "id" and "entities" if known; or a document with "sentences"'
+        raise DocumentError(name, unknown[0], record[unknown[0]], fix)
+    _check_string(name, "text", record.get("text"))
+    return Source(record["text"], name, record.get("entities"))
+
+
+def _check_string(name: Any, key: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise DocumentError(name, key, value, "give a string")
+
+
+def read_text(file: str | Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark; "-" is standard input.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not in UTF-8.
+    """
+    content = sys.stdin.buffer.read() if str(file) == "-" else Path(file).read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        name = "standard input" if str(file) == "-" else file
+        raise ValueError(f"{name} is not in UTF-8 ({error}); save it in that encoding") from error

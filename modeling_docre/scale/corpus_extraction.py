@@ -1,0 +1,208 @@
+"""Extraction over any number of documents by Ray Data: models in actors, results in Parquet, resumable by id."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import ray
+from datasets import Features, Value
+from ray.data import ActorPoolStrategy
+from ray.data.aggregate import Count
+from ray.data.checkpoint import CheckpointConfig
+from ray.data.expressions import col
+
+from dataset_scripts.building.row_features import document_features
+from modeling_docre.annotations.growing_file import record_settings
+from modeling_docre.documents import DocumentError
+from modeling_docre.hub.loading import model_named
+
+from .document_source import Documents, DocumentSource, source_of_row
+from .session import SPARE_CORES, ray_session
+
+DOCUMENTS, CHECKPOINT, SETTINGS = "documents", "checkpoint", "settings.json"
+"""What a folder of results holds: Parquet files of documents, the ids that are done, and how they were made."""
+
+BLOCK_SIZE = 128
+"""Documents that are extracted, written, and lost by an interruption, together."""
+
+_FILTER_BYTES = 256 * 2**20
+
+
+class ExtractedCorpus(NamedTuple):
+    """What a folder of results holds.
+
+    Args:
+        folder: the folder.
+        documents: number of documents, those that failed included.
+        failed: number of documents that failed.
+    """
+
+    folder: Path
+    documents: int
+    failed: int
+
+
+def row_features() -> Features:
+    """The features of a row of results: those of a document, and `error`, why it failed, None where it did not."""
+    return Features({**document_features(), "error": Value("string")})
+
+
+class ExtractionActor:
+    """A model that stays loaded and turns blocks of inputs into blocks of results.
+
+    Args:
+        model: folder or Hub name.
+        threads: of the processor that it uses.
+        options: of the `Extractor`.
+    """
+
+    def __init__(self, model: str, threads: int, options: Mapping[str, Any]):
+        import torch
+        from transformers.utils.logging import disable_progress_bar
+
+        from .extractor import Extractor
+
+        torch.set_num_threads(threads)
+        disable_progress_bar()
+        self.extract = Extractor(model, **options)
+        self.schema = row_features().arrow_schema
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """A row of results for each row of the source."""
+        results = self.extract([source_of_row(row) for row in block.to_pylist()])
+        rows = [
+            {**result.graph, "error": None} if result.graph else {"id": result.id, "error": _in_words(result.error)}
+            for result in results
+        ]
+        return pa.Table.from_pylist(rows, schema=self.schema)
+
+
+def _in_words(error: Exception | None) -> str:
+    return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+
+
+def extract_corpus(
+    documents: Documents,
+    model: str,
+    out: str | Path,
+    *,
+    actors: int | None = None,
+    gpus_per_actor: float | None = None,
+    cores_per_actor: int | None = None,
+    address: str | None = None,
+    block_size: int = BLOCK_SIZE,
+    memory: int | None = None,
+    **options: Any,
+) -> ExtractedCorpus:
+    """Extract the graphs of a corpus into a folder; called again, it goes on where it was interrupted.
+
+    `<out>/documents` gets Parquet files with a row for each document (see `row_features`). A document that fails
+    becomes a row with its error. `<out>/checkpoint` holds the ids that are done, which later calls leave out.
+
+    Args:
+        documents: see `DocumentSource`. Tables may have further columns, which are not read.
+        model: folder or Hub name of a trained model; on a cluster every machine must reach it.
+        out: the folder of results; on a cluster on storage that all machines share.
+        actors: number of models that work at the same time; by default one for each GPU, without a GPU one for each
+            `cores_per_actor` cores.
+        gpus_per_actor: GPUs of each, or the part of one; by default 1 where there are GPUs.
+        cores_per_actor: cores of each; by default 1 with a GPU and 2 without.
+        address: of a running Ray cluster; by default Ray runs on this machine while this function does.
+        block_size: documents that are extracted, written and lost by an interruption together, and the size of a file.
+        memory: bytes of this machine's shared memory for blocks, by default as Ray chooses.
+        **options: `threshold`, `relations` and `max_tokens`, as for `Extractor`.
+
+    Raises:
+        FileNotFoundError: a name gives no file, or the model does not exist.
+        DocumentError: several documents have the same id.
+        ValueError: the folder was begun with other settings, or Ray has too few cores or GPUs.
+    """
+    with model_named(model):
+        source = DocumentSource(documents)
+    folder = Path(out).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    decisive = {name: value for name, value in options.items() if name != "max_tokens"}
+    record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
+    cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)
+    # Reading and writing take little, so here they may share the cores of the actors.
+    with ray_session(address, cores + SPARE_CORES, memory):
+        pool = _actor_options(actors, gpus_per_actor, cores_per_actor)
+        _check_ids(source)
+        _run(source, folder, block_size, pool, (model, int(pool["num_cpus"]), options))
+    return extracted_corpus(folder)
+
+
+def extracted_corpus(folder: str | Path) -> ExtractedCorpus:
+    """What a folder of results holds; only the column of errors is read."""
+    if not (Path(folder) / DOCUMENTS).is_dir():  # Ray writes no folder for no rows
+        return ExtractedCorpus(Path(folder), 0, 0)
+    table = pads.dataset(Path(folder) / DOCUMENTS, format="parquet")
+    failed = table.count_rows(filter=pc.field("error").is_valid())
+    return ExtractedCorpus(Path(folder), table.count_rows(), failed)
+
+
+def _read(source: DocumentSource) -> ray.data.Dataset:
+    # With the number of its tasks Ray does not cut their blocks into more pieces.
+    return ray.data.read_datasource(source, override_num_blocks=len(source.get_read_tasks(1)))
+
+
+def _check_ids(source: DocumentSource) -> None:
+    """Refuse repeated ids before a model runs: a result belongs to its id.
+
+    Raises:
+        DocumentError: several documents have the same id.
+    """
+    ids, parts = _read(source).select_columns(["id"]), max(1, int(ray.cluster_resources()["CPU"]) // 2)
+    counts = ids.groupby("id", num_partitions=parts).aggregate(Count(alias_name="count"))
+    for row in counts.filter(expr=col("count") > 1).take(1):
+        raise DocumentError(row["id"], "id", row["id"], f"{row['count']} documents have it; give each its own")
+
+
+def _actor_options(actors: int | None, gpus: float | None, cores: int | None) -> dict[str, Any]:
+    """The pool of actors, and what each takes of the machines.
+
+    Raises:
+        ValueError: Ray has not so much, and would wait for it forever.
+    """
+    there = ray.cluster_resources()
+    if gpus is None:
+        gpus = 1.0 if there.get("GPU") else 0.0
+    cores = cores or (1 if gpus else 2)
+    if actors is None:
+        actors = max(1, int(there["GPU"] // gpus if gpus else (there["CPU"] - SPARE_CORES) // cores))
+    needed = {"CPU": actors * cores + SPARE_CORES, "GPU": actors * gpus}
+    for name, count in needed.items():
+        if there.get(name, 0) < count:
+            raise ValueError(
+                f"{actors} actors, reading and writing need {count:g} {name}s, and Ray has {there.get(name, 0):g}; "
+                "give fewer actors, or fewer cores or GPUs to each"
+            )
+    return {"compute": ActorPoolStrategy(size=actors), "num_cpus": cores, "num_gpus": gpus}
+
+
+def _run(
+    source: DocumentSource, folder: Path, block_size: int, pool: Mapping[str, Any], arguments: Sequence[Any]
+) -> None:
+    dataset = _read(source)
+    dataset.context.checkpoint_config = _checkpoint(folder / CHECKPOINT)
+    blocks = dataset.repartition(target_num_rows_per_block=block_size)
+    results = blocks.map_batches(
+        ExtractionActor,
+        fn_constructor_args=arguments,
+        batch_size=block_size,
+        batch_format="pyarrow",
+        **pool,
+    )
+    results.write_parquet(str(folder / DOCUMENTS))
+
+
+def _checkpoint(folder: Path) -> CheckpointConfig:
+    config = CheckpointConfig("id", str(folder), delete_checkpoint_on_success=False)
+    config.checkpoint_actor_memory_bytes = _FILTER_BYTES  # at least; Ray reserves more for more ids
+    return config
