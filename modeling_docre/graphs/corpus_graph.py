@@ -121,7 +121,9 @@ class CorpusGraph:
             self._edges = tuple(sorted(self._edge.values(), key=lambda edge: (edge.head, edge.tail, edge.type)))
         return self._edges
 
-    def add(self, documents: Iterable[Document | Mapping[str, Any]], date: str | Mapping[str, str] | None = None) -> None:
+    def add(
+        self, documents: Iterable[Document | Mapping[str, Any]], date: str | Mapping[str, str] | None = None
+    ) -> None:
         """Add documents, all or none.
 
         Args:
@@ -141,7 +143,9 @@ class CorpusGraph:
             DocumentError: the graph has no such document.
         """
         if document_id not in self._records:
-            raise DocumentError(document_id, "id", document_id, "the graph has no such document; `document_ids` lists them")
+            raise DocumentError(
+                document_id, "id", document_id, "the graph has no such document; `document_ids` lists them"
+            )
         record = self._records.pop(document_id)
         self._blocks.remove(document_id, record.entities)
         for number in range(len(record.entities)):
@@ -158,7 +162,9 @@ class CorpusGraph:
             name = record.document_id
             if name in self._records or name in new:
                 place = "the graph" if name in self._records else "these documents"
-                raise DocumentError(name, "id", name, f"{place} has it already; remove that document or rename this one")
+                raise DocumentError(
+                    name, "id", name, f"{place} has it already; remove that document or rename this one"
+                )
             new[name] = record
         for name, record in new.items():
             self._blocks.add(name, record.entities)
@@ -211,7 +217,9 @@ class CorpusGraph:
         statements: defaultdict[EdgeKey, list[Statement]] = defaultdict(list)
         for document in sorted(documents):
             for statement in self._records[document].statements:
-                head, tail = (self._key[document, entity] for entity in (statement.support.head, statement.support.tail))
+                head, tail = (
+                    self._key[document, entity] for entity in (statement.support.head, statement.support.tail)
+                )
                 if head in keys or tail in keys:
                     statements[head, tail, statement.type].append(statement)
         for edge, found in statements.items():
@@ -231,7 +239,7 @@ class CorpusGraph:
             aliases=aliases,
             concept_ids=tuple(sorted({entity.id for entity in entities if entity.id})),
             documents=len({document for document, _ in places}),
-            mentions=sum(spelling.count for entity in entities for spelling in entity.spellings),
+            mentions=sum(spelling.mentions for entity in entities for spelling in entity.spellings),
             score=max(scores, default=None),
             members=tuple(Member(*place) for place in places),
         )
@@ -250,8 +258,8 @@ def _aliases(entities: Iterable[LocalEntity]) -> tuple[str, ...]:
     counts, own, people = Counter[str](), set[str](), False
     for entity in entities:
         people = entity.type.upper() in PERSONS
-        counts.update({spelling.text: spelling.count for spelling in entity.spellings})
-        own |= {spelling.text for spelling in entity.spellings if spelling.count > spelling.shared}
+        counts.update({spelling.text: spelling.mentions for spelling in entity.spellings})
+        own |= {spelling.text for spelling in entity.spellings if spelling.mentions > spelling.shared}
     ranked = sorted(counts, key=lambda text: (-counts[text], text))
     name = min(ranked, key=lambda text: (text not in own, is_short(text), people and len(words_of(text)) < 2))
     return (name, *(text for text in ranked if text != name))

@@ -34,10 +34,8 @@ _EVIDENCE = pa.struct(
         "score": pa.float64(),
     }
 )
-_SPELLING = pa.struct({"text": pa.string(), "count": pa.int32(), "shared": pa.int32()})
-_ENTITY = pa.struct(
-    {"type": pa.string(), "id": pa.string(), "score": pa.float64(), "spellings": pa.list_(_SPELLING)}
-)
+_SPELLING = pa.struct({"text": pa.string(), "mentions": pa.int32(), "shared": pa.int32()})
+_ENTITY = pa.struct({"type": pa.string(), "id": pa.string(), "score": pa.float64(), "spellings": pa.list_(_SPELLING)})
 SCHEMAS = {
     "nodes": pa.schema(
         {
@@ -73,7 +71,7 @@ SCHEMAS = {
     ),
     "documents": pa.schema({"id": pa.string(), "date": pa.string(), "entities": pa.list_(_ENTITY)}),
 }
-"""The columns of each file. `head` and `tail` are ids of nodes, `head_entity` and `tail_entity` numbers in a document."""
+"""The columns of each file; `head` and `tail` are ids of nodes, `head_entity` and `tail_entity` numbers of entities."""
 
 
 def write_graph(
@@ -122,7 +120,9 @@ def read_graph(folder: str | PathLike[str]) -> tuple[dict[str, Any], Iterator[Re
             raise FileNotFoundError(f"{folder} has no {file.name}; name a folder that `CorpusGraph.save` has written")
         schema = pq.read_schema(file)
         if not schema.equals(SCHEMAS[part]) or _OPTIONS not in (schema.metadata or {}):
-            raise ValueError(f"{file} has other columns than a graph's; name a folder that `CorpusGraph.save` has written")
+            raise ValueError(
+                f"{file} has other columns than a graph's; name a folder that `CorpusGraph.save` has written"
+            )
     options = json.loads(pq.read_schema(files["documents"]).metadata[_OPTIONS])
     return options, _read_records(files["documents"], files["support"])
 

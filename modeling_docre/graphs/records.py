@@ -1,4 +1,4 @@
-"""What a corpus graph keeps of a document: its entities' names, and its relations with the sentences that state them."""
+"""What a corpus graph keeps of a document: the names of its entities, its relations, and what states them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def _statement(document: Document, relation: Relation, date: str | None) -> Stat
 def _mentioning(document: Document, relation: Relation) -> set[int]:
     """The sentences that mention head and tail, else the first that mentions each."""
     head, tail = (
-        {mention.sentence for mention in document.entities[entity].mentions} for entity in (relation.head, relation.tail)
+        {mention.sentence for mention in document.entities[entity].mentions}
+        for entity in (relation.head, relation.tail)
     )
     return head & tail or {min(head), min(tail)}
 
