@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .extra import extra_graph
 from .graph import Graph
 from .tables import COLUMNS, REAL, TEXT, TEXTS, WHOLE, Row, to_tables
 
@@ -40,8 +41,10 @@ def save_database(graph: Graph, file: str | Path) -> None:
 
     Raises:
         FileExistsError: there is a file.
+        ImportError: ladybug is not installed.
     """
-    import ladybug
+    with extra_graph():
+        import ladybug
 
     file = Path(file)
     if file.exists():

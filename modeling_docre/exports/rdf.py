@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from modeling_docre.graphs.elements import Edge, Node, Support
 
+from .extra import extra_graph
 from .graph import Graph
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class _Writer:
     """Adds what a graph says to an `rdflib.Graph`."""
 
     def __init__(self, base: str, wikidata: bool):
-        import rdflib
+        with extra_graph():
+            import rdflib
 
         self.base, self.wikidata, self.triples = base, wikidata, rdflib.Graph(bind_namespaces="none")
         self.iri, self.literal = rdflib.URIRef, rdflib.Literal

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .extra import extra_graph
 from .graph import Graph, name_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def to_pandas(graph: Graph) -> DataFrames:
         Data frames with the columns of `COLUMNS`: `Int64` and `Float64` for numbers, `string` for text, and `object`
         for lists.
     """
-    import pandas
+    with extra_graph():
+        import pandas
 
     dtypes = {TEXT: "string", WHOLE: "Int64", REAL: "Float64", TEXTS: "object"}
     frames = []

@@ -8,10 +8,12 @@ import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from exported import odd_graph, texts
+from hatchling.builders.wheel import WheelBuilder
 
 from modeling_docre.exports.graph import PlainGraph, graph_of
 from modeling_docre.exports.layout import LEAST, place_nodes
@@ -68,6 +70,12 @@ def test_the_page_holds_the_graph_and_needs_nothing_else():
     policy = next(value for name, value in page.attributes if name == "content" and "default-src" in value)
     assert re.fullmatch(r"default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+'", policy)
     assert "innerHTML" not in script and "http" not in script
+
+
+def test_the_wheel_holds_the_parts_of_the_page():
+    builder = WheelBuilder(str(Path(__file__).resolve().parents[2]))
+    paths = {Path(item.distribution_path).as_posix() for item in builder.recurse_included_files()}
+    assert {f"modeling_docre/exports/page.{kind}" for kind in ("html", "css", "js")} <= paths
 
 
 def test_the_data_show_each_relation_with_its_sentences():
