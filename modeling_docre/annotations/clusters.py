@@ -14,8 +14,7 @@ from modeling_docre.documents import Document, DocumentError
 from modeling_docre.given_entities import place_entities
 from modeling_docre.text import document_from_text
 
-from .markup import MarkedText, Span
-from .offsets import UNITS, check_ranges
+from .markup import UNITS, MarkedText, Span, check_ranges
 
 CLUSTERS = ("links", "names")
 COREFERENCE = re.compile("coref(er|ers|erence|erent)?(to|of|with|link)?|same(as|entity)?|equiv(alent)?|identity")

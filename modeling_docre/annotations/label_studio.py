@@ -8,8 +8,7 @@ from typing import Any
 
 from modeling_docre.documents import DocumentError
 
-from .markup import Link, MarkedText, Span, key_of, range_of, rows_of, typed
-from .offsets import same_text
+from .markup import Link, MarkedText, Span, key_of, range_of, rows_of, same_text, typed
 
 NOT_ANNOTATED = "tasks without an annotation (left out)"
 FURTHER = "annotations of further annotators (left out; the first, or the ground truth, is taken)"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modeling_docre.annotations.sources import files_of
 from modeling_docre.graphs.printable import printable
 
 from .files import check_output, write_output
 from .process import UsageError
-from .sources import files_of
 
 if TYPE_CHECKING:
     from modeling_docre.documents import Document

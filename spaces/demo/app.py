@@ -11,18 +11,19 @@ import os
 from collections.abc import Callable, Sequence
 from numbers import Real
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import gradio as gr
 from transformers import pipeline
-from views import COLUMNS, highlighted, legend, read_entities, relation_rows
+from views import as_csv, at_least, hint, page, read_entities
 
 import modeling_docre
 from modeling_docre import DocRelationExtractionPipeline
-from modeling_docre.graphs.picture import draw_graph
 from modeling_docre.hub.resources import default_model
 
 MAX_CHARACTERS = 20_000
+LEAST = 0.05  # relations that score less are not even kept for the slider
 EXAMPLES = [
     [
         "Mira Halloran was born in Galway, Ireland. In 2011 Halloran published The Salt Compass, a novel about the "
@@ -38,9 +39,8 @@ EXAMPLES = [
     ],
 ]
 
-WIDTHS = ["19%", "15%", "19%", "9%", "38%"]
-
-Result = tuple[str, str, list[list[Any]], str, dict[str, Any]]
+Result = tuple[dict[str, Any] | None, str, dict[str, Any] | None, str | None, str | None]
+"""All of a graph, what the page shows of it, the same as JSON, and files of it as JSON and CSV."""
 
 
 def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
@@ -54,39 +54,49 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
     threshold = config.traits.relation_cut.threshold
     system = extract.model.title or config.model_type
     reads = "text and entities" if config.traits.entities_given else "text"
-    with gr.Blocks(title=f"{system}: entities and relations") as page:
+    with gr.Blocks(title=f"{system}: entities and relations") as blocks:
         gr.Markdown(
             f"# From a document to its entities and relations\n{system}, model `{name}`: reads {reads}, knows "
             f"{len(config.relation_types)} relation type{'s' if len(config.relation_types) != 1 else ''}."
         )
         text = gr.Textbox(label="Text", lines=6, max_lines=20, placeholder="Some sentences about people and places")
+        file = gr.File(label="or a file: txt, PDF", file_types=[".txt", ".pdf"], height=90)
         entities = gr.Textbox(
             label="Entities",
             lines=5,
             visible=config.traits.entities_given,
             info="One a line: `type: name; other name`. Every place of these names in the text is a mention.",
         )
+        button = gr.Button("Extract", variant="primary")
+        gr.Examples(EXAMPLES if config.traits.entities_given else [row[:1] for row in EXAMPLES], [text, entities])
         least = gr.Slider(
-            0,
+            LEAST,
             1,
             _shown(threshold),
             step=0.01,
             label="Least score of a relation",
             visible=isinstance(threshold, Real),  # types with thresholds of their own have no common one
         )
-        button = gr.Button("Extract", variant="primary")
-        gr.Examples(EXAMPLES if config.traits.entities_given else [row[:1] for row in EXAMPLES], [text, entities])
-        marked, known = gr.HTML(label="Mentions", padding=True), gr.HTML(label="Entities", padding=True)
-        table = gr.Dataframe(
-            headers=list(COLUMNS), column_widths=WIDTHS, label="Relations", wrap=True, interactive=False
-        )
-        picture = gr.HTML(label="Graph", padding=True)
+        graph, shown = gr.State(), gr.HTML(label="Entities and relations", padding=True)
+        with gr.Row():
+            as_json, table = gr.DownloadButton("Download JSON"), gr.DownloadButton("Download CSV")
         with gr.Accordion("The result as the pipeline returns it", open=False):
             whole = gr.JSON()
-        answer = _answer(extract)
-        outputs = [marked, known, table, picture, whole]
+        answer, show = _answer(extract), _show(threshold)
+        outputs = [graph, shown, whole, as_json, table]
         gr.on([button.click, text.submit], answer, [text, entities, least], outputs, api_name="extract")
-    return page
+        least.release(show, [graph, least], outputs, api_name=False)
+        file.upload(read_file, file, text, api_name=False)
+    return blocks
+
+
+def read_file(path: str) -> str:
+    """The text of an uploaded file."""
+    if path.lower().endswith(".pdf"):
+        from pypdf import PdfReader
+
+        return "\n\n".join(page.extract_text() for page in PdfReader(path).pages)
+    return Path(path).read_text(encoding="utf-8-sig", errors="replace")
 
 
 def _shown(threshold: Any) -> float:
@@ -94,9 +104,34 @@ def _shown(threshold: Any) -> float:
     return round(float(threshold), 2) if isinstance(threshold, Real) else 0.5
 
 
+def _show(threshold: Any) -> Callable[[dict[str, Any] | None, float], Result]:
+    """What the slider does: the relations of the last extraction that score high enough."""
+
+    def show(graph: dict[str, Any] | None, least: float) -> Result:
+        if graph is None:
+            return None, hint("There is nothing to show; extract the graph of a text first."), None, None, None
+        kept = graph
+        if isinstance(threshold, Real):
+            # Left where it was, the slider stands for the model's own threshold, which may be a finer number.
+            kept = at_least(graph, float(threshold) if least == _shown(threshold) else least)
+        content = json.dumps(kept, ensure_ascii=False, indent=1)
+        return graph, page(kept), kept, _file("graph.json", content), _file("relations.csv", as_csv(kept))
+
+    return show
+
+
+def _file(name: str, content: str) -> str:
+    """The path of a new file to download."""
+    path = Path(mkdtemp(prefix="docre-")) / name
+    path.write_text(content, encoding="utf-8")
+    return str(path)
+
+
 def _answer(extract: DocRelationExtractionPipeline) -> Callable[[str, str, float], Result]:
-    """What a click does; a problem with the input becomes one message on the page."""
-    threshold = extract.model.config.traits.relation_cut.threshold
+    """What a click does; a problem with the input becomes one message in place of the graph."""
+    traits = extract.model.config.traits
+    threshold = traits.relation_cut.threshold
+    show = _show(threshold)
 
     def answer(text: str, entities: str, least: float) -> Result:
         try:
@@ -105,15 +140,14 @@ def _answer(extract: DocRelationExtractionPipeline) -> Callable[[str, str, float
             if len(text) > MAX_CHARACTERS:
                 raise ValueError(f"The text has {len(text)} characters; this demo reads up to {MAX_CHARACTERS}.")
             given = None
-            if extract.model.config.traits.entities_given:
+            if traits.entities_given:
                 given = read_entities(entities, text)
                 if not given:
                     raise ValueError("This model relates entities that you give; write them down, one a line.")
-            # Left where it was, the slider stands for the model's own threshold, which may be a finer number.
-            graph = extract(text, entities=given, threshold=None if least == _shown(threshold) else least)
+            low = min(LEAST, threshold) if isinstance(threshold, Real) else None
+            return show(extract(text, entities=given, threshold=low), least)
         except ValueError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from error
-        return highlighted(graph), legend(graph), relation_rows(graph), draw_graph(graph), graph
+            return None, hint(str(error)), None, None, None
 
     return answer
 

@@ -1,17 +1,64 @@
-"""What the demo shows of a graph: the text with its mentions, and the relations as rows. No user interface in here."""
+"""What the demo shows of a graph: the text with its mentions, its relations, and files of both; no user interface."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import pairwise
 from typing import Any
 
 from modeling_docre.graphs.names import names
-from modeling_docre.graphs.picture import colour
+from modeling_docre.graphs.picture import colour, draw_graph
 
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
+STYLE = """
+.docre { color: var(--body-text-color, #111); }
+.docre .highlighted { line-height: 2.1; overflow-wrap: break-word; }
+.docre mark { color: #111; padding: 2px 0; border-radius: 3px; }
+.docre .entity { color: #111; padding: 2px 8px; border-radius: 9px; margin: 2px; display: inline-block; }
+.docre .hint { padding: 1em; border-inline-start: 4px solid #d9a400; background: #d9a40022; }
+.docre table { border-collapse: collapse; width: 100%; margin: 1em 0; }
+.docre th, .docre td { text-align: start; vertical-align: top; padding: .4em .6em; border-bottom: 1px solid #8886; }
+.docre td { overflow-wrap: break-word; }
+.docre tbody tr:is(:hover, :focus) { background: #8883; }
+@media (max-width: 600px) {
+  .docre thead { position: absolute; clip-path: inset(50%); }
+  .docre tbody tr { display: block; padding: .5em 0; border-bottom: 1px solid #8886; }
+  .docre tbody td { display: grid; grid-template-columns: 6em 1fr; padding: .1em .4em; border: 0; }
+  .docre tbody td::before { content: attr(data-column); opacity: .75; }
+}
+"""
+
+
+def page(graph: Mapping[str, Any]) -> str:
+    """All of a graph as one piece of HTML; pointing at a relation marks its sentences and entities in the text."""
+    parts = (highlighted(graph), legend(graph), relation_table(graph), draw_graph(graph))
+    return f'<style>{STYLE}{_pointing(graph)}</style><div class="docre">{"".join(parts)}</div>'
+
+
+def hint(message: str) -> str:
+    """What is wrong with the input, in place of a graph."""
+    return f'<style>{STYLE}</style><div class="docre"><p class="hint" role="status">{escape(message)}</p></div>'
+
+
+def _pointing(graph: Mapping[str, Any]) -> str:
+    """Rules that mark a relation's evidence and entities while its row is pointed at or has the focus."""
+    rules = []
+    for number, relation in enumerate(_by_score(graph)):
+        row = f'.docre:has([data-relation="{number}"]:is(:hover, :focus))'
+        sentences = ", ".join(f'[data-sentence="{sentence}"]' for sentence in relation.get("evidence") or ())
+        ends = ", ".join(f'mark[data-entity="{relation[end]}"]' for end in ("head", "tail"))
+        rules.append(f"{row} :is({ends}) {{ outline: 2px solid #c60; }}")
+        if sentences:
+            rules.append(f"{row} :is({sentences}) {{ background: #ffd54f66; }}")
+    return "\n".join(rules)
+
+
+def _by_score(graph: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return sorted(graph["relations"], key=lambda relation: -(relation.get("score") or 0))
 
 
 def highlighted(graph: Mapping[str, Any]) -> str:
@@ -19,16 +66,30 @@ def highlighted(graph: Mapping[str, Any]) -> str:
 
     Where mentions overlap, the shortest one gives the colour, and all their numbers are there.
     """
+    body = "".join(_sentences(graph)).replace("\n", "<br>")
+    return f'<div class="highlighted" dir="auto">{body}</div>'
+
+
+def _sentences(graph: Mapping[str, Any]) -> Iterator[str]:
+    """The text's sentences and what lies between them."""
     mentions = [
         (mention["char_start"], mention["char_end"], number)
         for number, entity in enumerate(graph["entities"])
         for mention in entity["mentions"]
     ]
-    text = graph["text"]
-    cuts = sorted({0, len(text), *(end for start, stop, _ in mentions for end in (start, stop))})
-    pieces = [_piece(graph, mentions, start, end) for start, end in pairwise(cuts)]
-    body = "".join(pieces).replace("\n", "<br>")
-    return f'<div class="highlighted" style="line-height:2.1">{body}</div>'
+    end = 0
+    for number, words in enumerate(graph["token_offsets"]):
+        if words:
+            yield escape(graph["text"][end : words[0][0]])
+            start, end = words[0][0], words[-1][1]
+            yield f'<span data-sentence="{number}">{_marked(graph, mentions, start, end)}</span>'
+    yield escape(graph["text"][end:])
+
+
+def _marked(graph: Mapping[str, Any], mentions: list[tuple[int, int, int]], start: int, end: int) -> str:
+    """A sentence with its mentions."""
+    borders = {border for first, last, _ in mentions for border in (first, last) if start < border < end}
+    return "".join(_piece(graph, mentions, *span) for span in pairwise(sorted({start, end, *borders})))
 
 
 def _piece(graph: Mapping[str, Any], mentions: list[tuple[int, int, int]], start: int, end: int) -> str:
@@ -40,40 +101,65 @@ def _piece(graph: Mapping[str, Any], mentions: list[tuple[int, int, int]], start
     title = escape(" / ".join(f"{names(graph)[m[2]]}, {graph['entities'][m[2]]['type']}" for m in over))
     ended = ",".join(str(m[2]) for m in over if m[1] == end)
     ending = f"<sup>&thinsp;{ended}</sup>" if ended else ""
-    style = f"background:{colour(over[0][2])};color:#111;padding:2px 0;border-radius:3px"
-    return f'<mark style="{style}" title="{title}" data-entity="{over[0][2]}">{text}{ending}</mark>'
+    shown = f'style="background:{colour(over[0][2])}" title="{title}" data-entity="{over[0][2]}"'
+    return f"<mark {shown}>{text}{ending}</mark>"
 
 
 def legend(graph: Mapping[str, Any]) -> str:
     """The entities with their types as HTML, in their colours."""
     if not graph["entities"]:
         return "<p>The model finds no entities in this text.</p>"
-    style = "color:#111;padding:2px 8px;border-radius:9px;margin:2px;display:inline-block"
-    return "".join(
-        f'<span style="background:{colour(number)};{style}">{escape(name)} · {escape(entity["type"])}</span>'
+    spans = (
+        f'<span class="entity" dir="auto" style="background:{colour(number)}">{escape(name)} · {escape(entity["type"])}'
+        "</span>"
         for number, (name, entity) in enumerate(zip(names(graph), graph["entities"], strict=True))
     )
+    return f"<p>{''.join(spans)}</p>"
+
+
+def relation_table(graph: Mapping[str, Any]) -> str:
+    """The relations as an HTML table, the surest first; a narrow page shows each row as a block."""
+    if not graph["relations"]:
+        return "<p>No relation scores as high as asked for.</p>" if graph["entities"] else ""
+    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+    rows = "".join(
+        f'<tr tabindex="0" data-relation="{number}">{"".join(map(_cell, COLUMNS, row))}</tr>'
+        for number, row in enumerate(relation_rows(graph))
+    )
+    return f'<table class="relations"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _cell(column: str, value: Any) -> str:
+    shown = "" if value is None else f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+    return f'<td data-column="{column}" dir="auto">{shown}</td>'
 
 
 def relation_rows(graph: Mapping[str, Any]) -> list[list[Any]]:
     """Rows of the relation table, the surest first; sentences of the evidence are numbered from 1."""
     called = names(graph)
-    rows = [
+    return [
         [
             called[relation["head"]],
             relation.get("label") or relation["type"],
             called[relation["tail"]],
-            None if relation.get("score") is None else round(relation["score"], 3),
-            "\n".join(f"{number + 1}: {_sentence(graph, number)}" for number in relation.get("evidence") or ()),
+            relation.get("score"),
+            ", ".join(str(number + 1) for number in relation.get("evidence") or ()),
         ]
-        for relation in graph["relations"]
+        for relation in _by_score(graph)
     ]
-    return sorted(rows, key=lambda row: -(row[3] or 0))
 
 
-def _sentence(graph: Mapping[str, Any], number: int) -> str:
-    offsets = graph["token_offsets"][number]
-    return " ".join(graph["text"][offsets[0][0] : offsets[-1][1]].split())
+def as_csv(graph: Mapping[str, Any]) -> str:
+    """The rows of the relation table as a CSV file."""
+    file = io.StringIO()
+    csv.writer(file).writerows([COLUMNS, *relation_rows(graph)])
+    return file.getvalue()
+
+
+def at_least(graph: Mapping[str, Any], score: float) -> dict[str, Any]:
+    """The graph with the relations that score at least so much."""
+    kept = [relation for relation in graph["relations"] if relation.get("score") is None or relation["score"] >= score]
+    return {**graph, "relations": kept}
 
 
 def read_entities(lines: str, text: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""German, Arabic and Chinese from end to end: texts are cut, a model learns them, and its offsets are right."""
+"""German, Arabic and Chinese from end to end: texts are cut, learned, and read with right offsets."""
 
 from __future__ import annotations
 

@@ -35,9 +35,11 @@ def test_the_text_is_whole_and_every_mention_is_marked():
         (0, "Ada"),
         (2, "London"),
     ]
-    assert "&lt;b&gt; &amp; " in html and "<br>was" in html
+    assert "&lt;b&gt; &amp; " in html and "<br><span" in html
     plain = re.sub("<sup>.*?</sup>", "", html).replace("<br>", "\n")
     assert ElementTree.fromstring(f"<r>{plain}</r>").find("div") is not None
+    sentences = [item for item in ElementTree.fromstring(plain).iter("span") if item.get("data-sentence")]
+    assert ["".join(item.itertext()) for item in sentences] == ["Ada Lovelace <b> & Ada", "was born in London."]
     assert "".join(ElementTree.fromstring(f"<r>{plain}</r>").itertext()) == TEXT
     assert re.findall(r"<sup>&thinsp;(.*?)</sup>", html) == ["1", "0", "0", "2"]
     same = graph()
@@ -53,8 +55,35 @@ def test_relations_are_rows_with_the_surest_first():
         ["Ada Lovelace [0]", "place of birth", "London [2]", 0.5],
         ["Ada Lovelace [0]", "home", "London [2]", None],
     ]
-    assert rows[0][4] == "1: Ada Lovelace <b> & Ada\n2: was born in London."
+    assert rows[0][4] == "1, 2"
     assert all(len(row) == len(views.COLUMNS) for row in rows)
+    table = ElementTree.fromstring(views.relation_table(graph()))
+    cells = [["".join(cell.itertext()) for cell in row.iter("td")] for row in table.find("tbody")]
+    assert cells[0] == ["London [2]", "P1", "Ada Lovelace [0]", "0.75", "1, 2"] and cells[2][3] == ""
+    assert "No relation scores" in views.relation_table(graph(relations=[]))
+    assert views.relation_table(graph(relations=[], entities=[])) == ""
+
+
+def test_pointing_at_a_relation_marks_its_sentences_and_entities():
+    page = views.page(graph())
+    rows = re.findall(r'<tr tabindex="0" data-relation="(\d)">', page)
+    assert rows == ["0", "1", "2"]
+    for number, relation in enumerate(sorted(graph()["relations"], key=lambda item: -(item["score"] or 0))):
+        rules = [
+            line for line in page.splitlines() if f'[data-relation="{number}"]' in line and line.startswith(".docre")
+        ]
+        assert all(f'mark[data-entity="{relation[end]}"]' in rules[0] for end in ("head", "tail"))
+        assert all(f'[data-sentence="{sentence}"]' in rules[1] for sentence in relation["evidence"])
+    assert "&lt;script&gt;" in views.hint("<script>")
+
+
+def test_the_slider_keeps_what_scores_high_enough_and_files_hold_it():
+    kept = views.at_least(graph(), 0.6)
+    assert [relation["type"] for relation in kept["relations"]] == ["P1", "P2"], "without a score there is no less"
+    assert len(graph()["relations"]) == 3 and kept["entities"] == graph()["entities"]
+    lines = views.as_csv(graph()).splitlines()
+    assert lines[0] == "head,relation,tail,score,evidence"
+    assert lines[1] == 'London [2],P1,Ada Lovelace [0],0.75,"1, 2"' and len(lines) == 4
 
 
 def test_entities_are_read_from_lines():
@@ -140,7 +169,16 @@ def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
     assert numbers == {str(number) for number in range(len(expected["entities"]))}
     assert tab.locator("svg[aria-label=graph] rect").count() == len(expected["entities"])
     for cell in views.relation_rows(expected)[0][:3]:
-        tab.get_by_role("gridcell", name=cell).first.wait_for()  # the table is drawn after the picture
+        tab.locator("table.relations").get_by_text(cell, exact=True).first.wait_for()
+    evidence = tab.locator("[data-sentence]").first
+    plain = evidence.evaluate("item => getComputedStyle(item).backgroundColor")
+    tab.locator("tr[data-relation]").first.focus()
+    number = expected["relations"][0]["evidence"][0] if expected["relations"][0].get("evidence") else None
+    assert number is None or evidence.evaluate("item => getComputedStyle(item).backgroundColor") != plain
+    tab.set_viewport_size({"width": 390, "height": 844})
+    widths = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert widths[0] == widths[1], "nothing sticks out of a phone's page"
+    tab.screenshot(path=tmp_path / "phone.png", full_page=True)
     tab.get_by_role("textbox", name="Text", exact=True).fill("   ")
     tab.get_by_role("button", name="Extract").click()
     tab.get_by_text("There is no text; write some, or take an example.").wait_for()
