@@ -281,20 +281,14 @@ class DocREConfig(PreTrainedConfig):
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def named_threshold(self, threshold: Any) -> Any:
-        """The relation threshold of a name; anything but a string stays as it is.
-
-        Raises:
-            ValueError: no threshold of that name is stored.
-        """
-        if not isinstance(threshold, str):
-            return threshold
+        """The relation threshold of a name, which has to be stored; anything but a string stays as it is."""
         stored = {str(name): value for name, value in self.named_thresholds}
-        if threshold not in stored:
+        if isinstance(threshold, str) and threshold not in stored:
             names = ", ".join(map(repr, stored)) or "none; docre train --tune true fits them"
             raise ValueError(
-                f"threshold is {threshold!r}; give a number from 0 to 1, or a name of this model's: {names}"
+                f"threshold is {threshold!r}; give a number from 0 to 1 or a name of this model's: {names}"
             )
-        return stored[threshold]
+        return stored[threshold] if isinstance(threshold, str) else threshold
 
     @property
     def traits(self) -> Traits:

@@ -230,7 +230,7 @@ def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None
         (
             {"threshold": "high"},
             ValueError,
-            "threshold is 'high'; give a number from 0 to 1, or a name of this model's",
+            "threshold is 'high'; give a number from 0 to 1 or a name of this model's",
         ),
         ({"threshold": float("nan")}, ValueError, "threshold is nan"),
         (
