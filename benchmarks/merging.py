@@ -21,7 +21,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import count, islice
@@ -166,26 +166,22 @@ def _renamed(document: Document, entity: Entity, word: str) -> Entity:
 
 def growth_row(folder: Path, size: int) -> str:
     """Processor time and memory of a graph of so many documents; to be called in a process of its own."""
-    stream = islice(copies([item for name in CORPORA for item in read_corpus(name, folder)]), size)
-    graph, added, before = CorpusGraph(), 0.0, getrusage(RUSAGE_SELF).ru_maxrss
+    documents = [item for name in CORPORA for item in read_corpus(name, folder)]
+    stream, more = islice(copies(documents), size), without_ids(replace(documents[0], id="one more"))
+    graph, seconds, before = CorpusGraph(), 0.0, getrusage(RUSAGE_SELF).ru_maxrss
     while portion := list(islice(stream, 1000)):
-        added += _seconds(lambda portion=portion: graph.add(portion))
-    built = _seconds(lambda: graph.nodes)
-    more = replace(graph_document(folder), id="one more")
-    once = _seconds(lambda: (graph.add([more]), graph.nodes))
-    memory = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 2**10
-    return f"| {size:,} | {len(graph.nodes):,} | {added + built:.1f} | {once:.2f} | {memory:,.0f} |"
-
-
-def graph_document(folder: Path) -> Document:
-    """A document to be added to a graph."""
-    return without_ids(next(iter(read_corpus("CDR dev", folder))))
-
-
-def _seconds(action: Callable[[], object]) -> float:
+        start = time.process_time()
+        graph.add(portion)
+        seconds += time.process_time() - start
     start = time.process_time()
-    action()
-    return time.process_time() - start
+    nodes = len(graph.nodes)
+    seconds += time.process_time() - start
+    start = time.process_time()
+    graph.add([more])
+    assert graph.nodes
+    once = time.process_time() - start
+    memory = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return f"| {size:,} | {nodes:,} | {seconds:.1f} | {once:.2f} | {memory:,.0f} |"
 
 
 def re_docred(folder: Path) -> list[Document]:
