@@ -42,11 +42,7 @@ class EndToEndConfig(DocREConfig):
     entity_weight: float | int = 0.25
     relation_weight: float | int = 1.0
 
-    def validate_thresholds(self) -> None:
-        """Refuse thresholds outside [0, 1]."""
-        check_probabilities(self, "mention_threshold", "coreference_threshold", "relation_threshold")
-
-    def validate_sizes(self) -> None:
-        """Refuse sizes that leave nothing to decide on, and a dropout outside [0, 1]."""
+    def validate_numbers(self) -> None:
+        """Refuse sizes that leave nothing to decide on, and thresholds or a dropout outside [0, 1]."""
         check_counts(self, "max_span_size", "meta_size", "size_rows", "edit_distance_rows")
-        check_probabilities(self, "dropout")
+        check_probabilities(self, "mention_threshold", "coreference_threshold", "relation_threshold", "dropout")

@@ -53,10 +53,7 @@ class JointConfig(EndToEndConfig):
 
     def validate_pairs(self) -> None:
         """Refuse groups that do not divide the width of a pair."""
-        if self.pair_size is not None:
-            check_counts(self, "pair_size")
-        if self.bilinear_groups is not None:
-            check_counts(self, "bilinear_groups")
+        check_counts(self, *[name for name in ("pair_size", "bilinear_groups") if getattr(self, name) is not None])
         if self.encoder_config is not None and self.pair_width % self.pair_groups:
             width = self.pair_width
             raise ValueError(f"bilinear_groups is {self.pair_groups}; give a divisor of the pair's width, {width}")

@@ -37,12 +37,10 @@ def _sdpa_noting_query_and_key(
 ) -> Any:
     """Fused attention; leaves what it works on in `attention_sink`, where the last layer's stays."""
     if attention_sink is not None:
-        scaling = options.get("scaling")
-        attention_sink["query"], attention_sink["key"], attention_sink["mask"] = query, key, attention_mask
+        scaling, causal = options.get("scaling"), options.get("is_causal")
+        attention_sink |= {"query": query, "key": key, "mask": attention_mask, "dropout": options.get("dropout", 0.0)}
         attention_sink["scaling"] = query.shape[-1] ** -0.5 if scaling is None else scaling
-        attention_sink["dropout"] = options.get("dropout", 0.0)
         # Without a mask, fused attention looks back only where the layer says so.
-        causal = options.get("is_causal")
         attention_sink["causal"] = getattr(module, "is_causal", True) if causal is None else causal
     return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
 

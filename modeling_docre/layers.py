@@ -10,9 +10,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-LABEL_FIELDS = frozenset(["labels", "masked", "complete", "soft", "taught"])
-"""What training knows of each entity pair (see `threshold_losses`)."""
-
 
 class ConcatLinear(nn.Linear):
     """`Linear([a; b; ...])` without the concatenation.

@@ -94,11 +94,9 @@ class AtlopModel(GivenEntitiesModel):
         classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
         scores = classifier.score(entity_vectors, pairs, attended)
 
-        logits, evidence = scores.logits, scores.evidence(self.evidence_share)
-        adaptive = config.threshold == "adaptive"
+        logits, adaptive = scores.logits, config.threshold == "adaptive"
         result: dict[str, Any] = {"relation_logits": logits[:, 1:] - logits[:, :1] if adaptive else logits[:, 1:]}
-        if evidence is not None:
-            result |= {f"evidence_{name}": values for name, values in evidence._asdict().items()}
+        result |= scores.evidence(self.evidence_share)
         if "labels" in relations:
             if config.loss == "at":
                 losses = threshold_losses(logits, relations, config.unlabelled_weight)

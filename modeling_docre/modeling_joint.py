@@ -124,14 +124,13 @@ class JointModel(EndToEndModel):
     def _explain(self, scores: PairScores, attending: Tensor, entities: Entities, pairs: Tensor) -> dict[str, Tensor]:
         """The sentences and the mention pairs that carried each pair, by what mentions attend to."""
         listed = mention_pairs(entities, pairs)
-        result = {
+        return {
             "mention_pair_owner": listed.owner,
             "mention_pair_head": listed.head_mention,
             "mention_pair_tail": listed.tail_mention,
             "mention_pair_weight": weigh_mention_pairs(attending, entities, listed, pairs),
+            **scores.evidence(self.evidence_share),
         }
-        evidence = scores.evidence(self.evidence_share)
-        return result if evidence is None else result | {f"evidence_{k}": v for k, v in evidence._asdict().items()}
 
 
 def _related(
@@ -183,13 +182,13 @@ def weigh_mention_pairs(attention: Tensor, entities: Entities, listed: MentionPa
 
 def _evidence_loss(scores: PairScores, relations: dict[str, Tensor], text: AttendedText) -> Tensor:
     """How far the context of the pairs with evidence lies on other sentences; zero where there are no pairs."""
-    if scores.sentence_weights is None or scores.unordered is None:
+    if scores.sentence_weights is None:
         return scores.logits.sum() * 0.0
     assert text.sentences is not None
     documents = positions_in_segments(text.document_lengths)[0]  # [subwords]
     counts = segment_max(text.sentences[:, None] + 1, documents, len(text.document_lengths)).squeeze(1)
     return evidence_loss(
-        scores.sentence_weights[scores.unordered],
+        scores.sentence_weights,
         counts[text.documents[relations["pairs"][:, 0]]],
         relations["evidence_pairs"],
         relations["evidence_sentences"],

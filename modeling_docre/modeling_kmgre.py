@@ -13,11 +13,14 @@ from .candidates import Entities, MentionPairs, Text, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
 from .encoder_attention import AttendedEncoder
-from .layers import LABEL_FIELDS, threshold_losses
+from .layers import threshold_losses
 from .modeling_given_entities import GivenEntitiesModel, Reading, read
 from .segments import at_least_float32, segment_logsumexp, segment_max
 from .stage_key_pairs import HeadNorm, assign_labels, focal_loss, pool_pairs, select_key_pairs
 from .stage_localized_context import AttendedText, unordered_pairs
+
+LABEL_FIELDS = frozenset(["labels", "masked", "complete", "soft", "taught"])
+"""What training knows of each entity pair (see `threshold_losses`)."""
 
 
 class MentionPairNetwork(nn.Module):

@@ -11,9 +11,16 @@ from .candidates import Spans, Text
 from .configuration_memory_jerex import MemoryJerexConfig
 from .modeling_end_to_end import Encoding
 from .modeling_jerex import JerexModel
-from .segments import at_least_float32, positions_in_segments, range_max, segment_softmax
+from .segments import at_least_float32, positions_in_segments, range_max, segment_max, segment_sum
 from .stage_entities import select_mentions
 from .stage_relations import PairSizes, Scene
+
+
+def segment_softmax(values: Tensor, owners: Tensor, count: int) -> Tensor:
+    """Softmax of each column over the rows of each owner, [rows, width]; arguments as for `segment_max`."""
+    highest = segment_max(values.detach(), owners, count)
+    exponentials = (values - highest.index_select(0, owners)).exp()
+    return exponentials / segment_sum(exponentials, owners, count).index_select(0, owners)
 
 
 def similarities(vectors: Tensor, slots: Tensor, cosine: bool) -> Tensor:

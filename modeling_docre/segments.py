@@ -55,13 +55,6 @@ def segment_logsumexp(values: Tensor, owners: Tensor, count: int) -> Tensor:
     return highest + torch.where(total > 0, total, 1.0).log()
 
 
-def segment_softmax(values: Tensor, owners: Tensor, count: int) -> Tensor:
-    """Softmax of each column over the rows of each owner, [rows, width]; arguments as for `segment_max`."""
-    highest = segment_max(values.detach(), owners, count)
-    exponentials = (values - highest.index_select(0, owners)).exp()
-    return exponentials / segment_sum(exponentials, owners, count).index_select(0, owners)
-
-
 def segment_starts(counts: Tensor) -> Tensor:
     """Index of the first row of each segment when segments of `counts` rows lie end to end; [segments], int64."""
     return counts.cumsum(0) - counts

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .layers import ConcatLinear
-from .segments import chunk_bounds, in_chunks, positions_in_segments, segment_starts
+from .segments import chunk_bounds, in_chunks
 from .stage_localized_context import (
     AttendedText,
     Block,
-    Evidence,
     blocks,
     find_evidence,
     pool_block,
@@ -32,24 +31,20 @@ PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_ROWS_ON_CPU = 4096, 8192, 512
 class PairScores(NamedTuple):
     """What is said of entity pairs.
 
-    `logits` [pairs, 1 + types], the threshold class first. `sentence_weights` [unordered pairs, sentences] is the
-    weight of each pair's context on each sentence, zero beyond a document's last one; `unordered` [pairs] int64 is the
-    unordered pair of each pair. Both are None where the sentences are not known, or nobody attends to anything.
+    `logits` [pairs, 1 + types], the threshold class first. `sentence_weights` [pairs, sentences] is the weight of each
+    pair's context on each sentence, zero beyond a document's last one; both orders of a pair share it. It is None where
+    the sentences are not known, or nobody attends to anything.
     """
 
     logits: Tensor
     sentence_weights: Tensor | None = None
-    unordered: Tensor | None = None
 
-    def evidence(self, least_share: float) -> Evidence | None:
-        """The fewest sentences that hold more than a share of each pair's context; both orders of a pair share them."""
-        if self.sentence_weights is None or self.unordered is None:
-            return None
-        pair, sentence, weight = find_evidence(self.sentence_weights, least_share)
-        counts = torch.bincount(pair, minlength=len(self.sentence_weights))
-        owner, number = positions_in_segments(counts[self.unordered])
-        item = segment_starts(counts)[self.unordered[owner]] + number
-        return Evidence(owner, sentence[item], weight[item])
+    def evidence(self, least_share: float) -> dict[str, Tensor]:
+        """As fields of the output, the fewest sentences that hold more than a share of each pair's context."""
+        if self.sentence_weights is None:
+            return {}
+        found = find_evidence(self.sentence_weights, least_share)
+        return {f"evidence_{name}": values for name, values in found._asdict().items()}
 
 
 class PairClassifier(NamedTuple):
@@ -89,7 +84,7 @@ class PairClassifier(NamedTuple):
             scored = score_run(entity_vectors, pairs[order[rows]], sorted_index[rows] - first, text, unordered, run)
             logits.append(scored[0])
             weights += scored[1]
-        return PairScores(torch.cat(logits)[order.argsort()], torch.cat(weights) if weights else None, index)
+        return PairScores(torch.cat(logits)[order.argsort()], torch.cat(weights)[index] if weights else None)
 
     def _score_run(
         self,

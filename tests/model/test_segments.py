@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modeling_docre.modeling_memory_jerex import segment_softmax
 from modeling_docre.segments import (
     at_least_float32,
     chunk_bounds,
@@ -19,7 +20,6 @@ from modeling_docre.segments import (
     segment_logsumexp,
     segment_max,
     segment_mean,
-    segment_softmax,
     segment_starts,
     segment_sum,
 )
