@@ -199,8 +199,13 @@ def _format_of(file: Path) -> str:
 
 
 def _check_new(file: Path, option: str) -> None:
+    """Check that a database can be written, before the work whose result it will hold."""
+    from modeling_docre.exports.extra import extra_graph
+
     if file.exists():
         raise UsageError(f"{option} {file} exists; give the name of a new database")
+    with extra_graph():
+        import ladybug  # noqa: F401
     check_output(file)
 
 

@@ -27,12 +27,12 @@ def to_csv(graph: Graph) -> dict[str, str]:
     """Tables of a graph by file name: `nodes.csv`, `edges.csv`, `support.csv`, `evidence.csv`.
 
     The first line names the columns, see `COLUMNS` of the tables. An absent value is an empty cell, a list is a JSON
-    array, lines end in one line feed.
+    array, lines end as RFC 4180 has it.
     """
     files = {}
     for name, rows in to_tables(graph)._asdict().items():
         output = io.StringIO()
-        writer = csv.writer(output, lineterminator="\n")
+        writer = csv.writer(output)
         writer.writerow(COLUMNS[name])
         writer.writerows([as_json(cell) if isinstance(cell, list) else cell for cell in row] for row in rows)
         files[f"{name}.csv"] = output.getvalue()

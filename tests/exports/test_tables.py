@@ -40,6 +40,12 @@ def test_csv_is_read_back_by_its_module():
         assert values == [list(row) for row in rows], name
 
 
+def test_csv_keeps_line_breaks_of_all_kinds():
+    nodes = tuple(replace(GRAPH.nodes[1], name=name) for name in ("\r", "a\rb", "\n", "\r\n", " ", '"', ",", "\0"))
+    read = csv.reader(io.StringIO(to_csv(PlainGraph(nodes))["nodes.csv"], newline=""))
+    assert [row[1] for row in read][1:] == [node.name for node in nodes]
+
+
 def test_csv_is_read_back_by_pandas():
     for name, rows in to_tables(GRAPH)._asdict().items():
         text = to_csv(GRAPH)[f"{name}.csv"]
