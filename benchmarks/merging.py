@@ -1,41 +1,44 @@
 """Measures how well entities of different documents are merged, and what a graph of many documents costs.
 
-    python benchmarks/merging.py [--data_dir FOLDER] [--growth 1000 10000 100000] [--show 20]
+    python benchmarks/merging.py [--data_dir FOLDER] [--growth 1000 10000 100000] [--show 20] [--paragraphs]
 
 CDR and ChemDisGene know the concept of each entity. The ids are hidden from the rule; afterwards two entities of
-different documents belong together if type and id are equal. Pairs of one document do not count. B³ is the mean, over
-all entities, of the share of right entities in their node (precision) and of their concept in their node (recall).
+different documents belong together if type and id are equal. Pairs within one document do not count. B³ is the mean,
+over all entities, of the share of its node (precision) and of its concept (recall) that is of the same concept.
 
-The growing corpora are copies of these documents. Concepts of at least five documents keep their names in each copy,
-the names of all others get a word of the copy, so that a larger corpus has more of both, known names and new ones.
+`--growth` builds graphs of copies of these documents. Concepts of at least five documents keep their names in each
+copy, the names of all others get a word of the copy: a larger corpus has more of both, known names and new ones.
+
+`--show` prints so many nodes of the Re-DocRED documents, drawn at random from those of several documents, to be read;
+with `--paragraphs`, it prints those of the bundled model's graphs of the twenty paragraphs of `paragraphs.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import count, islice
+from multiprocessing import get_context
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from typing import Any
 
 # Runs from a source checkout, installed or not.
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dataset_scripts.building.sources import source_lines
 from dataset_scripts.readers.pubtator import AbstractReader, read_pubtator
 from modeling_docre.annotations.docred import read_docred
 from modeling_docre.documents import Document, Entity
 from modeling_docre.graphs.corpus_graph import CorpusGraph
-from modeling_docre.graphs.elements import Node
+from modeling_docre.merging import Merge
 
 CDR_TYPES = ["Chemical", "Disease"]
 CHEMDISGENE_TYPES = [*CDR_TYPES, "CellLine", "DNAMutation", "Gene", "ProteinMutation", "SNP", "Species"]
@@ -44,9 +47,11 @@ CORPORA = {
     "CDR dev": ("cdr/CDR_DevelopmentSet.PubTator.txt", CDR_TYPES, {"Chemical": "|", "Disease": "|"}),
     "ChemDisGene dev": ("chemdisgene/dev_abstracts.txt.gz", CHEMDISGENE_TYPES, {"Gene": ";"}),
 }
-MODES = ("off", "exact", "similar")
+MODES: tuple[Merge, ...] = ("off", "exact", "similar")
 KNOWN = 5  # documents from which on a concept keeps its names in every copy
 Place = tuple[str, int]
+Groups = Mapping[Place, tuple[Any, ...]]
+"""The group of each entity; the first item is its type."""
 
 
 def read_corpus(name: str, folder: Path) -> list[Document]:
@@ -56,7 +61,7 @@ def read_corpus(name: str, folder: Path) -> list[Document]:
     return [reader.read(abstract) for abstract in read_pubtator(source_lines(str(folder / file)), file)]
 
 
-def concepts_of(documents: Sequence[Document]) -> dict[Place, Hashable]:
+def concepts_of(documents: Sequence[Document]) -> Groups:
     """Type and id of each entity."""
     return {(d.id, number): (e.type, e.id) for d in documents for number, e in enumerate(d.entities)}
 
@@ -66,12 +71,14 @@ def without_ids(document: Document) -> Document:
     return replace(document, entities=tuple(replace(entity, id=None) for entity in document.entities))
 
 
-def nodes_of(graph: CorpusGraph) -> dict[Place, Hashable]:
+def nodes_of(graph: CorpusGraph) -> Groups:
     """The node of each entity."""
-    return {(member.document_id, member.entity): node.id for node in graph.nodes for member in node.members}
+    return {
+        (member.document_id, member.entity): (node.type, node.id) for node in graph.nodes for member in node.members
+    }
 
 
-def by_most_frequent_name(documents: Sequence[Document]) -> dict[Place, Hashable]:
+def by_most_frequent_name(documents: Sequence[Document]) -> Groups:
     """Entities of one type are one if they have the same most frequent name, whatever its case."""
     found = {}
     for document in documents:
@@ -81,11 +88,11 @@ def by_most_frequent_name(documents: Sequence[Document]) -> dict[Place, Hashable
     return found
 
 
-def by_any_name(documents: Sequence[Document]) -> dict[Place, Hashable]:
+def by_any_name(documents: Sequence[Document]) -> Groups:
     """Entities of one type are one if they share a name, whatever its case, and so on along chains."""
-    root: dict[Hashable, Hashable] = {}
+    root: dict[Any, Any] = {}
 
-    def find(item: Hashable) -> Hashable:
+    def find(item: Any) -> Any:
         while root.setdefault(item, item) != item:
             item = root[item]
         return item
@@ -102,25 +109,29 @@ def by_any_name(documents: Sequence[Document]) -> dict[Place, Hashable]:
     }
 
 
-def pairs(groups: dict[Place, Hashable]) -> int:
+def pairs(groups: Groups) -> int:
     """Pairs of entities of one group and of different documents."""
     whole, same_document = Counter(groups.values()), Counter((group, place[0]) for place, group in groups.items())
     return sum(n * (n - 1) // 2 for n in whole.values()) - sum(n * (n - 1) // 2 for n in same_document.values())
 
 
-def scores(groups: dict[Place, Hashable], concepts: dict[Place, Hashable]) -> tuple[float, float, float, float]:
+def scores(groups: Groups, concepts: Groups) -> tuple[float, float, float, float]:
     """Precision and recall of pairs, then of B³."""
     both = {place: (group, concepts[place]) for place, group in groups.items()}
-    right, merged, wanted = map(pairs, (both, groups, concepts))
-    in_group, in_concept, in_both = (Counter(items.values()) for items in (groups, concepts, both))
-    b3 = [sum(n * n / sizes[key[end]] for key, n in in_both.items()) / len(both) for end, sizes in enumerate((in_group, in_concept))]
-    return right / merged if merged else 1.0, right / wanted if wanted else 1.0, b3[0], b3[1]
+    right, merged, wanted = pairs(both), pairs(groups), pairs(concepts)
+    in_group, in_concept, in_both = Counter(groups.values()), Counter(concepts.values()), Counter(both.values())
+    precision = sum(n * n / in_group[group] for (group, _), n in in_both.items()) / len(both)
+    recall = sum(n * n / in_concept[concept] for (_, concept), n in in_both.items()) / len(both)
+    return right / merged if merged else 1.0, right / wanted if wanted else 1.0, precision, recall
 
 
 def quality_rows(name: str, documents: Sequence[Document]) -> Iterator[str]:
     """A row for each way to merge a corpus; of the default mode also one per frequent entity type."""
     concepts, hidden = concepts_of(documents), [without_ids(document) for document in documents]
-    ways = {"same most frequent name": by_most_frequent_name(hidden), "any shared name": by_any_name(hidden)}
+    ways: dict[str, Groups] = {
+        "same most frequent name": by_most_frequent_name(hidden),
+        "any shared name": by_any_name(hidden),
+    }
     ways |= {f'merge="{mode}"': nodes_of(CorpusGraph.of(hidden, merge=mode)) for mode in MODES}
     for way, groups in ways.items():
         yield _row(name, way, scores(groups, concepts))
@@ -153,18 +164,83 @@ def _renamed(document: Document, entity: Entity, word: str) -> Entity:
     return replace(entity, mentions=tuple(mentions))
 
 
-def measure_growth(folder: Path, size: int, mode: str) -> dict[str, float]:
-    """Seconds and memory of a graph of so many documents, and seconds to add one more."""
-    documents = [document for name in CORPORA for document in read_corpus(name, folder)]
-    stream = islice(copies(documents), size)
-    before, made, graph = getrusage(RUSAGE_SELF).ru_maxrss, 0.0, CorpusGraph(merge=mode)
-    start = time.perf_counter()
+def growth_row(folder: Path, size: int) -> str:
+    """Processor time and memory of a graph of so many documents; to be called in a process of its own."""
+    documents = [item for name in CORPORA for item in read_corpus(name, folder)]
+    stream, more = islice(copies(documents), size), without_ids(replace(documents[0], id="one more"))
+    graph, seconds, before = CorpusGraph(), 0.0, getrusage(RUSAGE_SELF).ru_maxrss
     while portion := list(islice(stream, 1000)):
-        made -= time.perf_counter() - start
-        start = time.perf_counter()
+        start = time.process_time()
         graph.add(portion)
-        made += time.perf_counter() - start
-        start = time.perf_counter()
-    start = time.perf_counter()
-    nodes, edges = len(graph.nodes), len(graph.edges)
-    return {"add": made, "build": time.perf_counter() - start, "nodes": nodes, "edges": edges, "before": before}
+        seconds += time.process_time() - start
+    start = time.process_time()
+    nodes = len(graph.nodes)
+    seconds += time.process_time() - start
+    start = time.process_time()
+    graph.add([more])
+    assert graph.nodes
+    once = time.process_time() - start
+    memory = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return f"| {size:,} | {nodes:,} | {seconds:.1f} | {once:.2f} | {memory:,.0f} |"
+
+
+def re_docred(folder: Path) -> list[Document]:
+    """The 500 documents of the two parts that are here."""
+    files = (folder / "re_docred" / f"{part}.json" for part in ("train", "validation"))
+    return [document for file in files for document in read_docred(file)[0]]
+
+
+def paragraph_graphs() -> list[Document]:
+    """What the bundled model makes of the twenty paragraphs."""
+    from transformers import pipeline
+
+    from benchmarks.paragraphs import TASK, default_model, read_paragraphs
+
+    paragraphs = read_paragraphs()
+    results = pipeline(TASK, model=default_model())([paragraph.text for paragraph in paragraphs])
+    graphs = (result | {"id": item.id} for result, item in zip(results, paragraphs, strict=True))
+    return [Document.from_dict(graph) for graph in graphs]
+
+
+def summary(documents: Sequence[Document], most: int, seed: int = 0) -> str:
+    """The size of the documents' graph, and some of its nodes of several documents."""
+    graph = CorpusGraph.of(documents)
+    merged = [node for node in graph.nodes if node.documents > 1]
+    entities, relations = (sum(len(getattr(d, field)) for d in documents) for field in ("entities", "relations"))
+    lines = [
+        f"{len(documents)} documents, {entities} entities, {relations} relations: {len(graph.nodes)} nodes, "
+        f"{len(graph.edges)} edges; {len(merged)} nodes are of several documents, "
+        f"{sum(edge.documents > 1 for edge in graph.edges)} edges are stated by several."
+    ]
+    for node in sorted(random.Random(seed).sample(merged, min(most, len(merged))), key=lambda node: node.name):
+        places = ", ".join(f"{member.document_id}#{member.entity}" for member in node.members[:4])
+        lines.append(f"- {node.name} ({node.type}, {node.documents}): {' | '.join(node.aliases[:8])} [{places}]")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print what is asked for; without options, how well entities are merged."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = os.environ.get("DOCRE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data_dir", type=Path, default=Path(root), help="folder with cdr, chemdisgene and re_docred")
+    parser.add_argument("--growth", type=int, nargs="+", default=[], help="numbers of documents to build graphs of")
+    parser.add_argument("--show", type=int, help="number of merged nodes to print")
+    parser.add_argument("--paragraphs", action="store_true", help="show nodes of the twenty paragraphs")
+    options = parser.parse_args(arguments)
+    if options.show is not None:
+        print(summary(paragraph_graphs() if options.paragraphs else re_docred(options.data_dir), options.show))
+    elif options.growth:
+        print("| documents | nodes | seconds | one more, seconds | memory, MiB |\n| ---: | ---: | ---: | ---: | ---: |")
+        for size in options.growth:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                print(process.submit(growth_row, options.data_dir, size).result(), flush=True)
+    else:
+        print("| corpus | entities are one if | precision | recall | B³ precision | B³ recall |")
+        print("| --- | --- | ---: | ---: | ---: | ---: |")
+        for name in CORPORA:
+            for row in quality_rows(name, read_corpus(name, options.data_dir)):
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from modeling_docre.annotations.docred import read_docred, to_result_records, write_docred
+from modeling_docre.graphs.corpus_graph import CorpusGraph
 from modeling_docre.hub.metric import install_metric, metric_folder
 
 from .configuration_limits import __version__
@@ -77,6 +78,7 @@ __all__ = [
     "AtlopConfig",
     "AtlopModel",
     "Candidate",
+    "CorpusGraph",
     "DocREConfig",
     "DocREOutput",
     "DocREPreTrainedModel",

@@ -20,11 +20,14 @@ from .documents import Document
 Merge = Literal["exact", "similar", "off"]
 THRESHOLD = 0.95
 PERSONS = frozenset({"PER", "PERS", "PERSON", "PEOP", "PEOPLE"})
-UNNAMED = frozenset({"NUM", "NUMBER", "CARDINAL", "ORDINAL", "QUANTITY", "PERCENT", "MONEY", "TIME", "DATE", "DURATION"})
+UNNAMED = frozenset(
+    {"NUM", "NUMBER", "CARDINAL", "ORDINAL", "QUANTITY", "PERCENT", "MONEY", "TIME", "DATE", "DURATION"}
+)
 
 _GREEK = {chr(code): unicodedata.name(chr(code)).split()[-1].lower() for code in range(0x3B1, 0x3CA)}
 _LINKING = frozenset({"of", "the", "and"})
-_SALTS = frozenset("hydrochloride hcl hydrobromide mesylate maleate besylate tartrate sulphate sulfate".split())
+_SALTS = frozenset({"hydrochloride", "hcl", "hydrobromide", "mesylate", "maleate", "besylate", "tartrate"})
+_BETWEEN_WORDS = re.compile(r"(?<!\d) | (?!\d)")  # 1 2 is not 12
 _ENDINGS = (("oses", "osis"), ("eses", "esis"), ("ies", "y"), ("s", ""))
 
 
@@ -48,7 +51,7 @@ class Spelling(NamedTuple):
     """A name as a document writes it, the number of these mentions, and of those that also mention another entity."""
 
     text: str
-    count: int
+    mentions: int
     shared: int
 
 
@@ -64,7 +67,7 @@ class LocalEntity:
 
 def local_entities(document: Document) -> list[LocalEntity]:
     """What merging reads of each entity, in the order of the document."""
-    spans = Counter((m.sentence, m.start, m.end) for entity in document.entities for m in set(entity.mentions))
+    spans = Counter(span for e in document.entities for span in {(m.sentence, m.start, m.end) for m in e.mentions})
     result = []
     for entity in document.entities:
         counts, shared = Counter[str](), Counter[str]()
@@ -73,7 +76,7 @@ def local_entities(document: Document) -> list[LocalEntity]:
             counts[text] += 1
             shared[text] += spans[m.sentence, m.start, m.end] > 1
         spellings = (Spelling(text, count, shared[text]) for text, count in counts.items())
-        ranked = tuple(sorted(spellings, key=lambda item: (-item.count, item.text)))
+        ranked = tuple(sorted(spellings, key=lambda item: (-item.mentions, item.text)))
         result.append(LocalEntity(entity.type, entity.id or None, entity.score, ranked))
     return result
 
@@ -91,7 +94,6 @@ def words_of(text: str) -> tuple[str, ...]:
     words = re.findall(r"[^\W_]+", "".join(_GREEK.get(letter, letter) for letter in text))
     if not any(map(str.isalpha, "".join(words))):
         return ()
-    words = words[1:] if words[0] in ("a", "an") and len(words) > 1 else words
     words = [word for word in words if word not in _LINKING] or words
     words = words[:-1] if len(words) > 1 and words[-1] in _SALTS else words
     return tuple(map(_basic_form, words))
@@ -120,7 +122,7 @@ def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
     for text, count, shared in entity.spellings if kind not in UNNAMED else ():
         words = words_of(text)
         if count > shared and len(words) > (kind in PERSONS):
-            name = Name(entity.type, "".join(words), is_short(text))
+            name = Name(entity.type, _BETWEEN_WORDS.sub("", " ".join(words)), is_short(text))
             counts[name] += count - shared
             words_by_name[name].add(words)
     ranked = sorted(counts, key=lambda name: (name.short, -counts[name], -len(name.key), name))

@@ -11,7 +11,6 @@ from modeling_docre.documents import Document, DocumentError
 from modeling_docre.merging import PERSONS, THRESHOLD, LocalEntity, Merge, is_short, words_of
 
 from .elements import Edge, Member, Node
-from .graph_files import read_graph, write_graph
 from .name_blocks import Concept, Name, NameBlocks
 from .records import Record, Statement, record_of
 
@@ -69,6 +68,8 @@ class CorpusGraph:
             FileNotFoundError: the folder has no such graph.
             ValueError: its files are not those of a graph.
         """
+        from .graph_files import read_graph  # loads pyarrow, which the command line can do without
+
         options, records = read_graph(folder)
         graph = cls(**options)
         graph._add(records)
@@ -87,6 +88,8 @@ class CorpusGraph:
             OSError: the files cannot be written; what was there is untouched.
         """
         records = [self._records[name] for name in sorted(self._records)]
+        from .graph_files import write_graph
+
         options = {"merge": self.merge, "threshold": self.threshold}
         write_graph(folder, self.nodes, self.edges, records, options)
 
@@ -248,7 +251,7 @@ def make_node(places: Sequence[tuple[str, int]], entities: Sequence[LocalEntity]
         aliases=aliases,
         concept_ids=tuple(sorted({entity.id for entity in entities if entity.id})),
         documents=len({document for document, _ in places}),
-        mentions=sum(spelling.count for entity in entities for spelling in entity.spellings),
+        mentions=sum(spelling.mentions for entity in entities for spelling in entity.spellings),
         score=max(scores, default=None),
         members=tuple(Member(*place) for place in places),
     )
@@ -267,8 +270,8 @@ def _aliases(entities: Iterable[LocalEntity]) -> tuple[str, ...]:
     counts, own, people = Counter[str](), set[str](), False
     for entity in entities:
         people = entity.type.upper() in PERSONS
-        counts.update({spelling.text: spelling.count for spelling in entity.spellings})
-        own |= {spelling.text for spelling in entity.spellings if spelling.count > spelling.shared}
+        counts.update({spelling.text: spelling.mentions for spelling in entity.spellings})
+        own |= {spelling.text for spelling in entity.spellings if spelling.mentions > spelling.shared}
     ranked = sorted(counts, key=lambda text: (-counts[text], text))
     name = min(ranked, key=lambda text: (text not in own, is_short(text), people and len(words_of(text)) < 2))
     return (name, *(text for text in ranked if text != name))

@@ -34,7 +34,7 @@ _EVIDENCE = pa.struct(
         "score": pa.float64(),
     }
 )
-_SPELLING = pa.struct({"text": pa.string(), "count": pa.int32(), "shared": pa.int32()})
+_SPELLING = pa.struct({"text": pa.string(), "mentions": pa.int32(), "shared": pa.int32()})
 _ENTITY = pa.struct({"type": pa.string(), "id": pa.string(), "score": pa.float64(), "spellings": pa.list_(_SPELLING)})
 SCHEMAS = {
     "nodes": pa.schema(
@@ -71,7 +71,7 @@ SCHEMAS = {
     ),
     "documents": pa.schema({"id": pa.string(), "date": pa.string(), "entities": pa.list_(_ENTITY)}),
 }
-"""The columns of each file. `head` and `tail` are ids of nodes, `head_entity` and `tail_entity` numbers in a document."""
+"""The columns of each file; `head` and `tail` are ids of nodes, `head_entity` and `tail_entity` numbers of entities."""
 
 
 def write_graph(

@@ -1,7 +1,7 @@
 """Groups the names of many documents' entities: names that mean one thing, as far as the documents tell.
 
-Documents that use two names for one entity speak for it, documents that use them for two entities against it. The groups
-depend on the set of documents, never on the order in which they came.
+Documents that use two names for one entity speak for it, documents that use them for two entities against it. What is
+grouped depends on the set of documents, never on their order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SECOND_HAND = 0.25  # the same share of the documents of a name that joins a clu
 SPECIFIC = 0.1  # the same share of the uses of a name that is a second name twice as often as a main one
 SURE = 0.9  # a name implies a concept if this share of its entities with known ids have it
 
-Place = tuple[Hashable, int]
+Place = tuple[str, int]
 """A document and the number of one of its entities."""
 
 
@@ -60,7 +60,7 @@ class NameBlocks:
     def __init__(self, merge: Merge = "exact", threshold: float = THRESHOLD):
         check_options(merge, threshold)
         self.merge, self.threshold = merge, threshold
-        self._places: defaultdict[Name, dict[Hashable, tuple[int, ...]]] = defaultdict(dict)
+        self._places: defaultdict[Name, dict[str, tuple[int, ...]]] = defaultdict(dict)
         self._mains: defaultdict[Name, set[Place]] = defaultdict(set)
         self._mains_of: defaultdict[Name, Counter[Name]] = defaultdict(Counter)
         self._aliases_of: defaultdict[Name, Counter[Name]] = defaultdict(Counter)
@@ -72,11 +72,11 @@ class NameBlocks:
         self._groups: dict[Name, Group] = {}
         self._touched: set[Name] = set()
 
-    def add(self, document: Hashable, entities: Sequence[LocalEntity]) -> None:
+    def add(self, document: str, entities: Sequence[LocalEntity]) -> None:
         """Add the entities of a new document; `update` has to follow before groups are read."""
         self._count(document, entities, 1)
 
-    def remove(self, document: Hashable, entities: Sequence[LocalEntity]) -> None:
+    def remove(self, document: str, entities: Sequence[LocalEntity]) -> None:
         """Remove the entities of a document that was added; `update` has to follow before groups are read."""
         self._count(document, entities, -1)
 
@@ -116,10 +116,10 @@ class NameBlocks:
         """The entities whose main name this is."""
         return self._mains.get(name, frozenset())
 
-    def _count(self, document: Hashable, entities: Sequence[LocalEntity], step: int) -> None:
+    def _count(self, document: str, entities: Sequence[LocalEntity], step: int) -> None:
         for number, entity in enumerate(entities if self.merge != "off" else ()):
             names = own_names(entity)
-            self._touched |= names.keys()
+            self._touched.update(names)
             for name, spellings in names.items():
                 self._place(name, document, number, step)
                 if entity.id:
@@ -129,7 +129,7 @@ class NameBlocks:
             if names:
                 self._count_main((document, number), *names, step=step)
 
-    def _place(self, name: Name, document: Hashable, number: int, step: int) -> None:
+    def _place(self, name: Name, document: str, number: int, step: int) -> None:
         if step > 0:
             places = self._places[name]
             places[document] = (*places.get(document, ()), number)

@@ -1,4 +1,4 @@
-"""What a corpus graph keeps of a document: its entities' names, and its relations with the sentences that state them."""
+"""What a corpus graph keeps of a document: the names of its entities, its relations, and what states them."""
 
 from __future__ import annotations
 
