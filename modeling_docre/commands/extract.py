@@ -81,14 +81,11 @@ def extract(
         Path | None, typer.Option(metavar="FILE", help="Also draw the graph of a single text as SVG.")
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write each result to this file as it is made, and print nothing; .jsonl or .jsonl.gz. An interrupted "
-            "run goes on with --resume.",
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Write results to this .jsonl or .jsonl.gz as they are made.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Extract what the file of --out does not have.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the file of --out after an interruption.")
+    ] = False,
 ) -> None:
     """Extract entities and relations from texts.
 
