@@ -131,7 +131,7 @@ def relation_table(graph: Mapping[str, Any]) -> str:
 
 def _cell(column: str, value: Any) -> str:
     shown = "" if value is None else f"{value:.2f}" if isinstance(value, float) else escape(str(value))
-    return f'<td data-column="{column}" dir="auto">{shown}</td>'
+    return f'<td data-column="{column}"><bdi>{shown}</bdi></td>'
 
 
 def relation_rows(graph: Mapping[str, Any]) -> list[list[Any]]:
