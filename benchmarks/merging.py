@@ -233,9 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.show is not None:
         print(summary(paragraph_graphs() if options.paragraphs else re_docred(options.data_dir), options.show))
     elif options.growth:
-        print(
-            "| documents | nodes | edges | seconds | one more, seconds | memory, MiB |\n| ---: | ---: | ---: | ---: | ---: | ---: |"
-        )
+        columns = ("documents", "nodes", "edges", "seconds", "one more, seconds", "memory, MiB")
+        print(f"| {' | '.join(columns)} |\n|{' ---: |' * len(columns)}")
         for size in options.growth:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 print(process.submit(growth_row, options.data_dir, size).result(), flush=True)
