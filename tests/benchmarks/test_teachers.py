@@ -12,7 +12,7 @@ import pytest
 from samples import ANNA, LONG, OTTO
 from tiny import RELATION_TYPES
 
-from benchmarks import label_scores, teachers
+from benchmarks import label_report, label_scores, teachers
 from modeling_docre.annotations.records import iter_records
 from modeling_docre.documents import Completeness, Document
 from modeling_docre.training import labelling
@@ -84,3 +84,24 @@ def test_packed_scores_give_the_labelled_documents_again(tmp_path: Path, monkeyp
     assert again == labelled
     with pytest.raises(ValueError, match="the corpus lacks the document"):
         list(label_scores.unpack(label_scores.pack(labelled), [ANNA]))
+
+
+def test_the_report_counts_found_and_added_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the people's labels scores enough, and one relation is added."""
+    scores = np.zeros((len(ANNA.entities),) * 2 + (3,))
+    first = ANNA.relations[0]
+    scores[first.head, first.tail, RELATION_TYPES.index(first.type)] = 0.9
+    gold = labelling.gold_table(ANNA, RELATION_TYPES)
+    place = next(tuple(row) for row in np.argwhere(~gold) if row[0] != row[1])
+    scores[place] = 0.85
+    weights = {(int(place[0]), int(place[1])): np.eye(len(ANNA.sentences))[1]}
+    labelled = labelling.label(replace(ANNA, complete=INCOMPLETE), Judgement(scores, weights), Known(["a"]), 0.8)
+    file = tmp_path / "labelled.jsonl"
+    file.write_text(json.dumps(labelled.to_dict()), encoding="utf-8")
+    label_report.main([str(file), "--read", "5"])
+    lines = capsys.readouterr().out.splitlines()
+    people = len(ANNA.relations)
+    assert lines[0] == "1 documents, positive from 0.85"
+    assert lines[4] == f"| all | {people} | {100 / people:.0f} % | 1 | {people:.2f} | {people + 1:.2f} |"
+    assert lines[-2].startswith(f"{ANNA.id}: ") and lines[-2].endswith("(0.85)")
+    assert lines[-1].strip() == " ".join(ANNA.sentences[1])
