@@ -65,7 +65,7 @@
 
   // ---------------------------------------------------------------- drawing
   const toScreen = (x, y) => [x * view.zoom + view.x, y * view.zoom + view.y];
-  const radius = (node) => node.size * Math.min(Math.max(view.zoom, 0.22), 1.6);
+  const radius = (node) => Math.max(2, node.size * Math.min(Math.max(view.zoom, 0.28), 1.6));
 
   function curveOf(edge) {
     const [x1, y1] = toScreen(edge.from.x, edge.from.y), [x2, y2] = toScreen(edge.to.x, edge.to.y);
@@ -113,7 +113,7 @@
     shape(pen, node.type, x, y, radius(node));
     pen.fillStyle = colourOf(node.type);
     pen.fill();
-    pen.lineWidth = strong ? 3 : 1.2;
+    pen.lineWidth = strong ? 3 : Math.min(1.2, radius(node) / 4);
     pen.strokeStyle = strong ? paint.text : paint.ground;
     pen.stroke();
     pen.globalAlpha = 1;
@@ -144,6 +144,7 @@
     for (const node of [...first, ...important]) {
       const forced = first.has(node);
       if (!isShown(node) || (written > 250 && !forced)) continue;
+      if (!node.edges.length && view.zoom < 0.5 && !forced) continue; // what is unconnected can wait
       const [x, middle] = toScreen(node.x, node.y);
       if (x < -80 || middle < -20 || x > width + 80 || middle > height + 20) continue;
       pen.font = `${forced ? 600 : 400} 12px system-ui, sans-serif`;
