@@ -18,7 +18,7 @@ from .printable import printable, shorten
 HEIGHT = 30  # of a box
 CHARACTER = 7.2  # width of a character in a box; those of Chinese, Japanese and Korean take two
 LABEL = (6.2, 13.0)  # width of a character and height of a line at an arrow
-LONGEST = (28, 26)  # characters in a box, and in a line at an arrow
+LONGEST = (28, 20)  # characters in a box, and in a line at an arrow
 GAP = 3.0  # between the labels of an arrow
 STEP = (230.0, 120.0)  # distance of neighbours
 MARGIN = 24.0
@@ -27,12 +27,14 @@ WIDTH = 900.0  # components are put side by side up to this width
 
 Area = tuple[float, float, float, float]
 """Left, top, right and bottom."""
+Points = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+"""Both ends of a curve around its control point."""
 
 
 class Arrow(NamedTuple):
     """A curve from head to tail with its control point, the lines of each label, and the area of the labels."""
 
-    points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+    points: Points
     labels: Sequence[Sequence[str]]
     area: Area
 
@@ -81,8 +83,10 @@ def draw_graph(graph: Mapping[str, Any]) -> str:
         labels.setdefault((relation["head"], relation["tail"]), []).append(text)
     boxes = place(list(labels), names(graph))
     areas, arrows = [box.area for box in boxes.values()], []
+    bows = [bow(boxes[head], boxes[tail], (tail, head) in labels) for head, tail in labels]
+    dots = [(x - 3, y - 3, x + 3, y + 3) for points in bows for x, y in curve(points)]
     for (head, tail), texts in labels.items():
-        arrows.append(arrow(boxes[head], boxes[tail], texts, (tail, head) in labels, areas))
+        arrows.append(arrow(boxes[head], boxes[tail], texts, (tail, head) in labels, [*areas, *dots]))
         areas.append(arrows[-1].area)
     shapes = [_box(box, colour(number)) for number, box in boxes.items()]
     left, top = (min(area[side] for area in areas) - MARGIN for side in (0, 1))
@@ -162,14 +166,21 @@ def arrow(head: Box, tail: Box, labels: Sequence[str], both_ways: bool, taken: S
         both_ways: whether another line leads back.
         taken: what the labels had better not cover.
     """
-    bend = 0.18 if both_ways else 0.0
-    x = (head.x + tail.x) / 2 - bend * (tail.y - head.y)
-    y = (head.y + tail.y) / 2 + bend * (tail.x - head.x)
-    points = head.border(x, y), (x, y), tail.border(x, y)
+    points = bow(head, tail, both_ways)
     lines = [wrap(label, LONGEST[1]) or [""] for label in labels]
     height = LABEL[1] * sum(map(len, lines)) + GAP * (len(lines) - 1)
     size = LABEL[0] * max(cell_len(line) for label in lines for line in label), height
-    return Arrow(points, lines, _beside(curve(points), size, [head.area, tail.area, *taken]))
+    # The labels of a bent line stand on its outer side, away from the line that leads back.
+    outwards = (head.y - tail.y, tail.x - head.x) if both_ways else (0.0, 0.0)
+    return Arrow(points, lines, _beside(curve(points), size, outwards, [head.area, tail.area, *taken]))
+
+
+def bow(head: Box, tail: Box, both_ways: bool) -> Points:
+    """Where a line leaves the head, its control point, and where it reaches the tail."""
+    bend = 0.18 if both_ways else 0.0
+    x = (head.x + tail.x) / 2 - bend * (tail.y - head.y)
+    y = (head.y + tail.y) / 2 + bend * (tail.x - head.x)
+    return head.border(x, y), (x, y), tail.border(x, y)
 
 
 def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[float, float]]:
@@ -182,16 +193,33 @@ def curve(points: Sequence[tuple[float, float]], parts: int = 20) -> list[tuple[
     ]
 
 
-def _beside(line: Sequence[tuple[float, float]], size: tuple[float, float], taken: Sequence[Area]) -> Area:
-    """The area for a text of that width and height: near the middle of a line, covering little of it and of others."""
+def _beside(
+    line: Sequence[tuple[float, float]],
+    size: tuple[float, float],
+    outwards: tuple[float, float],
+    taken: Sequence[Area],
+) -> Area:
+    """The area for a text of that width and height: near the middle of a line, covering little of it and of others.
+
+    Args:
+        line: points on the line.
+        size: width and height.
+        outwards: direction in which the text stands, as seen from the middle of the line; zero for either side.
+        taken: what the text had better not cover.
+    """
     (width, height), beyond = size, HEIGHT / 2 + 6  # the far side of boxes on a level
     corners = [
         (left, top)
-        for x, y in (line[len(line) * part // 20] for part in (10, 7, 13))
+        for x, y in (line[len(line) * part // 20] for part in (10, 7, 13, 5, 15))
         for left in (x - width / 2, x + 4, x - 4 - width)
         for top in (y - 4 - height, y + 4, y - height / 2, y - beyond - height, y + beyond)
     ]
-    areas = [(left, top, left + width, top + height) for left, top in corners]
+    middle_x, middle_y = line[len(line) // 2]
+    areas = [
+        (left, top, left + width, top + height)
+        for left, top in corners
+        if outwards[0] * (left + width / 2 - middle_x) + outwards[1] * (top + height / 2 - middle_y) >= 0
+    ]
 
     def cost(area: Area) -> tuple[int, float]:
         covered = sum(area[0] < x < area[2] and area[1] < y < area[3] for x, y in line)
@@ -209,10 +237,10 @@ def _overlap(one: Area, other: Area) -> float:
 def _line(arrow: Arrow) -> str:
     (x1, y1), (x, y), (x2, y2) = arrow.points
     left, top, right, _ = arrow.area
-    labels, y = "", top + 10
+    labels, height = "", top + 10
     for lines in arrow.labels:
-        labels += _label((left + right) / 2, y, lines)
-        y += LABEL[1] * len(lines) + GAP
+        labels += _label((left + right) / 2, height, lines)
+        height += LABEL[1] * len(lines) + GAP
     path = f"M{x1:.1f},{y1:.1f} Q{x:.1f},{y:.1f} {x2:.1f},{y2:.1f}"
     return f'<path d="{path}" fill="none" stroke="#777" stroke-width="1.4" marker-end="url(#tip)"/>{labels}'
 

@@ -46,7 +46,7 @@ CORPORA = {
     ),
     "ar": Corpus(
         [
-            "ولد {person} في {town} عام ١٩٨٠. يعمل {short} اليوم في {institution}.",
+            "ولد {person} عام ١٩٨٠ في {town}. يعمل {short} اليوم في {institution}.",
             "يدرّس {person} في {institution}، وهو من {town}. هل يعود {short} إلى {town}؟",
             "غادر {short} مدينة {town} قديمًا! ثم عمل {person} لدى {institution}.",
             "من {town} جاء {person}. كتب {short} كتابه الأول في {institution}.",
