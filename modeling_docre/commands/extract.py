@@ -35,6 +35,16 @@ class Format(StrEnum):
     LINES = "jsonl"
 
 
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|NAME",
+        help="Least score of a relation, from 0 to 1, instead of the model's own, or one of the model's names: "
+        "precise, balanced, everything.",
+    ),
+]
+
+
 def extract(
     words: Annotated[
         list[str] | None,
@@ -59,14 +69,7 @@ def extract(
             '[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}].',
         ),
     ] = None,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER|NAME",
-            help="Least score of a relation, from 0 to 1, instead of the model's own, or one of the model's names: "
-            "precise, balanced, everything.",
-        ),
-    ] = None,
+    threshold: Threshold = None,
     relations: Annotated[
         list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
     ] = None,
