@@ -7,7 +7,8 @@ different documents belong together if type and id are equal. Pairs within one d
 over all entities, of the share of its node (precision) and of its concept (recall) that is of the same concept.
 
 `--growth` builds graphs of copies of these documents. Concepts of at least five documents keep their names in each
-copy, the names of all others get a word of the copy: a larger corpus has more of both, known names and new ones.
+copy, the names of all others get a word of the copy: a larger corpus has more of both, known names and new ones. Each
+entity has a relation to the next one of its document.
 
 `--show` prints so many nodes of the Re-DocRED documents, drawn at random from those of several documents, to be read;
 with `--paragraphs`, it prints those of the bundled model's graphs of the twenty paragraphs of `paragraphs.py`.
@@ -21,7 +22,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import count, islice
@@ -36,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dataset_scripts.building.sources import source_lines
 from dataset_scripts.readers.pubtator import AbstractReader, read_pubtator
 from modeling_docre.annotations.docred import read_docred
-from modeling_docre.documents import Document, Entity
+from modeling_docre.documents import Document, Entity, Relation
 from modeling_docre.graphs.corpus_graph import CorpusGraph
 from modeling_docre.merging import Merge
 
@@ -156,7 +157,9 @@ def copies(documents: Sequence[Document]) -> Iterator[Document]:
                 entity if not number or frequent[entity.type, entity.id] >= KNOWN else _renamed(document, entity, word)
                 for entity in document.entities
             )
-            yield without_ids(replace(document, id=f"{document.id}-{number}", entities=tuple(renamed)))
+            chain = tuple(Relation(head, head + 1, "next") for head in range(len(document.entities) - 1))
+            copy = replace(document, id=f"{document.id}-{number}", entities=tuple(renamed), relations=chain)
+            yield without_ids(copy)
 
 
 def _renamed(document: Document, entity: Entity, word: str) -> Entity:
@@ -166,26 +169,22 @@ def _renamed(document: Document, entity: Entity, word: str) -> Entity:
 
 def growth_row(folder: Path, size: int) -> str:
     """Processor time and memory of a graph of so many documents; to be called in a process of its own."""
-    stream = islice(copies([item for name in CORPORA for item in read_corpus(name, folder)]), size)
-    graph, added, before = CorpusGraph(), 0.0, getrusage(RUSAGE_SELF).ru_maxrss
+    documents = [item for name in CORPORA for item in read_corpus(name, folder)]
+    stream, more = islice(copies(documents), size), without_ids(replace(documents[0], id="one more"))
+    graph, seconds, before = CorpusGraph(), 0.0, getrusage(RUSAGE_SELF).ru_maxrss
     while portion := list(islice(stream, 1000)):
-        added += _seconds(lambda portion=portion: graph.add(portion))
-    built = _seconds(lambda: graph.nodes)
-    more = replace(graph_document(folder), id="one more")
-    once = _seconds(lambda: (graph.add([more]), graph.nodes))
-    memory = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 2**10
-    return f"| {size:,} | {len(graph.nodes):,} | {added + built:.1f} | {once:.2f} | {memory:,.0f} |"
-
-
-def graph_document(folder: Path) -> Document:
-    """A document to be added to a graph."""
-    return without_ids(next(iter(read_corpus("CDR dev", folder))))
-
-
-def _seconds(action: Callable[[], object]) -> float:
+        start = time.process_time()
+        graph.add(portion)
+        seconds += time.process_time() - start
     start = time.process_time()
-    action()
-    return time.process_time() - start
+    nodes, edges = len(graph.nodes), len(graph.edges)
+    seconds += time.process_time() - start
+    start = time.process_time()
+    graph.add([more])
+    assert graph.nodes and graph.edges
+    once = time.process_time() - start
+    memory = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return f"| {size:,} | {nodes:,} | {edges:,} | {seconds:.1f} | {once:.2f} | {memory:,.0f} |"
 
 
 def re_docred(folder: Path) -> list[Document]:
@@ -234,7 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.show is not None:
         print(summary(paragraph_graphs() if options.paragraphs else re_docred(options.data_dir), options.show))
     elif options.growth:
-        print("| documents | nodes | seconds | one more, seconds | memory, MiB |\n| ---: | ---: | ---: | ---: | ---: |")
+        columns = ("documents", "nodes", "edges", "seconds", "one more, seconds", "memory, MiB")
+        print(f"| {' | '.join(columns)} |\n|{' ---: |' * len(columns)}")
         for size in options.growth:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 print(process.submit(growth_row, options.data_dir, size).result(), flush=True)

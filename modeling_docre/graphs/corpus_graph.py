@@ -11,7 +11,6 @@ from modeling_docre.documents import Document, DocumentError
 from modeling_docre.merging import PERSONS, THRESHOLD, LocalEntity, Merge, is_short, words_of
 
 from .elements import Edge, Member, Node
-from .graph_files import read_graph, write_graph
 from .name_blocks import Concept, Name, NameBlocks
 from .records import Record, Statement, record_of
 
@@ -69,6 +68,8 @@ class CorpusGraph:
             FileNotFoundError: the folder has no such graph.
             ValueError: its files are not those of a graph.
         """
+        from .graph_files import read_graph  # loads pyarrow, which the command line can do without
+
         options, records = read_graph(folder)
         graph = cls(**options)
         graph._add(records)
@@ -87,6 +88,8 @@ class CorpusGraph:
             OSError: the files cannot be written; what was there is untouched.
         """
         records = [self._records[name] for name in sorted(self._records)]
+        from .graph_files import write_graph
+
         options = {"merge": self.merge, "threshold": self.threshold}
         write_graph(folder, self.nodes, self.edges, records, options)
 

@@ -81,7 +81,5 @@ def _evidence(document: Document, sentence: int, score: float | None) -> Evidenc
     return Evidence(sentence, document.text[start:end], start, end, score)
 
 
-def _order(statement: Statement) -> tuple[int, int, str, str, float, str]:
-    support = statement.support
-    score = -1.0 if support.score is None else support.score
-    return support.head, support.tail, statement.type, statement.label or "", -score, repr(support.evidence)
+def _order(statement: Statement) -> tuple[int, int, str]:
+    return statement.support.head, statement.support.tail, statement.type
