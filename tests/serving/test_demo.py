@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -97,6 +98,32 @@ def test_entities_are_read_from_lines():
     for lines, message in (("London", "not of the form"), (": London", "not of the form"), ("LOC: Lond", "'Lond'")):
         with pytest.raises(ValueError, match=message):
             views.read_entities(lines, text)
+
+
+def test_a_click_gives_a_page_and_files_and_the_slider_filters_them(tmp_path):
+    pytest.importorskip("gradio")
+    import app
+
+    model = decisive_jerex(relation_threshold=0.123)
+    extract = build(model)
+    assert app.build(extract, "tiny").blocks
+    text = "Anna Berg was born in Berlin. She works at the Institute."
+    expected, calls = extract(text), []
+    run = extract._forward
+    extract._forward = lambda *inputs, **options: calls.append(1) or run(*inputs, **options)
+    full, page, whole, json_file, csv_file = app._answer(extract)(text, "", 0.12)
+    assert whole["relations"] == expected["relations"] != full["relations"], "the slider's place means the threshold"
+    assert json.loads(Path(json_file).read_text(encoding="utf-8")) == whole and "data-relation" in page
+    assert len(Path(csv_file).read_text(encoding="utf-8").splitlines()) == 1 + len(whole["relations"])
+    high = app._show(0.123)(full, 0.999)[2]
+    assert high["relations"] == [item for item in full["relations"] if item["score"] >= 0.999] != full["relations"]
+    assert len(calls) == 1, "the slider extracts nothing"
+    for empty, message in ((" ", "There is no text"), ("a" * 20_001, "reads up to 20000")):
+        result = app._answer(extract)(empty, "", 0.5)
+        assert message in result[1] and result[0] is result[2] is result[3] is None
+    assert "extract the graph of a text first" in app._show(0.5)(None, 0.5)[1]
+    (tmp_path / "text.txt").write_text("Zoë\n", encoding="utf-8")
+    assert app.read_file(str(tmp_path / "text.txt")) == "Zoë\n"
 
 
 def chromium() -> str:
