@@ -10,7 +10,8 @@ so that the time to start, which a long run does not feel, stands in a column of
 The second table is computed, not measured. `--plan-seconds` is the time of one actor per document on the machine that
 is planned for; without it the plan is for actors like those that were measured.
 
-Nothing is asserted: people judge the figures. Run it on an idle machine.
+Files of few documents take more bytes per document: `--block-size 128` measures what a large run will write, and needs
+some thousand documents. Nothing is asserted: people judge the figures. Run it on an idle machine.
 """
 
 from __future__ import annotations
