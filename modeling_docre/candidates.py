@@ -139,8 +139,6 @@ def entity_pairs(documents: Tensor) -> Tensor:
     Returns:
         [pairs, 2], int64 entity indices, row-major (head outer, tail inner).
     """
-    if len(documents) == 0:
-        return documents.new_zeros(0, 2)
     counts = torch.bincount(documents)
     head, position = positions_in_segments(counts[documents] - 1)
     tail = segment_starts(counts)[documents[head]] + position

@@ -18,8 +18,6 @@ SIZE = 2**24
 
 LABEL_LENGTH = 500
 
-_OF_SIGNATURES = ("relation_types", "entity_types", "entity_types")
-
 _CODE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
@@ -66,8 +64,9 @@ def check_signatures(triples: Any, relation_types: Sequence[str], entity_types: 
     for triple in triples:
         if isinstance(triple, str) or not isinstance(triple, Sequence) or len(triple) != 3:
             raise ValueError(f"signatures has {triple!r}; give lists of a relation type and the types of head and tail")
-        for name, types, option in zip(triple, (relation_types, *[entity_types] * 2), _OF_SIGNATURES, strict=True):
-            if not isinstance(name, str) or ((types or option == "relation_types") and name not in types):
+        for position, name in enumerate(triple):
+            option, types = ("entity_types", entity_types) if position else ("relation_types", relation_types)
+            if not isinstance(name, str) or ((types or not position) and name not in types):
                 raise ValueError(
                     f"signatures names {name!r}, which is not among {option}; the model knows {', '.join(types)}"
                 )

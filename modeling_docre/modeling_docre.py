@@ -210,14 +210,7 @@ class DocREPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def check_finite(self, name: str) -> None:
-        """Refuse weights that are not finite, which training leaves when it diverges.
-
-        Args:
-            name: what the error calls the model.
-
-        Raises:
-            ValueError: a weight is not finite.
-        """
+        """Refuse weights of the model `name` that are not finite, which training leaves when it diverges."""
         for key, value in self.named_parameters():
             # A sum takes one pass and no memory; where it overflows, the values decide.
             if not value.is_meta and not value.sum().isfinite() and not value.isfinite().all():

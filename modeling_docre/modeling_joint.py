@@ -187,13 +187,9 @@ def _evidence_loss(scores: PairScores, relations: dict[str, Tensor], text: Atten
     assert text.sentences is not None
     documents = positions_in_segments(text.document_lengths)[0]  # [subwords]
     counts = segment_max(text.sentences[:, None] + 1, documents, len(text.document_lengths)).squeeze(1)
-    return evidence_loss(
-        scores.sentence_weights,
-        counts[text.documents[relations["pairs"][:, 0]]],
-        relations["evidence_pairs"],
-        relations["evidence_sentences"],
-        relations["evidence_shares"],
-    )
+    of_pairs = counts[text.documents[relations["pairs"][:, 0]]]  # [pairs]
+    items = (relations[f"evidence_{name}"] for name in ("pairs", "sentences", "shares"))
+    return evidence_loss(scores.sentence_weights, of_pairs, *items)
 
 
 def evidence_loss(weights: Tensor, sentence_counts: Tensor, pairs: Tensor, sentences: Tensor, shares: Tensor) -> Tensor:

@@ -90,8 +90,7 @@ def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
     Returns:
         [pairs, 2], int64 positions in the mention list; row-major.
     """
-    counts = torch.bincount(documents) if len(documents) else documents
-    ends = counts.cumsum(0)[documents] if len(documents) else documents
+    ends = torch.bincount(documents).cumsum(0)[documents]
     later = ends - torch.arange(len(documents), device=documents.device) - 1  # mentions after this one
     first, offset = positions_in_segments(later)
     pairs = torch.stack([first, first + 1 + offset], dim=1)
