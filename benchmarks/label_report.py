@@ -74,9 +74,9 @@ def _name(document: Document, entity: int) -> str:
 
 
 def _sentence(document: Document, item: Relation) -> str:
-    if not item.sentence_weights:
+    if not (weights := item.sentence_weights):
         return "(no sentence weighs anything)"
-    heaviest = max(range(len(item.sentence_weights)), key=lambda number: item.sentence_weights[number])
+    heaviest = weights.index(max(weights))
     return " ".join(document.sentences[heaviest])
 
 

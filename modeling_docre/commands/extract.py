@@ -19,7 +19,7 @@ from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
 from .files import check_output, write_output
-from .process import FAILURE, UsageError, check_probability, complain, describe, without_progress_bars
+from .process import FAILURE, Threshold, UsageError, complain, describe, threshold_of, without_progress_bars
 
 Graph = dict[str, Any]
 
@@ -33,16 +33,6 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     LINES = "jsonl"
-
-
-Threshold = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NUMBER|NAME",
-        help="Least score of a relation, from 0 to 1, instead of the model's own, or one of the model's names: "
-        "precise, balanced, everything.",
-    ),
-]
 
 
 def extract(
@@ -103,7 +93,7 @@ def extract(
       docre extract --file letters/*.txt --format jsonl
       docre extract letters --out graphs.jsonl --resume
     """
-    least = _number(threshold)
+    least = threshold_of(threshold)
     sources, single = _inputs(words or [], file or [])
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
@@ -202,16 +192,6 @@ def _extend(
             file.append(graphs)
             bar.update(len(graphs))
     file.finish()
-
-
-def _number(threshold: str | None) -> float | str | None:
-    """A threshold as a number; a name stays, for the model to look up."""
-    try:
-        value = float(threshold or "")
-    except ValueError:
-        return threshold
-    check_probability("--threshold", value)
-    return value
 
 
 def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None:

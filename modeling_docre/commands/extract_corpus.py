@@ -9,7 +9,7 @@ import typer
 
 from modeling_docre.merging import Merge
 
-from .process import FAILURE, UsageError, check_probability, complain
+from .process import FAILURE, Threshold, UsageError, complain, threshold_of
 
 
 def extract_corpus(
@@ -26,9 +26,7 @@ def extract_corpus(
         str | None, typer.Option(help="Folder or Hub name of a trained model; by default the bundled one.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="INPUT is a dataset of the Hub; its split to read.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a relation, from 0 to 1, instead of the model's own.")
-    ] = None,
+    threshold: Threshold = None,
     relations: Annotated[
         list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
     ] = None,
@@ -66,7 +64,7 @@ def extract_corpus(
       docre extract-corpus letters news.jsonl --out graphs
       docre extract-corpus "crawl/*.parquet" --out graphs --actors 8 --address auto
     """
-    check_probability("--threshold", threshold)
+    least = threshold_of(threshold)
     extraction = _extraction()
     result = extraction.extract_corpus(
         _documents(words, split),
@@ -77,7 +75,7 @@ def extract_corpus(
         cores_per_actor=cores_per_actor,
         address=address,
         block_size=block_size,
-        threshold=threshold,
+        threshold=least,
         relations=relations or None,
         max_tokens=max_tokens,
     )

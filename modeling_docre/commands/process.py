@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from typer.exceptions import Exit, TyperException
 
 from modeling_docre.graphs.printable import printable
@@ -17,6 +18,16 @@ INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
 
 # Errors whose message is enough; of others the class and the way to a traceback are shown, too.
 _SELF_EXPLAINING = (OSError, ValueError, ImportError)
+
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|NAME",
+        help="Least score of a relation, from 0 to 1, instead of the model's own, or one of the model's names: "
+        "precise, balanced, everything.",
+    ),
+]
+"""The option of a least score or its name."""
 
 
 class UsageError(TyperException):
@@ -113,3 +124,13 @@ def _use_utf8(stream: Any) -> None:
     """Write UTF-8 to files and pipes; a terminal keeps its encoding and shows other characters as escapes."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(**({"errors": "backslashreplace"} if stream.isatty() else {"encoding": "utf-8"}))
+
+
+def threshold_of(threshold: str | None) -> float | str | None:
+    """A threshold as a number; a name stays, for the model to look up."""
+    try:
+        value = float(threshold or "")
+    except ValueError:
+        return threshold
+    check_probability("--threshold", value)
+    return value
