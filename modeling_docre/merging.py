@@ -167,7 +167,7 @@ def check_options(merge: str, threshold: float) -> None:
     """
     if merge not in get_args(Merge):
         raise ValueError(f"merge is {merge!r}; give one of {', '.join(map(repr, get_args(Merge)))}")
-    if not 0 <= threshold <= 1:
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
 
 

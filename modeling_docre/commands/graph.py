@@ -160,6 +160,8 @@ def _documents(names: Sequence[str]) -> list[Document]:
     from dataset_scripts.building.loading import CorpusArguments, load_corpus
     from modeling_docre.documents import DocumentError
 
+    if _is_graph(names):
+        raise UsageError(f"{names[0]} is a graph already; give the results that it was built from, and the new ones")
     documents: dict[str, Document] = {}
     for file in files_of(names):
         for document in load_corpus(CorpusArguments(train_file=file)).splits["train"]:

@@ -136,6 +136,7 @@ class CorpusGraph:
         Raises:
             DocumentError: a document is not valid, its id is in the graph already or occurs twice, or a date is not an
                 ISO date.
+            TypeError: `documents` is a single document, or nothing that holds documents.
         """
         self._add(_records(documents, date))
 
@@ -164,10 +165,8 @@ class CorpusGraph:
         for record in records:
             name = record.document_id
             if name in self._records or name in new:
-                place = "the graph" if name in self._records else "these documents"
-                raise DocumentError(
-                    name, "id", name, f"{place} has it already; remove that document or rename this one"
-                )
+                place = "the graph has it already" if name in self._records else "two of these documents have it"
+                raise DocumentError(name, "id", name, f"{place}; give each document its own, or remove one")
             new[name] = record
         for name, record in new.items():
             self._blocks.add(name, record.entities)
@@ -260,6 +259,9 @@ def make_node(places: Sequence[tuple[str, int]], entities: Sequence[LocalEntity]
 def _records(
     documents: Iterable[Document | Mapping[str, Any]], date: str | Mapping[str, str] | None
 ) -> Iterator[Record]:
+    if isinstance(documents, str | Mapping | Document) or not isinstance(documents, Iterable):
+        kind = type(documents).__name__
+        raise TypeError(f"documents is a {kind}; give a list of documents, also of one: [document]")
     for item in documents:
         document = item if isinstance(item, Document) else Document.from_dict(item)
         yield record_of(document, date.get(document.id) if isinstance(date, Mapping) else date)

@@ -55,6 +55,7 @@ def test_a_graph_is_exported_and_shown(results, capsys, tmp_path):
     shown = works(capsys, "graph", "show", folder, "--top", "2").split("\n")
     assert shown[0].endswith(" relations") and shown[3].split() == ["Ada", "Lovelace", "PER", "2", "4"]
     fails(capsys, "is a graph; give it alone", "graph", "show", folder, *results, code=2)
+    fails(capsys, "is a graph already; give the results", "graph", "build", folder, "--out", tmp_path / "b", code=2)
     fails(capsys, "brat takes results", "graph", "export", folder, "--to", "brat", "--out", tmp_path / "b", code=2)
 
 

@@ -122,7 +122,7 @@ def test_an_id_is_added_once_and_nothing_is_added_by_halves():
     graph = graph_of(("LOC: Oslo",))
     rejected = [
         ([named_document("x", "LOC: Rome"), named_document("d0", "LOC: Rome")], None, "'d0'.*the graph has it already"),
-        ([named_document("x", "LOC: Rome")] * 2, None, "'x'.*these documents has it already"),
+        ([named_document("x", "LOC: Rome")] * 2, None, "'x'.*two of these documents have it"),
         ([named_document("x", "LOC: Rome")], "1. May", "'x'.*date is '1. May'; give an ISO date"),
         ([named_document("x", "LOC: Rome"), {"id": "y"}], None, "'y'.*sentences"),
     ]
@@ -132,8 +132,13 @@ def test_an_id_is_added_once_and_nothing_is_added_by_halves():
         assert graph.document_ids == ("d0",) and len(graph.nodes) == 1
     with pytest.raises(DocumentError, match=r"'x'.*no such document"):
         graph.remove("x")
-    with pytest.raises(ValueError, match="threshold"):
-        CorpusGraph(threshold=2)
+    for threshold in (2, "high"):
+        with pytest.raises(ValueError, match=f"threshold is {threshold!r}; give a number"):
+            CorpusGraph(threshold=threshold)  # type: ignore[arg-type]
+    one = named_document("x", "LOC: Rome")
+    for single in (one, one.to_dict(), "Rome", None):
+        with pytest.raises(TypeError, match=r"give a list of documents, also of one: \[document\]"):
+            graph.add(single)
 
 
 NAMES = ("seizure", "seizures", "fits", "fit of rage", "convulsive fit", "convulsiv fit", "ABC", "ABD", "Anna", "12")
