@@ -94,7 +94,7 @@ def extract(
       docre extract letters --out graphs.jsonl --resume
     """
     least = threshold_of(threshold)
-    sources, single = _inputs(words or [], file or [])
+    sources, single = _inputs(words or [], file or [], out)
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} needs a single text{hint}")
@@ -211,8 +211,8 @@ def _check_long_run(out: Path | None, resume: bool, shown: object) -> None:
         raise UsageError("--resume needs the file of an earlier run; name it by --out")
 
 
-def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source], bool]:
-    """The inputs, and whether they are a single text."""
+def _inputs(words: Sequence[str], names: Sequence[str], out: Path | None) -> tuple[Iterator[Source], bool]:
+    """The inputs, without the results that an earlier run wrote to `out`, and whether they are a single text."""
     folder = len(words) == 1 and os.path.isdir(words[0])
     if not names and words and words != ["-"] and not folder:
         if len(words) > 1:
@@ -222,7 +222,8 @@ def _inputs(words: Sequence[str], names: Sequence[str]) -> tuple[Iterator[Source
         return iter([Source(words[0])]), True
     if not names and not words and sys.stdin.isatty():
         raise UsageError("no text; give one in quotes, or files by --file")
-    files = files_of([*names, *words] or ["-"])
+    results = os.path.realpath(out) if out else None
+    files = [file for file in files_of([*names, *words] or ["-"]) if os.path.realpath(file) != results]
     single = len(files) == 1 and is_one_text(files[0]) and not folder
     return (source for file in files for source in read_sources(file)), single
 

@@ -22,7 +22,7 @@ from modeling_docre.annotations.growing_file import record_settings
 from modeling_docre.documents import DocumentError
 from modeling_docre.hub.loading import model_named
 
-from .document_source import Documents, DocumentSource, source_of_row
+from .document_source import Documents, DocumentSource, names_of, source_of_row
 from .session import SPARE_CORES, ray_session
 
 DOCUMENTS, CHECKPOINT, SETTINGS = "documents", "checkpoint", "settings.json"
@@ -121,11 +121,13 @@ def extract_corpus(
     Raises:
         FileNotFoundError: a name gives no file, or the model does not exist.
         DocumentError: several documents have the same id.
-        ValueError: the folder was begun with other settings, or Ray has too few cores or GPUs.
+        ValueError: the folder was begun with other settings or lies in a folder that is read, or Ray has too few cores
+            or GPUs.
     """
     with model_named(model):
         source = DocumentSource(documents)
     folder = Path(out).absolute()
+    _check_apart(documents, folder)
     folder.mkdir(parents=True, exist_ok=True)
     decisive = {name: value for name, value in options.items() if name != "max_tokens"}
     record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
@@ -136,6 +138,13 @@ def extract_corpus(
         _check_ids(source)
         _run(source, folder, block_size, pool, (model, int(pool["num_cpus"]), options))
     return extracted_corpus(folder)
+
+
+def _check_apart(documents: Documents, folder: Path) -> None:
+    """Check that no later run would read the results."""
+    for name in names_of(documents):
+        if Path(name).is_dir() and folder.resolve().is_relative_to(Path(name).resolve()):
+            raise ValueError(f"{folder} lies in {name}, which is read; name a folder elsewhere for the results")
 
 
 def extracted_corpus(folder: str | Path) -> ExtractedCorpus:

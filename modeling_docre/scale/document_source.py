@@ -29,6 +29,13 @@ SCHEMA = pa.schema([("id", pa.string()), ("input", pa.string()), ("error", pa.st
 Documents: TypeAlias = "str | os.PathLike[str] | Sequence[str] | Dataset | IterableDataset"
 
 
+def names_of(documents: Documents) -> list[str]:
+    """The names of files, folders and patterns among the documents; none for a dataset."""
+    if isinstance(documents, Dataset | IterableDataset):
+        return []
+    return [os.fspath(documents)] if isinstance(documents, str | os.PathLike) else list(documents)
+
+
 class DocumentSource(Datasource):
     """Documents of files or of a dataset; no more than a few of them are in memory at a time.
 
@@ -48,8 +55,7 @@ class DocumentSource(Datasource):
         elif isinstance(documents, IterableDataset):
             self._readers = _of_stream(documents)
         else:
-            names = [os.fspath(documents)] if isinstance(documents, str | os.PathLike) else list(documents)
-            self._readers = _of_files(files_of(names, (*IN_FOLDERS, PARQUET)))
+            self._readers = _of_files(files_of(names_of(documents), (*IN_FOLDERS, PARQUET)))
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Unknown until it is read."""

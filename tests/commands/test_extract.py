@@ -179,6 +179,14 @@ def test_results_of_a_folder_go_to_a_file_as_the_pipeline_gives_them(model, caps
     assert [line["id"] for line in lines(out)] == [line["id"] for line in expected] + [str(folder / "new.txt")]
 
 
+def test_results_in_the_folder_that_is_read_are_no_inputs(model, capsys, texts):
+    command = ("extract", texts, "--model", model, "--out", texts / "results.jsonl")
+    works(capsys, *command)
+    (texts / "c.txt").write_text(TEXT, encoding="utf-8")
+    works(capsys, *command, "--resume")
+    assert len((texts / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
 def test_a_wrong_model_begins_no_file(capsys, texts, tmp_path):
     fails(capsys, "does not exist", "extract", texts, "--model", tmp_path / "none", "--out", tmp_path / "x.jsonl")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["texts"]

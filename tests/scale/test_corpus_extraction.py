@@ -71,6 +71,7 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     fails(capsys, f"the model {tmp_path / 'none'} does not exist", *command, tmp_path / "none", file)
     fails(capsys, "none does not exist", *command, model, tmp_path / "none")
     fails(capsys, "--threshold is 2.0", *command, model, file, "--threshold", 2, code=2)
+    fails(capsys, "which is read; name a folder elsewhere", *command, model, tmp_path)
     fails(capsys, "give one name", *command, model, file, file, "--split", "train", code=2)
     assert not (tmp_path / "out").exists()
     write(tmp_path / "settings.json", [{"model": "other"}])
