@@ -59,7 +59,11 @@ def _add(marked: MarkedText, result: Mapping[str, Any], where: str, counts: Coun
     elif result.get("type") in _REGIONS:
         value = typed(marked.id, f"{where}.value", result.get("value"), Mapping, "an object with start and end")
         labels = value.get(result["type"])
-        marked.spans.append(_region(marked.id, key_of(marked.id, where, result, "id"), value, labels, where, counts))
+        span = _region(marked.id, key_of(marked.id, where, result, "id"), value, labels, where, counts)
+        if any((span.key, span.start, span.end) == (other.key, other.start, other.end) for other in marked.spans):
+            counts[SEVERAL_LABELS] += 1  # two <Labels> that mark one region
+        else:
+            marked.spans.append(span)
     else:
         counts[OTHER_RESULTS] += 1
 

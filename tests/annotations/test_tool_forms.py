@@ -167,6 +167,11 @@ def test_label_studio(tmp_path: Path) -> None:
     assert counts[clusters.UNTYPED] == counts[clusters.OF_DROPPED] == 1
 
 
+def test_label_studios_region_may_have_labels_of_two_controls(tmp_path: Path) -> None:
+    document, counts = read(written(tmp_path, task(region("a", 0, 4, "PER"), region("a", 0, 4, "ROLE"))))
+    assert [entity.type for entity in document.entities] == ["PER"] and counts[label_studio.SEVERAL_LABELS] == 1
+
+
 def test_label_studios_text_is_the_one_that_was_annotated(tmp_path: Path) -> None:
     data = {"title": "Anna", "body": TEXT}
     document, _ = read(written(tmp_path, task(region("b", 17, 20, "LOC"), data=data)))
