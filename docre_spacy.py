@@ -25,7 +25,7 @@ def make_component(
     nlp: Language,
     name: str,
     model: str | None,
-    threshold: float | None,
+    threshold: float | str | None,
     entities: Literal["model", "spacy"],
     entity_type_map: dict[str, str | None],
     sentences: Literal["auto", "model", "spacy"],

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from spacy.pipeline import EntityLinker
 from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 from transformers import pipeline
@@ -57,9 +58,11 @@ class DocREComponent:
     Args:
         name: name of the component.
         model: folder or name on the Hub of any system; None for the bundled model.
-        threshold: least score of a relation, from 0 to 1, instead of the model's own.
+        threshold: least score of a relation, from 0 to 1, or the name of one that the model has stored, instead of the
+            model's own.
         entities: `"model"`: the model finds them; `"spacy"`: those of `doc.ents`, between which the model finds
-            relations. Those with the same `kb_id_` are one entity; without one, those of the same text and type are.
+            relations. Those with the same `kb_id_` are one entity; without one (or with "NIL"), those of the same text
+            and type are.
         entity_type_map: the model's types by spaCy's; entities of a type that is mapped to None are left out.
         sentences: `"spacy"`: those of the `Doc`; `"model"`: by the rules of the model's language; `"auto"`: those of
             the `Doc` where it has any, else by the rules.
@@ -76,13 +79,13 @@ class DocREComponent:
         self,
         name: str = "docre",
         model: str | None = None,
-        threshold: float | None = None,
+        threshold: float | str | None = None,
         entities: str = "model",
         entity_type_map: Mapping[str, str | None] | None = None,
         sentences: str = "auto",
         batch_size: int = 8,
     ):
-        if threshold is not None and not 0 <= threshold <= 1:
+        if isinstance(threshold, int | float) and not 0 <= threshold <= 1:
             raise ValueError(f"threshold of the component {name!r} is {threshold}; give a number from 0 to 1")
         if batch_size < 1:
             raise ValueError(f"batch_size of the component {name!r} is {batch_size}; give a whole number from 1 on")
@@ -177,7 +180,8 @@ class DocREComponent:
         for span in doc.ents:
             if self.entity_type_map.get(span.label_, span.label_) is not None:
                 place = {"char_start": span.start_char, "char_end": span.end_char}
-                clusters.setdefault((span.label_, span.kb_id_ or span.text), []).append(place)
+                concept = "" if span.kb_id_ == EntityLinker.NIL else span.kb_id_
+                clusters.setdefault((span.label_, concept or span.text), []).append(place)
         return [{"type": kind, "mentions": mentions} for (kind, _), mentions in clusters.items()]
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:

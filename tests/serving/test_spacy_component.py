@@ -35,7 +35,11 @@ TYPES = {"PERSON": "PER", "GPE": "LOC", "DATE": None}
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Folders of a model that finds entities and of three that can be given them."""
     folder = tmp_path_factory.mktemp("models")
-    made = {"jerex": decisive_jerex(relation_threshold=0.0), "atlop": decisive_atlop(relation_threshold=0.0)}
+    names = [["precise", 0.999]]
+    made = {
+        "jerex": decisive_jerex(relation_threshold=0.0, named_thresholds=names),
+        "atlop": decisive_atlop(relation_threshold=0.0),
+    }
     made |= {name: TINY[name](relation_threshold=0.0) for name in ("kmgre", "joint")}
     for name, model in made.items():
         build(model).save_pretrained(folder / name)
@@ -111,10 +115,10 @@ def test_a_stream_is_annotated_in_batches_as_each_document_alone(models: dict[st
         raise AssertionError("read ahead of what is asked for")
 
     assert [doc.text for doc, _ in zip(nlp.pipe(read(), batch_size=1), "ab", strict=False)] == texts[:2]
-    for threshold in (0.5, 0.999):
+    for threshold, least in ((0.5, 0.5), ("precise", 0.999)):
         kept = language(model=models["jerex"], threshold=threshold)(TEXT)._.docre_graph["relations"]
         stated = nlp(TEXT)._.docre_graph["relations"]
-        assert kept == [item for item in stated if item["score"] >= threshold] != stated
+        assert kept == [item for item in stated if item["score"] >= least] != stated
 
 
 def test_sentences_are_those_of_the_document_or_of_the_model(models: dict[str, str]) -> None:
@@ -148,8 +152,9 @@ def test_the_entities_of_spacy_are_given_to_the_model(models: dict[str, str]) ->
         )
     nlp = language(model=models["atlop"], entities="spacy")
     doc = nlp.make_doc("Anna B. met Anna")
-    doc.ents = [doc.char_span(0, 7, "PER", kb_id="Q1"), doc.char_span(12, 16, "PER", kb_id="Q1")]
-    assert [len(entity.mentions) for entity in nlp(doc)._.docre_entities] == [2], "one id is one entity"
+    for concept, mentions in (("Q1", [2]), ("NIL", [1, 1])):  # NIL: spaCy's linker knows no id
+        doc.ents = [doc.char_span(0, 7, "PER", kb_id=concept), doc.char_span(12, 16, "PER", kb_id=concept)]
+        assert [len(entity.mentions) for entity in nlp(doc)._.docre_entities] == mentions, concept
 
 
 def test_the_pipeline_is_saved_with_its_model_and_known_without_an_import(
