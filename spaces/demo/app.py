@@ -70,7 +70,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
         button = gr.Button("Extract", variant="primary")
         gr.Examples(EXAMPLES if config.traits.entities_given else [row[:1] for row in EXAMPLES], [text, entities])
         least = gr.Slider(
-            LEAST,
+            min(LEAST, _shown(threshold)),
             1,
             _shown(threshold),
             step=0.01,
