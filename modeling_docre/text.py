@@ -74,7 +74,7 @@ def document_from_text(
     elif isinstance(sentence_splitter, spacy.Language):
         sentences = _sentences_of(sentence_splitter(body), identifier)
     else:
-        ranges = _covering(list(sentence_splitter(body)), body, identifier)
+        ranges = _covering(sentence_splitter(body), body, identifier)
         cut = ((start, _cut(body[start:end], language)) for start, end in ranges)
         sentences = [[(start + a, start + b) for words in part for a, b in words] for start, part in cut]
     return _document(identifier, text, sentences, skipped)
@@ -137,9 +137,11 @@ def _goes_on(before: Sequence[str], word: str, language: str) -> bool:
     return bool(_IN_NAMES.fullmatch(before[0]) or (small and _IN_NUMBERS.fullmatch(before[0])))
 
 
-def _covering(ranges: list[Any], text: str, identifier: str) -> list[Span]:
+def _covering(given: Any, text: str, identifier: str) -> list[Span]:
     """The ranges of a user's sentences, which ascend and hold all of the text but white space."""
-    done = 0
+    if not isinstance(given, Iterable):
+        raise DocumentError(identifier, "result of sentence_splitter", given, "give a list of (start, end)")
+    ranges, done = list(given), 0
     for span in [*ranges, (len(text), len(text))]:
         valid = isinstance(span, tuple | list) and len(span) == 2 and all(map(is_position, span))
         if not valid or not done <= span[0] <= span[1] <= len(text) or text[done : span[0]].strip():

@@ -26,7 +26,7 @@ REPEATED = "relations that repeat one of their entities (merged)"
 REPEATED_MENTIONS = "mentions that repeat one of their entity (merged)"
 SELF = "relations from an entity to itself (left out)"
 UNTYPED = "mentions without a type (left out)"
-OF_DROPPED = "relations of mentions that are left out (left out)"
+OF_DROPPED = "relations whose mentions are left out (left out)"
 MIXED = "entities of mixed mention types (the first mention's counts)"
 SEVERAL_IDS = "entities with several concept ids (the first counts)"
 CUT = "words cut in two at the border of a mention"
@@ -86,11 +86,10 @@ def to_document(marked: MarkedText, settings: ReadingSettings, counts: Counter[s
     """The document of a marked text; what is merged, changed or left out is added to `counts`.
 
     Raises:
-        DocumentError: a range does not fit the text, or a link names a mention that the file does not have.
+        DocumentError: a range does not fit the text, two mentions have the same key, or a link names a mention that
+            the file does not have.
     """
-    spans = {
-        span.key: span for span in (marked.spans if marked.text is None else check_ranges(marked, settings.offsets))
-    }
+    spans = _by_key(marked, settings.offsets)
     groups = _grouped(marked, spans, settings, counts)
     clusters = _clusters(spans, groups, counts)
     entities: list[dict[str, Any]] = []
@@ -104,6 +103,21 @@ def to_document(marked: MarkedText, settings: ReadingSettings, counts: Counter[s
     counts[JOINED] += len(base.sentences) - len(document.sentences)
     relations = _relations(marked, spans, owners, settings, counts)
     return Document.from_dict({**document.to_dict(), "relations": relations})
+
+
+def _by_key(marked: MarkedText, offsets: str) -> dict[Hashable, Span]:
+    """The spans by what links call them, with their ranges checked.
+
+    Raises:
+        DocumentError: two spans have the same key.
+    """
+    spans: dict[Hashable, Span] = {}
+    for span in marked.spans if marked.text is None else check_ranges(marked, offsets):
+        if span.key in spans:
+            fix = "another mention of the document has this id; give each its own"
+            raise DocumentError(marked.id, span.where, span.key, fix)
+        spans[span.key] = span
+    return spans
 
 
 def cut_sections(text: str, name: str, sections: Iterable[tuple[int, int]], language: str = "en") -> Document:

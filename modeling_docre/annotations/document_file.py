@@ -31,6 +31,7 @@ from .labels import check_labels
 from .markup import MarkedText, content_of, name_of
 from .records import iter_records, unique_id
 from .report import REPEATED_IDS
+from .table import ENDINGS as TABLES
 
 OWN, DOCRED, AUTO = "docre", "docred", "auto"
 FORMS = (AUTO, *READABLE, DOCRED, OWN)
@@ -151,6 +152,8 @@ def _files(root: Path, form: str, counts: Counter[str]) -> Iterator[tuple[Path, 
     if root.is_file():
         is_brat = form in (AUTO, "brat") and root.suffix == ".txt" and root.with_suffix(".ann").is_file()
         kind = form if form != AUTO else "brat" if is_brat else recognise(root)
+        if kind is None and root.suffix in TABLES:
+            kind = "table"  # whose reader says which columns are missing
         if kind is None:
             fix = f"no known format begins so; known are {', '.join(FORMS[1:])}. See docs/annotate.md"
             raise DocumentError(root.name, "form", excerpt(content_of(root, _HEAD)), fix)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from .records import iter_records
 
 ENDINGS = (".jsonl", ".jsonl.gz")
@@ -34,6 +36,7 @@ class GrowingFile:
             raise ValueError(f"{path} must hold one document per line; end its name in {' or '.join(ENDINGS)}")
         self.partial = self.path.with_name(f"{self.path.name}.partial")
         self.settings_path = self.path.with_name(f"{self.path.name}.settings.json")
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
         self.settings: dict[str, Any] | None = None
         if self.settings_path.is_file():
             self.settings = json.loads(self.settings_path.read_text(encoding="utf-8"))
@@ -43,11 +46,17 @@ class GrowingFile:
     def begin(self, settings: Mapping[str, Any]) -> set[str]:
         """Record how the documents are made, and return the ids of the finished ones.
 
+        Until the file is finished or this process ends, no other run can begin it.
+
         Raises:
-            ValueError: the file was begun with other settings.
+            ValueError: the file was begun with other settings, or another run is writing it.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         record_settings(self.settings_path, settings, self.path, [self.partial])
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise ValueError(f"another run is writing {self.path}; wait until it ends, or name another file") from error
         self.settings = dict(settings)
         if self.path.exists():
             return {record["id"] for record in iter_records(self.path)}
@@ -89,9 +98,13 @@ class GrowingFile:
         self.path.unlink()
 
     def finish(self) -> None:
-        """Move the finished documents into the file, unless it exists already."""
-        if self.path.exists():
-            return
+        """Move the finished documents into the file, unless it exists already, and let other runs begin it."""
+        if not self.path.exists():
+            self._complete()
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def _complete(self) -> None:
         self.partial.touch()
         if self.path.suffix != ".gz":
             os.replace(self.partial, self.path)

@@ -205,7 +205,7 @@ def _checked(document_id: str, text: str, span: Span, borders: Sequence[int] | N
         span = replace(span, start=_character(borders, span.start), end=_character(borders, span.end))
     if not 0 <= span.start < span.end <= len(text):
         unit, length = ("UTF-16 units", borders[-1]) if borders else ("characters", len(text))
-        fix = f"give a range of {unit} between characters of the text, 0 <= start < end <= {length}"
+        fix = f"give a range in the text, in {unit} 0 <= start < end <= {length}"
         raise DocumentError(document_id, field, given, f"{fix}{_hint(text, span.quote, given)}")
     actual = text[span.start : span.end]
     if not actual.strip():
@@ -225,7 +225,7 @@ def _character(borders: Sequence[int], unit: int) -> int:
 def _hint(text: str, quote: str | None, given: tuple[int, int]) -> str:
     """What offsets would have to count to give the quoted text."""
     start, end = given
-    if quote is None or start < 0 or end < 0:
+    if not quote or not 0 <= start < end:
         return "; correct the offsets"
     for fix, encoded in (
         ("the offsets fit if they count UTF-16 units: convert with --offsets utf-16", "utf-16-le"),
@@ -236,6 +236,8 @@ def _hint(text: str, quote: str | None, given: tuple[int, int]) -> str:
         piece = text.encode(encoded)[start * width : end * width].decode(encoded, errors="ignore")
         if same_text(piece, quote):
             return f"; {fix}"
+    if text.startswith("\ufeff") and same_text(text[start + 1 : end + 1], quote):
+        return "; the offsets fit without the byte order mark at the start of the text: save the text without it"
     for lines, fix in ((text.replace("\r\n", "\n"), "one character"), (_windows(text), "two characters")):
         if same_text(lines[start:end], quote):
             return (

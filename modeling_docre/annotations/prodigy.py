@@ -78,14 +78,16 @@ def _ranges(name: str, text: str, tokens: list[Mapping[str, Any]]) -> list[tuple
 
 
 def _add_span(marked: MarkedText, row: Mapping[str, Any], where: str) -> Hashable:
-    """Add a span unless it is there; its key is its range."""
+    """Add a span unless one of its label is there; one without a label joins those of its range."""
     start, end = range_of(marked.id, where, row, "start", "end")
     label = row.get("label")
     kind = None if label is None else typed(marked.id, f"{where}.label", label, str, "a string")
     quote = row.get("text") if isinstance(row.get("text"), str) else None
-    if all(span.key != (start, end) for span in marked.spans):
-        marked.spans.append(Span((start, end), start, end, kind, quote, where=where))
-    return start, end
+    for span in marked.spans:
+        if (span.start, span.end) == (start, end) and kind in (None, span.type):
+            return span.key
+    marked.spans.append(Span((start, end, kind), start, end, kind, quote, where=where))
+    return start, end, kind
 
 
 def _end(marked: MarkedText, row: Mapping[str, Any], end: str, tokens: list[tuple[int, int]], where: str) -> Hashable:

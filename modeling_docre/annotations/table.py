@@ -13,6 +13,7 @@ from modeling_docre.documents import DocumentError
 
 from .markup import Link, MarkedText, Span, content_of, decoded
 
+ENDINGS = (".csv", ".tsv")
 COLUMNS = frozenset({"text", "head", "tail", "relation"})
 UNRELATED = "rows without a relation (their entities are kept)"
 ENTITY_TYPE = "Entity"
@@ -39,7 +40,8 @@ def read_table(path: Path, name: str, counts: Counter[str]) -> Iterator[MarkedTe
         counts: what is changed or left out is added here.
 
     Raises:
-        DocumentError: a row lacks a value, a name does not occur in its text, or one id has two texts.
+        DocumentError: a column is missing or there twice, a row lacks a value, a name does not occur in its text, or
+            one id has two texts.
     """
     content = decoded(content_of(path), path.name, "text").removeprefix("\ufeff")
     mark = delimiter_of(content.partition("\n")[0])
@@ -61,6 +63,8 @@ def _rows(content: str, mark: str, file: str) -> Iterator[tuple[int, dict[str, s
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=mark, strict=True)
     try:
         names = [name.strip().lower() for name in next(reader)]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise DocumentError(file, "column", repeated[0], "two columns have this name; rename or delete one")
         for values in reader:
             if not values:
                 continue

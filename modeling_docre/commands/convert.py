@@ -57,11 +57,15 @@ def convert(
     from modeling_docre.annotations.report import count_table
 
     _check_ending("--out", out)
+    if out.exists() and (out.resolve() == source.resolve() or source.resolve() in out.resolve().parents):
+        raise UsageError(f"--out {out} is among the files that are read; give another name")
     check_output(out)
     settings = ReadingSettings(offsets, cluster, None if coreference is None else tuple(coreference), language)
     documents, counts = read_annotations(source, settings, form)
-    _write(out, documents)
     print(count_table(counts))
+    if not documents:
+        raise ValueError(f"{source} holds no annotated document, so {out} is not written")
+    _write(out, documents)
 
 
 def split(

@@ -116,6 +116,8 @@ def test_lines_that_brat_does_not_write_are_named(tmp_path: Path) -> None:
             read(standoff(tmp_path, "T1\tPER 0 4\tAnna", line))
     with pytest.raises(DocumentError, match=r"R1 in line 2 of a\.ann is 'T9'; no mention of the document has this id"):
         read(standoff(tmp_path, "T1\tPER 0 4\tAnna", "R1\tborn Arg1:T1 Arg2:T9"))
+    with pytest.raises(DocumentError, match=r"T1 in line 2 of a\.ann is 'T1'; another mention of the document has"):
+        read(standoff(tmp_path, "T1\tPER 0 4\tAnna", "T1\tLOC 17 20\tUlm"))
 
 
 def task(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -223,6 +225,9 @@ def test_prodigy_by_tokens(tmp_path: Path) -> None:
     assert document.sentences[0] == ("Anna", "was", "born", "in", "Ulm.") and len(document.sentences) == 2
     assert facts(document) == [("Anna", "works", "New York City.")]
     assert counts[prodigy.REFUSED] == counts[prodigy.UNLABELLED] == counts[clusters.UNTYPED] == 1
+    spans.append({"start": 0, "end": 4, "label": "ROLE"})
+    document, _ = read(written(tmp_path, record | {"relations": []}))
+    assert [entity.type for entity in document.entities] == ["PER", "ROLE", "LOC"]
     with pytest.raises(DocumentError, match=r"relations\[0\]\.child is 99; the example has 11 tokens, numbered from 0"):
         read(written(tmp_path, record | {"relations": [{"head": 0, "child": 99, "label": "x"}]}))
 
@@ -393,6 +398,13 @@ def test_tables(tmp_path: Path) -> None:
         (tmp_path / "a.tsv").write_text(f"{header}\n{row}\n", encoding="utf-8")
         with pytest.raises(DocumentError, match=message):
             read(tmp_path / "a.tsv")
+    for columns, message in (
+        ("text,head,relation", "text, head, tail and relation are needed"),
+        ("text,head,tail,relation,Text", "column is 'text'; two columns have this name"),
+    ):
+        (tmp_path / "a.csv").write_text(f"{columns}\n", encoding="utf-8")
+        with pytest.raises(DocumentError, match=message):
+            read(tmp_path / "a.csv")
 
 
 def test_equal_names_become_one_entity_on_request(tmp_path: Path) -> None:
@@ -424,7 +436,7 @@ def test_offsets_are_checked_against_what_the_file_quotes(tmp_path: Path) -> Non
         ("6 9", r"the text has 'and' there, but the file says 'Anna'; correct the offsets; 'Anna' stands at 10"),
         ("12 16", r"fit if they count UTF-16 units|correct the offsets"),
         ("14 18", r"fit if they count bytes"),
-        ("0 99", r"give a range of characters between characters of the text, 0 <= start < end <= 28"),
+        ("0 99", r"give a range in the text, in characters 0 <= start < end <= 28"),
         ("1 2", r"' ' holds no word"),
     ):
         with pytest.raises(DocumentError, match=rf"'a': T1 in line 1 of a\.ann \(start, end\).*{fix}"):
@@ -438,6 +450,10 @@ def test_offsets_are_checked_against_what_the_file_quotes(tmp_path: Path) -> Non
         read(path, ReadingSettings(offsets="utf-16"))
     with pytest.raises(DocumentError, match=r"the offsets fit if a line break is one character"):
         read(standoff(tmp_path, "T1\tPER 23 26\tUlm", text=text))
+    with pytest.raises(DocumentError, match=r"<= 28; correct the offsets$"):
+        read(standoff(tmp_path, "T1\tPER 3 3\t", text=text))
+    with pytest.raises(DocumentError, match=r"the offsets fit without the byte order mark at the start of the text"):
+        read(standoff(tmp_path, "T1\tPER 2 5\tZoë", text=f"\ufeff{text}"))
 
 
 def test_words_are_cut_and_sentences_joined_at_mentions(tmp_path: Path) -> None:

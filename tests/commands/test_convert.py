@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import fails, works
+from commands import docre, fails, works
 from hub_processes import writing_to
 from hub_server import running_hub
 
@@ -54,6 +54,18 @@ def test_convert_writes_documents_and_says_what_became_of_the_annotations(capsys
     }
     assert [document.id for document in read_documents(out)] == [str(number) for number in range(7)]
     assert rows(works(capsys, "report", tmp_path / "own"))["mentions"] == 21
+
+
+def test_convert_writes_neither_over_its_input_nor_an_empty_corpus(capsys: Any, tmp_path: Path) -> None:
+    export = tmp_path / "export.jsonl"
+    export.write_text('{"id": 1, "text": "Anna", "label": [], "Comments": ["seen"]}\n', encoding="utf-8")
+    for source in (export, tmp_path):
+        fails(capsys, "is among the files that are read", "convert", source, "--out", export, code=2)
+    assert "seen" in export.read_text(encoding="utf-8")
+    export.write_text("[]", encoding="utf-8")
+    ended = docre(capsys, "convert", export, "--out", tmp_path / "out.jsonl")
+    assert ended.code == 1 and "holds no annotated document" in ended.err and "files" in ended.out
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_options_of_convert_reach_the_reader(capsys: Any, tmp_path: Path) -> None:

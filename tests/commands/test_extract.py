@@ -232,3 +232,15 @@ def test_a_killed_run_goes_on(model, capsys, tmp_path, monkeypatch):
     assert (ended.code, ended.err) == (130, "docre: interrupted\n") and not out.exists()
     works(capsys, "extract", folder, "--model", model, "--out", out, "--resume")
     assert close(lines(out), lines(tmp_path / "whole.jsonl"))
+
+
+def test_one_file_has_one_run_at_a_time(model, capsys, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    out = tmp_path / "results.jsonl"
+    command = ("extract", tmp_path, "--model", model, "--out", out)
+    other = GrowingFile(out)
+    other.begin({"model": str(model), "threshold": None, "relations": None})
+    fails(capsys, f"another run is writing {out}; wait until it ends", *command, "--resume")
+    other.finish()
+    works(capsys, *command, "--resume")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", out.name, f"{out.name}.settings.json"}

@@ -101,6 +101,9 @@ def test_a_function_that_leaves_something_out_is_one_clear_error() -> None:
     ):
         with pytest.raises(DocumentError, match=rf"'a': next sentence of sentence_splitter is {shown}; {fix}"):
             document_from_text("One. Two.", "a", "en", lambda text, ranges=ranges: ranges)
+    for nothing in (None, 5):
+        with pytest.raises(DocumentError, match=rf"'a': result of sentence_splitter is {nothing}; give a list of"):
+            document_from_text("One. Two.", "a", "en", lambda text, nothing=nothing: nothing)
 
 
 def test_a_call_of_the_pipeline_takes_a_splitter_and_stores_none(extract: Any, tmp_path: Path) -> None:
