@@ -35,8 +35,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dataset_scripts.building.sources import source_lines
-from dataset_scripts.readers.pubtator import AbstractReader, read_pubtator
+from dataset_scripts.readers.abstracts import AbstractReader
 from modeling_docre.annotations.docred import read_docred
+from modeling_docre.annotations.pubtator import read_pubtator
 from modeling_docre.documents import Document, Entity, Relation
 from modeling_docre.graphs.corpus_graph import CorpusGraph
 from modeling_docre.merging import Merge

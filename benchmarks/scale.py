@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -27,8 +28,11 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import torch
-from workload import default_data, read_documents
 
+# Runs from a source checkout, installed or not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.workload import default_data, read_documents
 from modeling_docre.annotations.sources import Source
 from modeling_docre.hub.resources import default_model
 from modeling_docre.scale.corpus_extraction import CHECKPOINT, DOCUMENTS, extract_corpus

@@ -60,7 +60,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
             f"{len(config.relation_types)} relation type{'s' if len(config.relation_types) != 1 else ''}."
         )
         text = gr.Textbox(label="Text", lines=6, max_lines=20, placeholder="Some sentences about people and places")
-        file = gr.File(label="or a file: txt, PDF", file_types=[".txt", ".pdf"], height=90)
+        file = gr.File(label="or a file: txt, PDF", file_types=[".txt", ".pdf"], height=140)
         entities = gr.Textbox(
             label="Entities",
             lines=5,
@@ -70,7 +70,7 @@ def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
         button = gr.Button("Extract", variant="primary")
         gr.Examples(EXAMPLES if config.traits.entities_given else [row[:1] for row in EXAMPLES], [text, entities])
         least = gr.Slider(
-            LEAST,
+            min(LEAST, _shown(threshold)),
             1,
             _shown(threshold),
             step=0.01,

@@ -131,7 +131,8 @@ def succeed(function: Any, *arguments: Any) -> None:
 
 def main() -> None:
     """Run everything and write for each example what it printed, or how it failed."""
-    work = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    work_file, results_file = map(Path, sys.argv[1:])  # an example may set arguments of its own
+    work = json.loads(work_file.read_text(encoding="utf-8"))
     transformers.pipeline = pipeline
     results: dict[str, dict[str, str]] = {}
     for examples in work:
@@ -147,7 +148,7 @@ def main() -> None:
                 results[example["place"]] = {"printed": printed}
             except Exception:
                 results[example["place"]] = {"failed": traceback.format_exc(limit=-4)}
-    Path(sys.argv[2]).write_text(json.dumps(results), encoding="utf-8")
+    results_file.write_text(json.dumps(results), encoding="utf-8")
 
 
 if __name__ == "__main__":
