@@ -170,9 +170,9 @@ def document_from_record(
     Raises:
         DocumentError: the content is not valid.
     """
-    if "sentences" in record or "text" not in record:
+    if "sentences" in record:
         return Document.from_dict(record)
-    name, text = record.get("id") or identifier, record["text"]
+    name, text = record.get("id") or identifier, record.get("text")
     for field, value in (("id", name), ("text", text)):
         if not isinstance(value, str):
             raise DocumentError(name, field, value, "give a string")

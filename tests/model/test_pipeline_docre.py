@@ -49,7 +49,11 @@ def test_a_text_may_have_an_id(extract: DocRelationExtractionPipeline, relate: D
     assert relate(marked) == {**relate(TEXTS[0], entities=ENTITIES), "id": "a letter"}
     with pytest.raises(DocumentError, match="document 'a letter': entities is None; give the entities to relate"):
         relate({"id": "a letter", "text": TEXTS[0]})
-    for broken, message in (({"id": 7, "text": "a"}, "id is 7; give a string"), ({"text": 3}, "text is 3; give a")):
+    for broken, message in (
+        ({"id": 7, "text": "a"}, "id is 7; give a string"),
+        ({"text": 3}, "text is 3; give a"),
+        ({"content": "a"}, "text is None; give a string"),
+    ):
         with pytest.raises(DocumentError, match=message):
             extract(broken)
     with pytest.raises(DocumentError, match=r"document\.txt is 'a'; drop this key"):
