@@ -85,9 +85,7 @@ class Entities(NamedTuple):
     def pool(self, span_vectors: Tensor, pool: str = "max") -> Tensor:
         """Entity vectors [entities, ...] from the vectors [spans, ...] of their mentions, elementwise.
 
-        Args:
-            span_vectors: one vector per span.
-            pool: `"max"` (JEREX), `"logsumexp"` (ATLOP equation 2) or `"mean"`.
+        The `pool` is `"max"` (JEREX), `"logsumexp"` (ATLOP equation 2) or `"mean"`.
         """
         return POOLS[pool](span_vectors[self.members], self.owners, len(self.sizes))
 
@@ -111,15 +109,10 @@ class MentionPairs(NamedTuple):
 
 
 def span_candidates(sentence_starts: Sequence[int], max_span_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """All spans of 1 to `max_span_size` words inside the sentences of a document.
+    """All spans of 1 to `max_span_size` words inside the sentences that begin at `Document.sentence_starts`.
 
-    Args:
-        sentence_starts: document word index of each sentence's first word, and the number of words as last item.
-        max_span_size: longest span in words.
-
-    Returns:
-        Half-open document word ranges [spans, 2] and sentence numbers [spans], int64, ordered by sentence, then
-        size, then start (the order decides which mention of a pair comes first in coreference).
+    They are half-open document word ranges [spans, 2] and sentence numbers [spans], int64, ordered by sentence, then
+    size, then start (the order decides which mention of a pair comes first in coreference).
     """
     ranges, sentences = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for sentence, (start, end) in enumerate(pairwise(sentence_starts)):
@@ -131,13 +124,9 @@ def span_candidates(sentence_starts: Sequence[int], max_span_size: int) -> tuple
 
 
 def entity_pairs(documents: Tensor) -> Tensor:
-    """All ordered pairs of different entities of the same document.
+    """All ordered pairs of different entities of the same document, [pairs, 2] int64, row-major (head outer).
 
-    Args:
-        documents: [entities], int64, ascending: the document of each entity.
-
-    Returns:
-        [pairs, 2], int64 entity indices, row-major (head outer, tail inner).
+    `documents` [entities] int64 is the document of each entity, ascending.
     """
     counts = torch.bincount(documents)
     head, position = positions_in_segments(counts[documents] - 1)
@@ -146,15 +135,7 @@ def entity_pairs(documents: Tensor) -> Tensor:
 
 
 def mention_pairs(entities: Entities, pairs: Tensor) -> MentionPairs:
-    """All mention pairs of the given entity pairs.
-
-    Args:
-        entities: the batch's entities.
-        pairs: [entity pairs, 2], int64.
-
-    Returns:
-        Mention pairs grouped by entity pair, row-major inside each.
-    """
+    """All mention pairs of entity pairs [entity pairs, 2] int64, grouped by entity pair, row-major inside each."""
     heads, tails = entities.sizes[pairs].unbind(1)  # mentions of either entity
     owner, position = positions_in_segments(heads * tails)
     left = torch.div(position, tails[owner], rounding_mode="floor")

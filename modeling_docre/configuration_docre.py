@@ -43,7 +43,7 @@ class RelationCut(NamedTuple):
     """Which relation types of an entity pair are kept.
 
     `threshold` is the least score, one number or one per relation type; with `strict` the score must be greater.
-    `top_k` keeps only the best types of a pair; 0 for no limit.
+    `top_k` is the number of types to keep of a pair, 0 for no limit.
     """
 
     threshold: float | Sequence[float]
@@ -54,38 +54,24 @@ class RelationCut(NamedTuple):
 class Traits(NamedTuple):
     """What a system tells the files that all systems share.
 
-    `stages` are the stages that the model has, in their order, and `given` is what a document must contain: None (only
-    its words), `"mentions"`, `"clusters"` or `"entities"` (clusters with their types). `relation_cut` is the
-    decision on relation logits, and `fits_thresholds` tells whether its thresholds are fitted to the validation
-    documents at each evaluation.
-
-    The encoder reads the tokenizer's start and end tokens around a text with `special_tokens`, a document sentence by
-    sentence with `reads_sentences` (mentions of different sentences then never meet), and mentions marked as
-    `entity_markers` says: `"none"`, `"star_per_token"` or `"star_per_mention"`. The model reads the attention that the
-    encoder pays at mentions with `mention_attention`.
-
-    Without `reads_entity_types` the types of given entities enter no score, and empty `entity_types` admit any type.
-    With `adaptive_threshold` a type of a relation is trained against a threshold class, and types that are not known to
-    hold or not can be left out; with `evidence_guidance` the sentences that state a relation are trained, too. With
-    `typed_pairs` pairs whose entity types allow no relation need not be scored.
-    `memory_levels` are the levels at which the stages read a memory once `memory_reading` is on, None without a memory.
-    `set_by_training` names the options that training sets by itself, so that no recipe may.
+    `given` is what a document must contain: None (only its words), `"mentions"`, `"clusters"` or `"entities"` (clusters
+    with their types). `entity_markers` is `"none"`, `"star_per_token"` or `"star_per_mention"`.
     """
 
-    stages: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()  # in their order
     given: str | None = None
     relation_cut: RelationCut = RelationCut(0.5)
-    fits_thresholds: bool = False
-    special_tokens: bool = False
-    reads_sentences: bool = False
+    fits_thresholds: bool = False  # those of the cut, to the validation documents at each evaluation
+    special_tokens: bool = False  # the tokenizer's start and end tokens stand around a text
+    reads_sentences: bool = False  # by themselves: mentions of different sentences never meet
     entity_markers: str = "none"
-    mention_attention: bool = False
-    reads_entity_types: bool = True
-    adaptive_threshold: bool = False
-    evidence_guidance: bool = False
-    typed_pairs: bool = False
-    memory_levels: tuple[str, ...] | None = None
-    set_by_training: frozenset[str] = frozenset()
+    mention_attention: bool = False  # that the encoder pays at mentions
+    reads_entity_types: bool = True  # else those of given entities enter no score, and no `entity_types` admit any
+    adaptive_threshold: bool = False  # types are trained against a threshold class, uncertain ones can be left out
+    evidence_guidance: bool = False  # the sentences that state a relation are trained, too
+    typed_pairs: bool = False  # pairs whose entity types allow no relation need not be scored
+    memory_levels: tuple[str, ...] | None = None  # at which a memory is read once `memory_reading` is on
+    set_by_training: frozenset[str] = frozenset()  # options that no recipe may set
 
     @property
     def entities_given(self) -> bool:
@@ -102,26 +88,21 @@ class DocREConfig(PreTrainedConfig):
         entity_types: names of the entity types; the position is the class index.
         relation_types: names of the relation types; the position is the class index.
         relation_labels: readable text by relation type, for types that have one.
-        symmetric_relations: relation types that hold in both directions; scores let head and tail be swapped, and a
-            system that reads sentences states them once, the head being the mention that comes first.
+        symmetric_relations: relation types that hold in both directions; scores let head and tail be swapped.
         long_input: what happens to a document longer than the encoder's positions: `"windows"` encodes overlapping
             windows and averages where they overlap, `"extend"` enlarges the learned position table to
             `extended_positions` rows when the model is built from an encoder, `"error"` refuses the document.
         window_overlap: least number of subwords that neighbouring windows share.
         extended_positions: usable positions after the enlargement of `"extend"`.
         extra_position_std: standard deviation of the new rows of an enlarged position table.
-        add_prefix_space: tokenise each word with a space before it (byte-level vocabularies mark word beginnings so);
-            None until a model first meets its tokenizer, by which it is then set.
+        add_prefix_space: tokenise each word with a space before it; None until a tokenizer is met, which sets it.
         language: spaCy language code by which raw text is cut into sentences and words.
-        relation_temperature, relation_shift: what relation logits are divided by, and what is added to them, before
-            they become scores; fitted ones bring the scores close to the share of relations that are right (`Scaling`).
-            Thresholds are of these scores.
+        relation_temperature, relation_shift: the `Scaling` of relation logits; thresholds are of the scaled scores.
         entity_temperature, entity_shift: the same for the scores of entities.
         named_thresholds: pairs [name, relation threshold]; a call may give the name instead of the number.
         signatures: triples [relation type, type of the head, type of the tail] that may hold; a relation of another
             triple is not returned. None allows all.
-        weights_dtype: number format of the saved weights: `"float16"` halves their file, and rounds them. In memory
-            they are float32 unless asked for otherwise.
+        weights_dtype: number format of the saved weights; `"float16"` halves their file, and rounds them.
 
     Raises:
         ValueError: a key is unknown, a label is given twice, or a label list does not fit the others.
@@ -185,13 +166,7 @@ class DocREConfig(PreTrainedConfig):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike, trust_remote_code: bool | None = None, **kwargs: Any
     ) -> Any:
-        """A configuration from a folder or repository.
-
-        Args:
-            pretrained_model_name_or_path: the folder or repository.
-            trust_remote_code: whether an encoder with code of its own, which lies there too, may run it.
-            **kwargs: as for other configurations.
-        """
+        """A configuration from a folder or repository; an encoder may run its own code with `trust_remote_code`."""
         with reading_from(pretrained_model_name_or_path, trust_remote_code or is_remote(cls), kwargs):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
@@ -203,20 +178,15 @@ class DocREConfig(PreTrainedConfig):
         """
         kind = config_dict.get("model_type") or cls.model_type
         if cls.model_type and kind != cls.model_type:
-            raise ValueError(
-                f"this is a checkpoint of {kind!r}, and {cls.__name__} reads those of {cls.model_type!r}; load it with "
-                "AutoModel"
-            )
+            expected = f"{cls.__name__} reads those of {cls.model_type!r}"
+            raise ValueError(f"this is a checkpoint of {kind!r}, and {expected}; load it with AutoModel")
         check_version(config_dict.get("docre_version"))  # before any value, which may be new as well
         own = cls._own_options() - {"encoder_config"}
         given = {name: kwargs.pop(name) for name in own & set(kwargs)}
         return super().from_dict({**config_dict, **given}, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as they are saved: the name of the encoder stays only where others can follow it.
-
-        `docre_version` says which version of this package wrote them; an older one refuses to read them.
-        """
+        """The options as they are saved, with this package's version; the encoder's name stays unless it is a path."""
         output = super().to_dict() | {"docre_version": __version__}
         encoder = output.get("encoder_config")
         if encoder and os.path.exists(encoder.get("_name_or_path") or ""):
@@ -225,37 +195,31 @@ class DocREConfig(PreTrainedConfig):
             encoder["auto_map"] = without_repository(encoder["auto_map"])
         return output
 
-    def validate_encoder(self) -> None:
-        """Refuse an encoder of unreasonable size, or one whose configuration asks for code from somewhere else."""
+    def validate_encoder_and_sizes(self) -> None:
+        """Refuse unreasonable sizes, an encoder that asks for code from elsewhere, and what is no language code."""
         if self.encoder_config is not None:
             check_encoder(self.encoder_config.to_dict(), trusted=is_remote(self.encoder_config))
-
-    def validate_own_sizes(self) -> None:
-        """Refuse unreasonably large sizes, and anything but a code for a language."""
         check_sizes({name: getattr(self, name) for name in self._own_options()})
         check_language(self.language)
 
     def validate_labels(self) -> None:
-        """Refuse invalid labels, and label lists that contradict themselves or each other."""
+        """Refuse invalid labels, lists that contradict themselves or each other, and signatures of unknown types."""
         for name in ("entity_types", "relation_types", "symmetric_relations"):
             check_labels(name, getattr(self, name))
         for name in ("symmetric_relations", "relation_labels"):
             if missing := sorted(set(getattr(self, name)) - set(self.relation_types)):
                 raise ValueError(f"{name} names {missing[0]!r}, which is not among relation_types; add it there")
-
-    def validate_signatures(self) -> None:
-        """Refuse signatures of types that the configuration does not have."""
         if self.signatures is not None:
             check_signatures(self.signatures, self.relation_types, self.entity_types)
 
     def validate_scaling(self) -> None:
         """Refuse a temperature that is not positive and finite, and a shift that is not finite."""
-        for name in ("relation_temperature", "entity_temperature"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a number greater than 0")
-        for name in ("relation_shift", "entity_shift"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)}; give a finite number")
+        for level in ("relation", "entity"):
+            temperature, shift = getattr(self, f"{level}_temperature"), getattr(self, f"{level}_shift")
+            if not 0.0 < temperature < math.inf:
+                raise ValueError(f"{level}_temperature is {temperature}; give a number greater than 0")
+            if not math.isfinite(shift):
+                raise ValueError(f"{level}_shift is {shift}; give a finite number")
 
     def validate_named_thresholds(self) -> None:
         """Refuse anything but pairs of a name and a threshold from 0 to 1, and a name that is given twice."""
@@ -268,10 +232,8 @@ class DocREConfig(PreTrainedConfig):
         """Refuse windows that cannot overlap as asked."""
         limit = self.encoder_positions
         if self.window_overlap < 0 or (self.long_input == "windows" and limit and self.window_overlap >= limit):
-            raise ValueError(
-                f"window_overlap is {self.window_overlap}; give a number from 0 on, less than the encoder's positions "
-                f"({limit or 'unlimited'})"
-            )
+            fix = f"give a number from 0 on, less than the encoder's positions ({limit or 'unlimited'})"
+            raise ValueError(f"window_overlap is {self.window_overlap}; {fix}")
 
     def thresholds_in_force(self) -> dict[str, Any]:
         """The thresholds that decide, by option name; `relation_thresholds` is a list."""
@@ -285,18 +247,13 @@ class DocREConfig(PreTrainedConfig):
         stored = {str(name): value for name, value in self.named_thresholds}
         if isinstance(threshold, str) and threshold not in stored:
             names = ", ".join(map(repr, stored)) or "none; docre train --tune true fits them"
-            raise ValueError(
-                f"threshold is {threshold!r}; give a number from 0 to 1 or a name of this model's: {names}"
-            )
+            fix = f"give a number from 0 to 1 or a name of this model's: {names}"
+            raise ValueError(f"threshold is {threshold!r}; {fix}")
         return stored[threshold] if isinstance(threshold, str) else threshold
 
     @property
     def traits(self) -> Traits:
-        """What this system tells the shared files; each system has its own.
-
-        It is computed at each read, since options may change. A strict configuration would make an option of anything
-        that is annotated or cached.
-        """
+        """What this system tells the shared files. A strict configuration would make an option of a cached one."""
         return Traits()
 
     @property

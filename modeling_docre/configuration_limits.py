@@ -22,19 +22,14 @@ _CODE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
 def check_version(written: Any) -> None:
-    """Refuse a configuration that a newer major or minor version wrote, which may mean something else by its options.
-
-    Args:
-        written: the version that wrote it, None before versions were written.
-    """
+    """Refuse a configuration that a newer major or minor version wrote; None names no version and passes."""
     if written is None:
         return
     if not isinstance(written, str) or not (found := re.match(r"(\d+)\.(\d+)", written)):
         raise ValueError(f"docre_version is {written!r}; give a version such as {__version__!r}, or remove it")
     if tuple(map(int, found.groups())) > tuple(map(int, __version__.split(".")[:2])):
-        raise ValueError(
-            f"modeling-docre {written} wrote this checkpoint, and this is {__version__}; install {written} or later"
-        )
+        fix = f"install {written} or later"
+        raise ValueError(f"modeling-docre {written} wrote this checkpoint, and this is {__version__}; {fix}")
 
 
 def check_sizes(options: Mapping[str, Any], prefix: str = "") -> None:
@@ -57,19 +52,17 @@ def check_labels(name: str, labels: Sequence[str]) -> None:
 
 def check_signatures(triples: Any, relation_types: Sequence[str], entity_types: Sequence[str]) -> None:
     """Refuse anything but lists of a relation type and the types of head and tail; no entity types admit any."""
+    form = "[relation type, type of the head, type of the tail]"
     if isinstance(triples, str) or not isinstance(triples, Sequence):
-        raise ValueError(
-            f"signatures is {triples!r}; give a list of [relation type, type of the head, type of the tail]"
-        )
+        raise ValueError(f"signatures is {triples!r}; give a list of {form}")
     for triple in triples:
         if isinstance(triple, str) or not isinstance(triple, Sequence) or len(triple) != 3:
-            raise ValueError(f"signatures has {triple!r}; give lists of a relation type and the types of head and tail")
+            raise ValueError(f"signatures has {triple!r}; give lists {form}")
         for position, name in enumerate(triple):
             option, types = ("entity_types", entity_types) if position else ("relation_types", relation_types)
             if not isinstance(name, str) or ((types or not position) and name not in types):
-                raise ValueError(
-                    f"signatures names {name!r}, which is not among {option}; the model knows {', '.join(types)}"
-                )
+                known = f"the model knows {', '.join(types)}"
+                raise ValueError(f"signatures names {name!r}, which is not among {option}; {known}")
 
 
 def label_fix(label: str) -> str | None:
@@ -109,9 +102,8 @@ def check_encoder(options: Mapping[str, Any], trusted: bool = False) -> None:
     check_sizes(options, "encoder_config.")
     if _asks_for_code({**options, "auto_map": None} if trusted else options):
         raise ValueError(
-            "encoder_config has an `auto_map`: it asks for remote code of its own; use an encoder that transformers "
-            "implements or, if you trust that code, load the model with `trust_remote_code` by from_pretrained of its "
-            "own class"
+            "encoder_config has an `auto_map`: it asks for remote code of its own; use an encoder of transformers or, "
+            "if you trust that code, load the model with `trust_remote_code` by from_pretrained of its own class"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,7 @@ from .documents import Document, Entity, Mention, MentionPair, Relation
 class Scaling(NamedTuple):
     """What brings a model's logits to those of scores: logit / temperature + shift. The order of the logits stays.
 
-    A temperature above 1 moves scores towards 0.5, the shift all of them up or down: of the relations between predicted
-    entities fewer are right than of those between the entities of the training data.
+    A temperature above 1 moves scores towards 0.5, the shift all of them up or down.
     """
 
     temperature: float = 1.0
@@ -48,11 +48,7 @@ class Scaling(NamedTuple):
 class Signatures:
     """The triples (relation type, type of the head, type of the tail) that may hold.
 
-    A type of entity that no one listed, or that is missing, allows every relation.
-
-    Args:
-        triples: what may hold.
-        entity_types: the types of entities that are known.
+    An entity type that is not among `entity_types`, or is missing, allows every relation.
     """
 
     def __init__(self, triples: Iterable[Sequence[str]], entity_types: Iterable[str]):
@@ -66,10 +62,8 @@ class Signatures:
 
     def related_types(self, entity_types: Sequence[str]) -> np.ndarray:
         """Which types of head and tail allow any relation, [entity types, entity types] bool."""
-        related = [
-            [not {head, tail} <= self.known or (head, tail) in self.pairs for tail in entity_types]
-            for head in entity_types
-        ]
+        pairs = product(entity_types, repeat=2)
+        related = [not {head, tail} <= self.known or (head, tail) in self.pairs for head, tail in pairs]
         return np.array(related, dtype=bool).reshape(len(entity_types), len(entity_types))
 
 
@@ -85,16 +79,14 @@ def decode(
     """Turn a model's output for a batch into documents.
 
     Scores are probabilities: of a mention, of a relation's type, and of an entity's type times its
-    `entity_linkage_scores` if any, after the scaling of entities. A mention that coreference was not asked about
-    becomes an entity of its own with the empty type; so does a related span that is not an entity. In a system that
-    reads sentences a symmetric relation stands once, its head being what begins first (either, where both begin with
-    the same word).
+    `entity_linkage_scores` if any, after the scaling of entities. A mention without coreference, or a related span that
+    is no entity, becomes an entity of its own with the empty type. Where sentences are read by themselves a symmetric
+    relation stands once, its head being what begins first.
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
         spans: the batch's `word_range` [spans, 2], `sentence` [spans] and `document` [spans].
-        documents: the documents of the batch, for words, text and given entities.
-        config: labels, thresholds and scaling.
+        documents, config: the documents of the batch; labels, thresholds and scaling.
         given: `"entities"` keeps the documents' entities as they are, `"clusters"` all but their types.
         relation_threshold: least score of a relation instead of the configuration's.
         signatures: which types of head and tail each relation type may have; None for any.
@@ -114,15 +106,14 @@ def decode(
 
 
 def keep_relations(logits: np.ndarray, cut: RelationCut) -> np.ndarray:
-    """Which relation types hold for which pairs; a NaN logit keeps nothing.
+    """Which relation types hold for which pairs, [pairs, types] bool; a NaN logit keeps nothing.
+
+    Types as good as the last one that `top_k` admits are kept, too. In ATLOP's release the threshold class takes one of
+    these places; a type that exceeds it ranks before it, so that is the same.
 
     Args:
         logits: [pairs, types] float32; with an adaptive threshold what they exceed it by. Minus infinity keeps nothing.
-        cut: the decision. Types as good as the last one that `top_k` admits are kept, too. In ATLOP's release the
-            threshold class takes one of these places; a type that exceeds it ranks before it, so that is the same.
-
-    Returns:
-        [pairs, types] bool.
+        cut: the decision.
     """
     if cut.strict:  # on logits, since scores close to the threshold or to 1 round to the same number
         kept = logits > torch.logit(torch.tensor(cut.threshold, dtype=torch.float64)).numpy()
@@ -174,7 +165,7 @@ class _Decoder:
             mentions = output["mentions"]
             output |= {"entity_members": mentions, "entity_documents": self.spans["document"][mentions]}
             output["entity_sizes"] = np.ones(len(mentions), dtype=np.int64)
-        self.member_ends = output["entity_sizes"].cumsum()
+        self.members = np.split(output["entity_members"], output["entity_sizes"].cumsum())  # spans by entity
         self.type_scores = None
         if "entity_type_logits" in output:
             self.type_scores = torch.softmax(torch.from_numpy(output["entity_type_logits"]), dim=1).numpy()
@@ -192,11 +183,9 @@ class _Decoder:
         else:
             types = [*self.config.entity_types, ""]  # class -1 is no type
             names = [types[kind] for kind in self.output["entity_types"]]
+        allow, relations = signatures.allow, [self.config.relation_types[kind] for kind in self.kept_types]
         ends = self.output["pairs"][self.kept_pairs].tolist()
-        allowed = [
-            signatures.allow(self.config.relation_types[kind], names[head], names[tail])
-            for kind, (head, tail) in zip(self.kept_types, ends, strict=True)
-        ]
+        allowed = [allow(name, names[head], names[tail]) for name, (head, tail) in zip(relations, ends, strict=True)]
         kept = np.array(allowed, dtype=bool)
         self.kept_pairs, self.kept_types = self.kept_pairs[kept], self.kept_types[kept]
         self.kept_scores = self.kept_scores[kept]
@@ -204,7 +193,7 @@ class _Decoder:
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""
         first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1]).tolist()
-        members = [self._members(entity) for entity in range(first, end)]
+        members = self.members[first:end]
         relations = self._relations(first, end, members) if "relation_logits" in self.output else []
         entities = document.entities
         if self.given != "entities":
@@ -223,10 +212,6 @@ class _Decoder:
         related = {entity for relation in relations for entity in (relation.head, relation.tail)}
         stays = (n for n in range(end - first) if types is None or types[first + n] >= 0 or n in related)
         return {old: new for new, old in enumerate(stays)}
-
-    def _members(self, entity: int) -> np.ndarray:
-        end = self.member_ends[entity]
-        return self.output["entity_members"][end - self.output["entity_sizes"][entity] : end]
 
     def _entity(self, entity: int, spans: np.ndarray, document: Document) -> Entity:
         mentions = tuple(self._mention(span, document) for span in spans.tolist())
@@ -292,11 +277,11 @@ class _Decoder:
         heads, tails = output["mention_pair_head"][rows][order], output["mention_pair_tail"][rows][order]
         by_key = self._scores_of("mention_pair_key_logits", rows, order)
         by_relation = self._scores_of("mention_pair_logits", (rows, kind), order)
-        columns = heads.tolist(), tails.tolist(), weights[order].tolist(), by_key, by_relation
-        pairs = tuple(map(MentionPair, *columns))
+        carrying = weights[order].tolist()
+        pairs = tuple(map(MentionPair, heads.tolist(), tails.tolist(), carrying, by_key, by_relation))
         ends = np.stack([head_spans[heads], tail_spans[tails]], axis=1)  # [mention pairs, 2]
         carried: defaultdict[int, float] = defaultdict(float)
-        for weight, sentences in zip(columns[2], self.spans["sentence"][ends].tolist(), strict=True):
+        for weight, sentences in zip(carrying, self.spans["sentence"][ends].tolist(), strict=True):
             for sentence in set(sentences):
                 carried[sentence] += weight
         return {"mention_pairs": pairs, **_in_order(carried), **stated}
@@ -319,8 +304,8 @@ def without_overlaps(document: Document, rule: str) -> Document:
 
     Args:
         document: a predicted document.
-        rule: which mention stays: `"flat"`, the one with the best score (its entity's, where it has none), then the
-            longest; `"longest"`, the longest, then the one with the best score. Of equal ones it is the first.
+        rule: `"flat"` keeps the mention with the best score (its entity's, where it has none), then the longest;
+            `"longest"` the longest, then the one with the best score. Of equal ones the first stays.
     """
 
     def rank(place: tuple[int, int]) -> tuple[float, ...]:

@@ -1,8 +1,7 @@
 """The interchange format: a document, its entities with their mentions, and the relations between entities.
 
-Readers, the pipeline, the collator, the decoder, the metric and the exporters all speak this one format, as
-dataclasses (`Document`) or as plain JSON-able dicts (`Document.to_dict`, `Document.from_dict`). A document that
-exists is valid: every construction is checked, and what is wrong is named in one `DocumentError`.
+All parts speak this one format, as dataclasses or as plain JSON-able dicts (`Document.to_dict`, `Document.from_dict`).
+A document that exists is valid: every construction is checked, and one `DocumentError` names what is wrong.
 """
 
 from __future__ import annotations
@@ -74,8 +73,7 @@ class Relation:
 
     `label` is the readable name of `type`, `evidence` the sentences that state the relation, `mention_pairs` the
     mention pairs that a model decided it by. `origin` is "human" or "model" where documents hold labels of both;
-    `sentence_weights` is a teacher's distribution over the document's sentences for the entity pair, one weight per
-    sentence, in the precision of float16.
+    `sentence_weights` are a teacher's weights of all sentences for the entity pair, in the precision of float16.
     """
 
     head: int
@@ -122,16 +120,9 @@ class Candidate:
 class Document:
     """A tokenised document with its entities and relations.
 
-    Args:
-        id: name of the document, unique within its corpus.
-        sentences: words, sentence by sentence.
-        entities: entities in the order of the file; relations and candidates refer to them by position.
-        relations: directed typed relations.
-        text: the raw text that the words were cut from, if known.
-        token_offsets: per sentence and word, its half-open character range in `text`.
-        candidates: the entity pairs to decide on, for corpora that restrict them.
-        complete: what is labelled completely; None stands for both mentions and relations.
-        soft_relations: a teacher's scores, for training.
+    Relations and candidates refer to `entities` by position. `token_offsets` holds, per sentence and word, the
+    half-open character range in `text`, from which the words were cut. `candidates` are the entity pairs to decide on,
+    for corpora that restrict them; `complete` is None where both mentions and relations are labelled completely.
 
     Raises:
         DocumentError: an offset or an index is out of range, an entity has no mention, a relation leads from an
@@ -154,10 +145,7 @@ class Document:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Document:
-        """Build a document from the dict form of the format.
-
-        Args:
-            data: keys as the fields of this class, nested dicts likewise. Optional keys may be absent or None.
+        """A document from its dict form, whose keys are the fields; optional ones may be absent or None.
 
         Raises:
             DocumentError: a key is missing or unknown, a value has the wrong type, or the content is not valid.

@@ -27,9 +27,9 @@ READ_POSITIONS = 8192
 class Encoded(NamedTuple):
     """What the encoder returns for a batch.
 
-    `hidden` [subwords, hidden], in the order of the input. `attention` gives the last layer's attention at positions
-    that are named after the encoder ran: of [queries] int64 positions in the input, [queries, heads, longest document],
-    at least float32, over the positions of their own document, zero beyond its end. Only `AttendedEncoder` gives it.
+    `hidden` [subwords, hidden], in the order of the input. `attention`, only of an `AttendedEncoder`, gives the last
+    layer's attention [queries, heads, longest document] of positions [queries] int64 in the input, at least
+    float32, over their own document, zero beyond its end.
     """
 
     hidden: Tensor
@@ -62,15 +62,9 @@ class WindowLayout(NamedTuple):
 
 
 def window_starts(length: int, window: int | None, overlap: int = 0) -> list[int]:
-    """First positions of the fewest evenly spaced windows that cover a document.
+    """First positions of the fewest evenly spaced windows that cover a document of `length` subwords.
 
-    The first window begins at the start, the last one ends at the end, and neighbours share at least `overlap`
-    positions. Two windows suffice for up to `2 * window - overlap` positions.
-
-    Args:
-        length: subwords of the document.
-        window: positions of the encoder, None for no limit.
-        overlap: least number of positions that neighbours share, less than `window`.
+    A window has `window` positions (None for no limit), and neighbours share at least `overlap` of them.
     """
     if window is None or length <= window:
         return [0]
@@ -87,17 +81,10 @@ def window_layout(
     device: torch.device,
     specials: tuple[int, int] = (0, 0),
 ) -> WindowLayout:
-    """Lay documents out in rows of at most `window` positions.
+    """Lay documents of `lengths` subwords out in rows of at most `window` positions, as for `window_starts`.
 
-    Each window of a long document has the document's start and end tokens around its part of the text. For documents
-    that two windows cover, with no overlap asked for, this is the layout of ATLOP's release for BERT.
-
-    Args:
-        lengths: subwords of each document, start and end tokens included.
-        window: positions of the encoder, None for no limit.
-        overlap: least number of positions that neighbouring windows share.
-        device: where the tensors are made.
-        specials: start and end tokens of each document.
+    Each window of a long document has the document's start and end tokens, so many as `specials` says, around its part
+    of the text. For documents that two windows cover, with no overlap asked for, this is the layout of ATLOP's release.
     """
     before, after = specials
     around = before + after
@@ -122,12 +109,7 @@ def window_layout(
 
 
 class DocumentEncoder(nn.Module):
-    """An encoder of transformers behind a flat interface.
-
-    Args:
-        config: the model's configuration; its encoder configuration is copied, so that models never share one. An
-            attention implementation that was asked for stands in the copy, else the encoder chooses what it supports.
-    """
+    """An encoder of transformers behind a flat interface, with a copy of its configuration: models never share one."""
 
     def __init__(self, config: DocREConfig):
         super().__init__()

@@ -50,11 +50,7 @@ AttentionMaskInterface.register(NOTING_SDPA, sdpa_mask)
 
 
 def prepare_attention_rows(encoder: PreTrainedModel) -> None:
-    """Make an encoder able to give attention rows.
-
-    Args:
-        encoder: changed in place: fused attention (SDPA) gives way to fused attention that notes query and key, or to
-            unfused attention in an encoder that takes no attention function of ours.
+    """Make an encoder able to give attention rows: its fused attention (SDPA) notes query and key, or gives way.
 
     Raises:
         ValueError: the encoder was asked for an attention implementation that has no rows to give.
@@ -89,18 +85,15 @@ class AttendedEncoder(DocumentEncoder):
 
 
 def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, RowsOf]:
-    """Hidden states, and the last layer's attention, of which rows can be asked for after the pass.
+    """Hidden states [windows, length, hidden], and what gives rows of the last layer's attention after the pass.
 
-    In training the rows have the dropout of the encoder's attention, as the weights of eager attention have.
+    It takes `windows`, ascending, and `positions`, [rows] int64 both, and gives [rows, heads, length] of at least
+    float32. A row sums to 1 but for the dropout of the encoder's attention in training.
 
     Args:
         encoder: an encoder after `prepare_attention_rows`.
         ids: [windows, length] int64.
         mask: [windows, length], non-zero on real subwords, or None where all are.
-
-    Returns:
-        Hidden states [windows, length, hidden]; and what gives the attention of positions, by `windows` and `positions`
-        [rows] int64, `windows` ascending, as [rows, heads, length], at least float32. A row sums to 1 but for dropout.
 
     Raises:
         ValueError: the encoder's attention is no matrix over the input, or its gradient would be lost.
@@ -109,10 +102,8 @@ def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | 
         output = encoder(ids, attention_mask=mask, output_attentions=True)
         weights = output.attentions[-1] if output.attentions else None
         if weights is None or weights.dim() != 4 or weights.shape[2:] != (ids.shape[1], ids.shape[1]):
-            raise ValueError(
-                f"{type(encoder).__name__} gives no attention of each subword over the whole input; use another "
-                "encoder, or a model without localized context (`localized_context=False`)"
-            )
+            fix = "use another encoder, or a model without localized context (`localized_context=False`)"
+            raise ValueError(f"{type(encoder).__name__} gives no attention over the whole input; {fix}")
         return output.last_hidden_state, lambda windows, positions: at_least_float32(weights[windows, :, positions])
     noted: dict[str, Any] = {}
     hidden = encoder(ids, attention_mask=mask, attention_sink=noted).last_hidden_state

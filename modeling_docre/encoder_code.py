@@ -59,10 +59,7 @@ def is_trusted() -> bool:
 
 
 def remote_configuration(options: Mapping[str, Any]) -> PreTrainedConfig:
-    """The encoder configuration of a model that is being read, by the class that lies beside the model.
-
-    Args:
-        options: the configuration's dict form; its `auto_map` names no code of another repository.
+    """The encoder configuration, from its dict form, of a model that is being read, by the class beside the model.
 
     Raises:
         ValueError: the `auto_map` names no configuration class.
@@ -82,10 +79,8 @@ def new_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     if not is_remote(config):
         return AutoModel.from_config(config)
     revision = getattr(config, "_commit_hash", None)
-    model_class = get_class_from_dynamic_module(
-        config.auto_map["AutoModel"], config.name_or_path, code_revision=revision
-    )
-    return model_class._from_config(config)
+    place = config.auto_map["AutoModel"], config.name_or_path
+    return get_class_from_dynamic_module(*place, code_revision=revision)._from_config(config)
 
 
 def without_repository(auto_map: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +104,5 @@ def save_code(encoder: PreTrainedModel, folder: str | os.PathLike) -> None:
     for item in (encoder, encoder.config):
         for file in custom_object_save(item, folder):
             if before.get(file.name, file.read_bytes()) != file.read_bytes():
-                raise ValueError(
-                    f"{type(encoder).__name__} has a file {file.name} of its own, and so has the model; rename that of "
-                    "the encoder"
-                )
+                fault = f"{type(encoder).__name__} has a file {file.name} of its own, and so has the model"
+                raise ValueError(f"{fault}; rename that of the encoder")

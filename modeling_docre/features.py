@@ -89,12 +89,9 @@ class Features:
     text_lengths: np.ndarray | None = None
 
     def subword_ranges(self, spans: np.ndarray) -> np.ndarray:
-        """What stands for spans in the encoder's input, half-open subword ranges [spans, 2].
+        """What stands for spans in the encoder's input, half-open subword ranges [spans, 2], from word ranges.
 
         It is the span's subwords or, where mentions are marked, the marker that opens the mention.
-
-        Args:
-            spans: [spans, 2], half-open document word ranges; where mentions are marked, those of mentions.
         """
         if self.markers is not None:
             return self.markers[spans[:, :1]] + np.array([0, 1])
@@ -117,12 +114,7 @@ class Featurizer:
     """Turns documents into features: each word is tokenised on its own.
 
     A word that the tokenizer maps to nothing (a blank, unmapped characters) becomes one unknown token, so that no
-    word and no mention is lost.
-
-    Args:
-        tokenizer: the encoder's tokenizer.
-        config: the model's configuration: whether there are start and end tokens and markers, and by `long_input`
-            whether a long document is accepted. An `add_prefix_space` of None is set by the tokenizer.
+    word and no mention is lost. An `add_prefix_space` of None in the configuration is set by the tokenizer.
 
     Raises:
         DocumentError: a document is longer than the configuration admits.
@@ -193,13 +185,8 @@ class Featurizer:
         if not words:
             return []
         prefix = " " if self.config.add_prefix_space else ""
-        encoded = self.tokenizer(
-            [prefix + word for word in words],
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
+        bare = dict.fromkeys(("add_special_tokens", "return_attention_mask", "return_token_type_ids", "verbose"), False)
+        encoded = self.tokenizer([prefix + word for word in words], **bare)
         return [ids or [self.filler] for ids in encoded["input_ids"]]
 
     def _check_length(self, document: Document, length: int) -> None:
@@ -212,11 +199,8 @@ class Featurizer:
         raise DocumentError(document.id, "length in subwords", length, f"the encoder has {limit} positions; {fix}")
 
     def warn_of_script(self, features: Features) -> None:
-        """Say once in a process that most words of a document are unknown to the encoder or come apart into letters.
-
-        Chinese and Japanese are read letter by letter as a rule.
-        """
-        if _WARNED_OF_SCRIPT.is_set() or self.config.language in ("zh", "ja"):
+        """Say once in a process that most words of a document are unknown to the encoder or come apart into letters."""
+        if _WARNED_OF_SCRIPT.is_set() or self.config.language in ("zh", "ja"):  # read letter by letter as a rule
             return
         words = [word for sentence in features.document.sentences for word in sentence]
         strange = []

@@ -29,7 +29,7 @@ def give_entities(
 
     Args:
         document, entities: as for `place_entities`.
-        offsets: what `char_start`, `char_end` and flat offsets of dicts count, `"characters"` or `"utf-16"` units.
+        offsets: what offsets of dicts count, `"characters"` or `"utf-16"` units (as browsers, Java and C# do).
         types: names of the model by those of the user, for types that are called otherwise.
         typed: whether each entity needs a type; where not, a missing one becomes "".
 
@@ -79,9 +79,8 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     """Put entities that a user marked into a document, in place of its own; it loses its relations and candidates.
 
     A mention is given by `char_start` and `char_end` in the document's text, or by `sentence`, `start` and `end` in
-    its words; where both are there, the characters count if the document knows those of its words, so the entities of
-    an earlier result can be given as they are. No mention is moved: a word that a mention's border cuts through becomes
-    two words, and two sentences that a mention spans become one.
+    its words; of both the characters count if the document knows those of its words. No mention is moved: a word that a
+    mention's border cuts through becomes two words, and two sentences that a mention spans become one.
 
     Args:
         document: words, and for character offsets their `text` and `token_offsets`.

@@ -1,6 +1,6 @@
 """What classifiers are made of and trained with: layers over a concatenation, tables, and the losses.
 
-A loss is a mean over real samples; a stage without samples contributes zero.
+A loss is a scalar, the mean over real samples; without samples it is zero, with a gradient of zero.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ from torch import Tensor, nn
 
 
 class ConcatLinear(nn.Linear):
-    """`Linear([a; b; ...])` without the concatenation.
+    """`nn.Linear` over a concatenation of parts of `part_sizes`, with its parameters, without the concatenation.
 
-    A linear layer over a concatenation is the sum of one projection per part. Parts that many rows share (the vector
-    of a mention that stands in forty pairs) are projected once and added by index. The parameters are those of one
-    `nn.Linear` over the concatenated width.
-
-    Args:
-        part_sizes: widths of the parts, in the order of the concatenation.
-        out_features: width of the result.
+    It is the sum of one projection per part. Parts that many rows share (the vector of a mention that stands in forty
+    pairs) are projected once and added by index.
     """
 
     def __init__(self, part_sizes: Sequence[int], out_features: int):
@@ -28,15 +23,7 @@ class ConcatLinear(nn.Linear):
         self.part_sizes = tuple(part_sizes)
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-        """Apply the layer to rows whose parts are given separately.
-
-        Args:
-            *parts: per part either its rows [rows, size], or a pair of a table [entries, size] and an int64 index
-                [rows] into it.
-
-        Returns:
-            [rows, out_features].
-        """
+        """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
         weights = self.weight.split(self.part_sizes, dim=1)
         result, bias = None, self.bias  # the first part carries the bias
         for part, weight in zip(parts, weights, strict=True):
@@ -48,14 +35,7 @@ class ConcatLinear(nn.Linear):
 
 
 class TwoLayer(nn.Module):
-    """Linear, ReLU, dropout, linear, on a concatenation of parts (the papers' two-layer feed-forward network).
-
-    Args:
-        part_sizes: widths of the input's parts.
-        hidden_size: width of the hidden layer.
-        out_features: number of outputs.
-        dropout: dropout probability after the ReLU.
-    """
+    """Linear, ReLU, dropout, linear, on a concatenation of parts (the papers' two-layer feed-forward network)."""
 
     def __init__(self, part_sizes: Sequence[int], hidden_size: int, out_features: int, dropout: float):
         super().__init__()
@@ -84,24 +64,13 @@ def binary_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: [samples] or [samples, types], float.
         labels: the same shape, 0 or 1, float.
-
-    Returns:
-        A scalar; zero (with a gradient of zero) where there are no samples.
     """
     total = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="sum")
     return total / max(len(labels), 1)
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of exclusive classes, mean over the samples.
-
-    Args:
-        logits: [samples, classes], float.
-        labels: [samples], int64.
-
-    Returns:
-        A scalar; zero (with a gradient of zero) where there are no samples.
-    """
+    """Cross-entropy of exclusive classes, mean over the samples; logits [samples, classes], labels [samples] int64."""
     return nn.functional.cross_entropy(logits.float(), labels, reduction="sum") / max(len(labels), 1)
 
 
@@ -118,9 +87,6 @@ def adaptive_threshold_loss(
         labels: [pairs, types], 0 or 1.
         masked: [pairs, types], bool, types that may or may not hold and enter neither term.
         weights: [pairs], float, weight of the second term: how far types without a label count as false.
-
-    Returns:
-        A scalar; zero (with a gradient of zero) where there are no pairs.
     """
     logits, gold = logits.float(), labels.bool()
     threshold, types = logits[:, :1], logits[:, 1:]

@@ -46,12 +46,8 @@ def candidate_example(features: Features, config: DocREConfig, featurizer: Featu
 def given_example(features: Features, config: DocREConfig, featurizer: Featurizer, given: str = "entities") -> Example:
     """The mentions or the entities of a document as given, for a model that finds the rest.
 
-    Args:
-        features: the document.
-        config: names the entity types.
-        featurizer: decodes subwords where coreference compares those.
-        given: `"entities"` hands over the clusters and their types, `"clusters"` the clusters alone, `"mentions"`
-            the distinct mention spans alone, in the order in which inference lists spans.
+    For `"entities"` these are the clusters and their types, for `"clusters"` the clusters alone, for `"mentions"` the
+    distinct mention spans alone, in the order in which inference lists spans.
 
     Raises:
         ValueError: the model knows no clusters, and is to be given less than entities.

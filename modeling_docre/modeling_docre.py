@@ -34,8 +34,7 @@ class DocREOutput(ModelOutput):
         statistics: further figures of a training step by name, scalars that the trainer logs as means.
         mention_logits: [spans].
         mentions: [mentions] int64, the spans that coreference worked on.
-        coreference_logits: [mention pairs]; at inference the pairs (earlier, later), and the reversed ones after them
-            where both orders are scored.
+        coreference_logits: [mention pairs]; at inference those of `coreference_pairs`.
         entity_members, entity_sizes, entity_documents: the entities (see `Entities`).
         entity_linkage_scores: [entities], the lowest score of the mention pairs of each, 1 for a single mention.
         span_logits: [spans, 1 + entity types], that of no entity first.
@@ -43,8 +42,7 @@ class DocREOutput(ModelOutput):
         entity_types: [entities] int64, gold or decided; -1 for a span that is related and no entity.
         pairs: [pairs, 2] int64 entity indices.
         relation_logits: [pairs, relation types]; for an adaptive threshold what they exceed it by.
-        mention_pair_owner, mention_pair_head, mention_pair_tail: [mention pairs] int64, the entity pair of each mention
-            pair and the positions of its mentions inside their entities.
+        mention_pair_owner, mention_pair_head, mention_pair_tail: the entity pairs and positions of `MentionPairs`.
         mention_pair_weight: [mention pairs], its part in the entity pair's vector, or [mention pairs, relation types],
             its part in the logit of each type.
         mention_pair_logits: [mention pairs, relation types]; for an adaptive threshold what they exceed it by.
@@ -146,11 +144,10 @@ class DocREPreTrainedModel(PreTrainedModel):
         """
         config, rows = self.config, self.config.encoder_positions
         if config.long_input == "extend" and rows is not None and rows < config.extended_positions:
-            raise ValueError(
-                f"extended_positions is {config.extended_positions}, and the encoder's table has {rows} positions; it "
-                f"is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
-            )
-        return kind(self.config)
+            fix = f"it is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
+            wanted = config.extended_positions
+            raise ValueError(f"extended_positions is {wanted}, and the encoder's table has {rows} positions; {fix}")
+        return kind(config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -164,16 +161,12 @@ class DocREPreTrainedModel(PreTrainedModel):
     def from_encoder(
         cls, encoder: str | PreTrainedModel, trust_remote_code: bool | None = None, **config: Any
     ) -> DocREPreTrainedModel:
-        """A model with a pre-trained encoder and freshly initialised heads.
+        """A model with a pre-trained encoder and new heads, in float32 and evaluation mode.
 
         Args:
             encoder: name or folder of a text encoder (a checkpoint with another head on it serves too), or the encoder.
-            trust_remote_code: whether an encoder that is named may run code of its own. The code is saved with the
-                model.
+            trust_remote_code: whether an encoder that is named may run code of its own, which is saved with the model.
             **config: options of the model's configuration, at least its label lists.
-
-        Returns:
-            The model in float32 and evaluation mode; every encoder it has equals the given one.
 
         Raises:
             ValueError: an option is unknown, or the encoder cannot do what `long_input` asks.
@@ -191,13 +184,7 @@ class DocREPreTrainedModel(PreTrainedModel):
         trust_remote_code: bool | None = None,
         **options: Any,
     ) -> Any:
-        """A trained model from a folder or repository.
-
-        Args:
-            pretrained_model_name_or_path: the folder or repository.
-            *arguments: as for other models.
-            **options: as for other models.
-            trust_remote_code: whether an encoder with code of its own, which lies there too, may run it.
+        """A trained model from a folder or repository; an encoder may run its own code with `trust_remote_code`.
 
         Raises:
             ValueError: a weight is not finite.
@@ -221,18 +208,13 @@ class DocREPreTrainedModel(PreTrainedModel):
     ) -> None:
         """Save weights, configuration, and the code of model and pipeline; options as for other models.
 
-        Args:
-            save_directory: the folder.
-            is_main_process: whether this process writes.
-            push_to_hub: whether the model is also pushed, to `repo_id` or a repository of the folder's name.
-            **options: as for `PreTrainedModel.save_pretrained` and, with `push_to_hub`, `push_to_hub`.
+        With `push_to_hub` the model is pushed, too, to `repo_id` or a repository of the folder's name.
         """
         for_hub = {name: options.pop(name) for name in _HUB_OPTIONS & set(options)} | {"token": options.get("token")}
         if self.config.weights_dtype == "float16":
             weights = options.get("state_dict") or self.state_dict()
-            options["state_dict"] = {
-                name: value.half() if value.is_floating_point() else value for name, value in weights.items()
-            }
+            halved = {name: value.half() for name, value in weights.items() if value.is_floating_point()}
+            options["state_dict"] = {**weights, **halved}
         with _pipeline_stated(self.config, self.pipeline_class):
             super().save_pretrained(save_directory, is_main_process=is_main_process, **options)
         if self.pipeline_class and is_main_process:
@@ -244,22 +226,14 @@ class DocREPreTrainedModel(PreTrainedModel):
             self.push_to_hub(for_hub.pop("repo_id", os.path.basename(os.path.normpath(save_directory))), **for_hub)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> CommitInfo:
-        """Push weights, configuration, code, card and licence as one commit; the tokenizer pushes itself.
-
-        Args:
-            repo_id: the repository, "name" or "organisation/name".
-            **options: as for `hub.push.push_model`, without the package as for other models.
-        """
+        """Push weights, configuration, code, card and licence as one commit; options as for `hub.push.push_model`."""
         push = type(self).hub_push
         return push(self, repo_id, **options) if push else super().push_to_hub(repo_id, **options)
 
 
 @contextmanager
 def _pipeline_stated(config: DocREConfig, pipeline_class: type[Pipeline] | None) -> Iterator[None]:
-    """The configuration names the pipeline whose code is saved beside it, or none, until the block ends.
-
-    A configuration in memory names it only where it was loaded as code from the Hub, which reads it there.
-    """
+    """The configuration names the pipeline whose code is saved beside it, or none, until the block ends."""
     options: dict[str, Any] = config.__dict__
     before = options.pop("custom_pipelines", None)
     if pipeline_class is not None and (registered := getattr(pipeline_class, "_registered_impl", {})):

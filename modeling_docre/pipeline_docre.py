@@ -36,40 +36,27 @@ class DocRelationExtractionPipeline(Pipeline):
     graph = extract("Ada Lovelace was born in London. She worked with Charles Babbage.")
     ```
 
-    One input is
-
-    - a string: raw text, or `{"text": str, "id": str}` with the id of its result, by default `text-0`, `text-1`, ...;
-    - a list of sentences, each a list of words: a document that is cut already;
-    - a spaCy `Doc` with sentence borders, whose words, sentences and text are taken;
-    - a `Document` or its dict form, also `{"text": str, "entities": [...], "relations": [...]}`.
+    One input is a string or `{"text": str, "id": str}`; a list of sentences, each a list of words; a spaCy `Doc` with
+    sentence borders; a `Document` or its dict form, also `{"text": str, "entities": [...], "relations": [...]}`.
 
     Several inputs are a list or tuple of them, in any mixture: a list of strings is several texts, a list of lists of
-    strings ONE document in words. Any other iterable (a generator, a dataset, a column of it) is read lazily, and its
-    results come from a generator. Each input gives one dict in the format of `Document.to_dict`, with the mention's
-    text as `name` and the character ranges of mention pairs; documents in words have no character offsets.
+    strings ONE document in words. Any other iterable is read lazily, and its results come from a generator. Each input
+    gives one dict in the format of `Document.to_dict`, with the mention's text as `name`; see docs/result.md.
 
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
-    - `threshold`: least score of a relation, from 0 to 1, instead of the configuration's; or the name of one of its
-      `named_thresholds`: `"precise"`, `"balanced"` or `"everything"`.
+    - `threshold`: least score of a relation, from 0 to 1, or the name of one of the model's `named_thresholds`.
     - `relations`: the relation types to keep, by their name or readable label.
-    - `signatures`: triples [relation type, type of the head, type of the tail] that may hold, instead of those of the
-      configuration (`"stored"`, the default); None lets every type hold between all.
-    - `entities`: what is known about the entities, so that only the relations are extracted: a list of
-      `{"type": str, "mentions": [{"char_start": int, "char_end": int}, ...]}` (or `sentence`, `start`, `end` in
-      words) for one input, a list of such lists for several; or True, for the entities of the `Document` itself, the
-      default of models that find no entities. A flat list, `{"start": int, "end": int, "label": str}` (or
-      `entity_group`, `entity`) in characters, gives each mention an entity of its own. Models that do not read the
-      types take any type or none.
+    - `signatures`: triples [relation type, type of the head, type of the tail] that may hold; `"stored"` (the default)
+      for those of the configuration, None for any.
+    - `entities`: given entities as for `give_entities`, a list of such lists for several inputs, or True for those of
+      the `Document` itself, the default of models that find none. Only relations are extracted then.
     - `entity_type_map`: the model's names of entity types by those of `entities`, where they differ.
-    - `offsets`: what `char_start`, `char_end` and flat offsets of given entities count: `"characters"` of Python, or
-      `"utf-16"` units as browsers, Java and C# do. Results count characters.
-    - `mentions`: which of the mentions that the model finds stay where some share words: `"all"` (the default),
-      `"flat"` (the one with the best score) or `"longest"`; see `without_overlaps`.
-    - `sentence_splitter`: a loaded spaCy pipeline, or a function from a text to the (start, end) characters of its
-      sentences, in place of the rules of the language, for raw text.
-    - `batch_size`: documents per pass of the model, 1 if not given. Larger batches are formed of neighbours in length
-      out of a buffer of 32 batches; results keep the order of the input. There are no worker processes.
+    - `offsets`: what offsets of given entities count, `"characters"` or `"utf-16"`; results count characters.
+    - `mentions`: which of the found mentions that share words stay; `"all"` (the default) or a rule of
+      `without_overlaps`.
+    - `sentence_splitter`: what cuts raw text into sentences, as for `document_from_text`.
+    - `batch_size`: documents per pass of the model, 1 if not given; neighbours in length share a pass.
     - `progress`: whether a progress bar is shown; by default for lists of more than 20 inputs in a terminal.
 
     Raises:
@@ -178,10 +165,7 @@ class DocRelationExtractionPipeline(Pipeline):
         preprocess, forward, postprocess = steps
         numbered = enumerate(inputs)
         while buffer := list(islice(numbered, 1 if batch_size == 1 else batch_size * BATCHES_PER_BUFFER)):
-            prepared = [
-                self.preprocess(item, entities=entities, number=number, **preprocess)
-                for number, (item, entities) in buffer
-            ]
+            prepared = [self.preprocess(item, known, number, **preprocess) for number, (item, known) in buffer]
             documents: dict[int, Document] = {}
             for batch in _batches(prepared, batch_size):
                 output = self.forward([prepared[position] for position in batch], **forward)
@@ -242,10 +226,8 @@ class DocRelationExtractionPipeline(Pipeline):
             return replace(input_, entities=tuple(renamed)), False
         if _is_words(input_):
             return Document(identifier, tuple(tuple(sentence) for sentence in input_)), True
-        raise TypeError(
-            f"input {identifier} is {_shorten(input_)}; give a string, a list of sentences that are lists of words, a "
-            "Document or its dict form, or a spaCy Doc"
-        )
+        fix = "give a string, a list of sentences that are lists of words, a Document or its dict form, or a spaCy Doc"
+        raise TypeError(f"input {identifier} is {_shorten(input_)}; {fix}")
 
     def _forward(
         self,
@@ -276,15 +258,11 @@ def _placed(document: Document, relation: Relation) -> Relation:
     if not relation.mention_pairs:
         return relation
     heads, tails = (document.entities[end].mentions for end in (relation.head, relation.tail))
-    pairs = (
-        replace(
-            pair,
-            head_offsets=heads[pair.head_mention].char_range,
-            tail_offsets=tails[pair.tail_mention].char_range,
-        )
-        for pair in relation.mention_pairs
-    )
-    return replace(relation, mention_pairs=tuple(pairs))
+    placed = []
+    for pair in relation.mention_pairs:
+        head, tail = heads[pair.head_mention], tails[pair.tail_mention]
+        placed.append(replace(pair, head_offsets=head.char_range, tail_offsets=tail.char_range))
+    return replace(relation, mention_pairs=tuple(placed))
 
 
 def _given(**arguments: Any) -> dict[str, Any]:
@@ -341,12 +319,9 @@ def _with_entities(inputs: Iterator[Any], entities: Any) -> Iterator[tuple[Any, 
 
 def _batches(prepared: list[dict[str, Any]], batch_size: int) -> Iterator[list[int]]:
     """Positions of inputs about which the same is known, neighbours in length together."""
-
-    def known(position: int) -> bool:
-        return prepared[position]["given"] is not None
-
-    order = sorted(range(len(prepared)), key=lambda n: (known(n), -len(prepared[n]["features"].input_ids)))
-    for _, group in groupby(order, key=known):
+    given = [item["given"] is not None for item in prepared]
+    order = sorted(range(len(prepared)), key=lambda n: (given[n], -len(prepared[n]["features"].input_ids)))
+    for _, group in groupby(order, key=given.__getitem__):
         while batch := list(islice(group, batch_size)):
             yield batch
 
@@ -357,16 +332,11 @@ def _shorten(value: Any) -> str:
 
 
 def register(default_model: str | None = None) -> None:
-    """Make the task known to `pipeline`; of several copies of this file in a process the last one wins.
-
-    Args:
-        default_model: folder of the model that is used where none is named; None leaves the one that is known.
-    """
+    """Make the task known to `pipeline`, with a default model's folder if given; the last copy of this file wins."""
     known = PIPELINE_REGISTRY.supported_tasks.pop(TASK, {})
     default = {"model": (default_model, None)} if default_model else known.get("default")
-    PIPELINE_REGISTRY.register_pipeline(
-        TASK, DocRelationExtractionPipeline, pt_model=AutoModel, default=default, type="text"
-    )
+    pipeline = DocRelationExtractionPipeline
+    PIPELINE_REGISTRY.register_pipeline(TASK, pipeline, pt_model=AutoModel, default=default, type="text")
 
 
 register()

@@ -28,13 +28,9 @@ def to_device(values: Any, device: torch.device) -> Any:
 
 
 class Predictor:
-    """A model with its tokenizer, applied to documents.
+    """A model of any system with its encoder's tokenizer, applied to documents.
 
-    Args:
-        model: any system.
-        tokenizer: its encoder's tokenizer.
-        given: what is known about the documents: None (only their words), `"mentions"`, `"clusters"` or
-            `"entities"` (clusters with their types); by default what the model needs.
+    What is `given` of the documents is as in `Traits`; by default what the model needs.
     """
 
     def __init__(self, model: DocREPreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: str | None = None):
@@ -88,13 +84,7 @@ class Predictor:
     def predict(
         self, documents: Sequence[Document | Mapping[str, Any]], max_tokens: int = 2048, **options: Any
     ) -> list[Document]:
-        """Predicted documents, in the order of the input.
-
-        Args:
-            documents: documents or their dict forms.
-            max_tokens: subwords per batch, padding included.
-            **options: as for `predict_batch`.
-        """
+        """Predicted documents, in the order of the input; at most `max_tokens` subwords per batch, padding included."""
         features = self.featurizer(documents)
         predictions: dict[int, Document] = {}
         for batch in token_batches([len(item.input_ids) for item in features], max_tokens):

@@ -1,8 +1,7 @@
 """Operations on flat lists with an owner index: segment reductions, range maxima, ragged products.
 
 A batch holds lists of different lengths (spans of a sentence, mentions of an entity, mention pairs of an entity pair).
-They are kept end to end in one tensor, and an index tells whom each row belongs to, so nothing is padded and no mask
-of size [lists x rows] exists.
+They are kept end to end in one tensor, and an index tells whom each row belongs to, so nothing is padded.
 """
 
 from __future__ import annotations
@@ -19,15 +18,12 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def segment_max(values: Tensor, owners: Tensor, count: int) -> Tensor:
-    """Elementwise maximum of the rows of each owner.
+    """Elementwise maximum of the rows of each owner, [count, width]; zeros for an owner without rows.
 
     Args:
         values: [rows, width], float.
-        owners: [rows], int64, the owner of each row; in any order.
+        owners: [rows], int64, the owner of each row, from 0 up to `count`; in any order.
         count: number of owners.
-
-    Returns:
-        [count, width]; zeros for an owner without rows.
     """
     index = owners[:, None].expand_as(values)
     return values.new_zeros(count, values.shape[1]).scatter_reduce(0, index, values, "amax", include_self=False)
@@ -45,11 +41,7 @@ def segment_mean(values: Tensor, owners: Tensor, count: int) -> Tensor:
 
 
 def segment_logsumexp(values: Tensor, owners: Tensor, count: int) -> Tensor:
-    """Elementwise log of the sum of exponentials of the rows of each owner; arguments as for `segment_max`.
-
-    Returns:
-        [count, width]; zeros for an owner without rows.
-    """
+    """Elementwise log of the sum of exponentials of the rows of each owner; otherwise as `segment_max`."""
     highest = segment_max(values.detach(), owners, count)
     total = segment_sum((values - highest.index_select(0, owners)).exp(), owners, count)  # at least 1 with rows
     return highest + torch.where(total > 0, total, 1.0).log()
@@ -61,14 +53,7 @@ def segment_starts(counts: Tensor) -> Tensor:
 
 
 def positions_in_segments(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """For segments of `counts` rows end to end: the segment of each row and the row's position inside it.
-
-    Args:
-        counts: [segments], int64.
-
-    Returns:
-        owners [rows] and positions [rows], both int64 with `rows = counts.sum()`.
-    """
+    """For segments of `counts` rows end to end, the segment of each row and its position inside: int64 [rows] both."""
     owners = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
     return owners, torch.arange(len(owners), device=counts.device) - segment_starts(counts)[owners]
 
@@ -79,13 +64,7 @@ def range_max(values: Tensor, ranges: Tensor) -> Tensor:
     Level k of a table holds the maximum over the 2^k rows from each position on. A range of length L is covered by two
     overlapping windows of 2^floor(log2 L) rows, and a maximum does not mind the overlap, so the result is exactly that
     of reducing the range itself. Memory is O(rows * log(longest range)), and gradients flow to the maximal elements.
-
-    Args:
-        values: [rows, width], float.
-        ranges: [queries, 2], int64; an empty range (end <= start) gives zeros.
-
-    Returns:
-        [queries, width].
+    From values [rows, width] and ranges [queries, 2] int64 to [queries, width]; an empty range (end <= start) gives 0.
     """
     if len(ranges) == 0 or len(values) == 0:
         return values.new_zeros(len(ranges), values.shape[1])
@@ -118,20 +97,11 @@ def range_mean(values: Tensor, ranges: Tensor) -> Tensor:
 
 
 def chunk_bounds(counts: Tensor, limit: int) -> Iterator[tuple[int, int]]:
-    """Consecutive runs of segments that hold at most `limit` rows together (a larger single segment stays whole).
-
-    Args:
-        counts: [segments], int64, rows per segment.
-        limit: rows per run.
-
-    Yields:
-        Half-open segment ranges that cover all segments in order.
-    """
+    """Half-open ranges of segments, of `counts` rows each, that hold at most `limit` rows together or one segment."""
     ends = counts.cumsum(0).cpu()
     start, done = 0, 0
     while start < len(ends):
-        stop = int(torch.searchsorted(ends, done + limit, right=True))
-        stop = max(stop, start + 1)
+        stop = max(int(torch.searchsorted(ends, done + limit, right=True)), start + 1)
         yield start, stop
         start, done = stop, int(ends[stop - 1])
 
@@ -144,14 +114,9 @@ def in_chunks(function: Callable[[slice], Tensor], rows: int, limit: int) -> Ten
 
 
 def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Positions grouped so that neighbours in length share a batch.
+    """Lists of positions of texts, longest texts first, so that neighbours in length share a batch.
 
-    Args:
-        lengths: subwords per text.
-        max_tokens: subwords per batch, padding included; a longer text forms a batch of its own.
-
-    Yields:
-        Lists of positions, longest texts first, of equal ones the first.
+    A batch holds at most `max_tokens` subwords, padding included; a longer text forms a batch of its own.
     """
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda index: -lengths[index]):

@@ -23,11 +23,7 @@ PAIR_CHUNK = 65_536
 class MentionClassifier(nn.Module):
     """Scores spans as mentions from their pooled vector and their size in words (JEREX section 3.1).
 
-    Args:
-        hidden_size: width of a span vector.
-        meta_size: width of the size embedding.
-        size_rows: rows of the size embedding; row 0 is unused, larger spans share the last row.
-        dropout: dropout in the classifier.
+    Row 0 of the size embedding is unused, sizes beyond it share the last row.
     """
 
     def __init__(self, hidden_size: int, meta_size: int, size_rows: int, dropout: float):
@@ -46,14 +42,7 @@ def select_mentions(logits: Tensor, threshold: float) -> Tensor:
 
 
 class CoreferenceScorer(nn.Module):
-    """Scores ordered mention pairs from both vectors and the edit distance of their strings (JEREX section 3.2).
-
-    Args:
-        hidden_size: width of a mention vector.
-        meta_size: width of the distance embedding.
-        distance_rows: rows of the distance embedding; larger distances share the last row.
-        dropout: dropout after the hidden layer.
-    """
+    """Scores ordered mention pairs from both vectors and the edit distance of their strings (JEREX section 3.2)."""
 
     def __init__(self, hidden_size: int, meta_size: int, distance_rows: int, dropout: float):
         super().__init__()
@@ -61,15 +50,12 @@ class CoreferenceScorer(nn.Module):
         self.classifier = TwoLayer([hidden_size, hidden_size, meta_size], hidden_size, 1, dropout)
 
     def forward(self, mention_vectors: Tensor, pairs: Tensor, distances: Tensor) -> Tensor:
-        """Logits of mention pairs.
+        """Logits [pairs] of mention pairs.
 
         Args:
             mention_vectors: [mentions, hidden].
             pairs: [pairs, 2], int64 positions in `mention_vectors`.
             distances: [pairs], int64 character edit distances.
-
-        Returns:
-            [pairs].
         """
 
         def score(rows: slice) -> Tensor:
@@ -81,14 +67,11 @@ class CoreferenceScorer(nn.Module):
 
 
 def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
-    """Pairs of mentions of the same document, the earlier one first.
+    """Pairs of mentions of the same document, the earlier one first: [pairs, 2] int64 positions, row-major.
 
     Args:
         documents: [mentions], int64, ascending: the document of each mention.
         both_orders: whether each pair is listed in the reversed order too (appended after all others).
-
-    Returns:
-        [pairs, 2], int64 positions in the mention list; row-major.
     """
     ends = torch.bincount(documents).cumsum(0)[documents]
     later = ends - torch.arange(len(documents), device=documents.device) - 1  # mentions after this one
@@ -99,15 +82,12 @@ def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
 
 @torch.compiler.disable  # NumPy on the host
 def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Tensor:
-    """Character Levenshtein distances (unit costs, case-sensitive) between mention strings.
+    """Character Levenshtein distances (unit costs, case-sensitive) between mention strings, [pairs] int64.
 
     Args:
         texts: the string of each mention.
         documents: [mentions], int64, ascending: the document of each mention.
         pairs: [pairs, 2], int64 positions in `texts`, both of one document.
-
-    Returns:
-        [pairs], int64, on the device of `pairs`.
     """
     distances = np.zeros(len(pairs), dtype=np.int64)
     host_pairs, host_documents = pairs.cpu().numpy(), documents.cpu().numpy()
@@ -122,11 +102,9 @@ def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Te
 
 
 def symmetric_scores(scores: Tensor, mode: str) -> Tensor:
-    """One score per unordered pair.
+    """One score per unordered pair, [pairs], by the configuration's `coref_symmetrise`.
 
-    Args:
-        scores: [pairs] for `"upper"`, else [2 * pairs] with the reversed orders appended.
-        mode: `"upper"`, `"mean"` or `"max_distance"` (the lower of the two scores).
+    The scores are [pairs] for `"upper"`, else [2 * pairs] with the reversed orders appended.
     """
     if mode == "upper":
         return scores
@@ -138,15 +116,8 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
     """Cluster mentions so that every pair inside a cluster scores above the threshold.
 
     Agglomerative complete linkage on the distances 1 - score, merging while the distance stays strictly below
-    1 - threshold.
-
-    Args:
-        scores: [count * (count - 1) / 2], scores of the pairs (earlier, later), row-major.
-        count: number of mentions.
-        threshold: least score.
-
-    Returns:
-        [count] int64 cluster numbers, counted in the order of the clusters' first mentions.
+    1 - threshold. From the scores [count * (count - 1) / 2] of the pairs (earlier, later), row-major, to cluster
+    numbers [count] int64, in the order of the clusters' first mentions.
     """
     if count < 2:
         return np.zeros(count, dtype=np.int64)
@@ -159,18 +130,13 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
 
 @torch.compiler.disable  # NumPy on the host
 def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, threshold: float) -> Entities:
-    """Entities of a batch: clusters of the mentions of each document.
-
-    One copy to the host serves the whole batch; the clustering itself runs there.
+    """Entities of a batch, ordered by document and first mention; each mention belongs to exactly one.
 
     Args:
         mentions: [mentions], int64 span indices in candidate order.
         documents: [mentions], int64, ascending: the document of each mention.
         scores: [pairs], scores of the pairs of `coreference_pairs`.
         threshold: least score of every pair inside a cluster.
-
-    Returns:
-        Entities ordered by document and first mention; each mention belongs to exactly one.
     """
     host_scores = scores.detach().float().cpu().numpy()
     counts = np.bincount(documents.cpu().numpy()) if len(documents) else np.zeros(0, dtype=np.int64)
@@ -189,7 +155,7 @@ def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, thresh
 
 
 def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: Tensor) -> Tensor:
-    """How sure it is that the mentions of each entity are one: the lowest score of its mention pairs.
+    """The lowest score of the mention pairs of each entity, [entities]; 1 for an entity with a single mention.
 
     Under complete linkage that is the score at which the last two parts of the cluster were joined.
 
@@ -198,9 +164,6 @@ def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: 
         entities: the entities of these mentions.
         pairs: [pairs, 2], int64 positions in `mentions`.
         scores: [pairs], one score per unordered pair.
-
-    Returns:
-        [entities], 1 for an entity with a single mention.
     """
     owners = torch.empty_like(mentions)
     owners[torch.searchsorted(mentions, entities.members)] = entities.owners
@@ -222,9 +185,8 @@ def resolve_mentions(
 
     Args:
         scorer: scores mention pairs.
-        vectors: [spans, hidden].
+        vectors, texts: [spans, hidden], and the string of each span.
         spans: the batch's spans.
-        texts: the string of each span.
         mentions: [mentions], int64 span indices in candidate order.
         config: how the two orders of a pair become one score, and the threshold.
 

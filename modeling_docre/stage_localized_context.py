@@ -63,25 +63,15 @@ class Block(NamedTuple):
 
 
 def attend_from(attention: Callable[[Tensor], Tensor], ranges: Tensor) -> Tensor:
-    """The attention [ranges, heads, longest document] of subword ranges, the mean over each one's subwords.
-
-    Args:
-        attention: gives the attention of positions, as `AttendedEncoder` returns it.
-        ranges: [ranges, 2] int64, half-open.
-    """
+    """The mean of `AttendedEncoder`'s attention over subword ranges [ranges, 2]: [ranges, heads, longest document]."""
     owners, positions = rows_in_ranges(ranges)
     return segment_mean(attention(positions), owners, len(ranges))
 
 
 def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
-    """Each pair once, whatever its order.
+    """Each of the pairs [pairs, 2] int64 of so many entities once, whatever its order.
 
-    Args:
-        pairs: [pairs, 2], int64 entity indices.
-        entities: number of entities.
-
-    Returns:
-        [unordered, 2] int64, smaller index first, ascending; and the position in it of each pair, [pairs] int64.
+    They are [unordered, 2] int64, smaller index first, ascending; with them comes each pair's position, [pairs] int64.
     """
     smaller, larger = pairs.amin(1), pairs.amax(1)
     keys, index = torch.unique(smaller * entities + larger, return_inverse=True)
@@ -89,12 +79,9 @@ def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
 
 
 def blocks(text: AttendedText, pairs: Tensor, depth: int = 1) -> list[Block]:
-    """Cut pairs into blocks of at most `BLOCK_WEIGHTS` weights, or the pairs of one first entity.
+    """Cut pairs [unordered, 2] into blocks of at most `BLOCK_WEIGHTS` weights, or the pairs of one first entity.
 
-    Args:
-        text: the batch.
-        pairs: [unordered, 2], as `unordered_pairs` lists them.
-        depth: weights per pair and subword.
+    A pair has `depth` weights per subword.
     """
     lengths = text.document_lengths.tolist()
     counts = torch.bincount(text.documents, minlength=len(lengths)).tolist()
@@ -113,15 +100,9 @@ def blocks(text: AttendedText, pairs: Tensor, depth: int = 1) -> list[Block]:
 
 
 def pool_block(text: AttendedText, pairs: Tensor, block: Block) -> tuple[Tensor, Tensor]:
-    """The contexts of a block's pairs.
+    """Contexts [block's pairs, hidden], and their weights [subwords of the document, block's pairs].
 
-    Args:
-        text: the batch.
-        pairs: [unordered, 2], as `unordered_pairs` lists them.
-        block: which of them.
-
-    Returns:
-        Contexts [block's pairs, hidden], and their weights [subwords of the document, block's pairs].
+    The pairs [unordered, 2] are those that `unordered_pairs` lists.
     """
     length, heads = block.subwords.stop - block.subwords.start, text.attention.shape[1]
     with torch.autocast(text.attention.device.type, enabled=False):

@@ -36,10 +36,8 @@ def _splitter(language: str) -> Any:
     try:
         pipeline = spacy.blank(language)
     except ImportError as error:
-        raise ValueError(
-            f"spaCy cannot cut text in language {language!r} into words; install what it asks for, or set the "
-            f"config's `language` to another of its codes: {error}"
-        ) from error
+        fix = "install what it asks for, or set the config's `language` to another of its codes"
+        raise ValueError(f"spaCy cannot cut text in language {language!r} into words; {fix}: {error}") from error
     pipeline.add_pipe("sentencizer")
     return pipeline
 
@@ -47,20 +45,16 @@ def _splitter(language: str) -> Any:
 def document_from_text(
     text: str, identifier: str, language: str = "en", sentence_splitter: Splitter | None = None
 ) -> Document:
-    """Cut raw text into sentences and words.
+    """Cut raw text into sentences and words: a document with `text` and `token_offsets`.
 
     Words are spaCy's tokens without white space. Sentences end at sentence-final punctuation, in English not at that of
     an abbreviation within the sentence, and at empty lines.
 
     Args:
-        text: any text; may be empty.
-        identifier: the document's id.
+        text, identifier: any text, also an empty one, and the document's id.
         language: spaCy language code.
         sentence_splitter: a loaded spaCy pipeline, whose sentences and words are taken; or a function from a text to
             the half-open character ranges of its sentences, which are cut into spaCy's words of the language.
-
-    Returns:
-        A document with `text` and `token_offsets`, so that mentions can be given in characters.
 
     Raises:
         DocumentError: the text holds half of a surrogate pair, or the function leaves out a part of it.

@@ -127,7 +127,7 @@ def test_wrong_signatures_are_refused_everywhere_alike() -> None:
     for wrong, message in (
         ("born", r"signatures is 'born'; give a list of \[relation type"),
         (3, "signatures is 3"),
-        (["born"], "signatures has 'born'; give lists of a relation type"),
+        (["born"], r"signatures has 'born'; give lists \[relation type"),
         ([["born", "PER"]], r"signatures has \['born', 'PER'\]"),
         ([["flies", "PER", "LOC"]], "signatures names 'flies', which is not among relation_types; .*born, works, seat"),
         ([["born", "PER", "GPE"]], "signatures names 'GPE', which is not among entity_types"),
