@@ -166,7 +166,8 @@ def document_from_record(
     """
     if "sentences" in record:
         return Document.from_dict(record)
-    name, text = record.get("id") or identifier, record.get("text")
+    name: Any = record.get("id") or identifier
+    text: Any = record.get("text")
     for field, value in (("id", name), ("text", text)):
         if not isinstance(value, str):
             raise DocumentError(name, field, value, "give a string")
