@@ -168,9 +168,9 @@ def document_from_record(
         return Document.from_dict(record)
     name: Any = record.get("id") or identifier
     text: Any = record.get("text")
-    for field, value in (("id", name), ("text", text)):
+    for field, value, fix in (("id", name, "give a string"), ("text", text, "give a string, or sentences of words")):
         if not isinstance(value, str):
-            raise DocumentError(name, field, value, "give a string")
+            raise DocumentError(name, field, value, fix)
     document = document_from_text(text, name, language, sentence_splitter)
     if entities := record.get("entities"):
         document = give_entities(document, entities, **reading)
