@@ -115,7 +115,7 @@ def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
     """The names that tell what an entity is, each with its spellings as words; the main name comes first.
 
     Mentions of another entity tell nothing, nor do numbers and times, nor single words for a person. The main name is
-    the most frequent one that is no abbreviation, of those the longest.
+    the most frequent one that is not an abbreviation; if several are as frequent, the longest of them.
     """
     counts, words_by_name = Counter[Name](), defaultdict[Name, set[tuple[str, ...]]](set)
     kind = entity.type.upper()

@@ -14,7 +14,7 @@ from .graph import Graph
 from .tables import COLUMNS, as_json, to_tables
 
 DELIMITERS = {";": ";", "|": "|", "¦": "¦", "\x1f": "U+001F"}
-"""Characters that may separate the items of a list for Neo4j, and how its importer is told."""
+"""Characters that may separate the items of a list for Neo4j, each with the importer's name for it."""
 
 NODE_HEADER = "id:ID,name,aliases:string[],concept_ids:string[],documents:int,mentions:int,score:double,:LABEL"
 EDGE_HEADER = (
