@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
-from modeling_docre.merging import (
+from .merging import (
     THRESHOLD,
     LocalEntity,
     Merge,

@@ -6,7 +6,8 @@ import pytest
 from named_documents import named_document
 
 from modeling_docre.documents import Document, Entity, Mention
-from modeling_docre.merging import LocalEntity, is_short, local_entities, one_thing, own_names
+from modeling_docre.graphs.corpus_graph import CorpusGraph
+from modeling_docre.graphs.merging import LocalEntity, is_short, local_entities, own_names
 
 
 def entity(description: str) -> LocalEntity:
@@ -14,7 +15,8 @@ def entity(description: str) -> LocalEntity:
 
 
 def one(first: str, second: str, **options) -> bool:
-    results = {one_thing(entity(a), entity(b), **options) for a, b in ((first, second), (second, first))}
+    both = named_document("a", first), named_document("b", second)
+    results = {len(CorpusGraph.of(documents, **options).nodes) == 1 for documents in (both, both[::-1])}
     assert len(results) == 1, "the order matters"
     return results.pop()
 

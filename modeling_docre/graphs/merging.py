@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 
 from rapidfuzz.distance import Indel
 
-from .documents import Document
+from modeling_docre.documents import Document
 
 Merge = Literal["exact", "similar", "off"]
 THRESHOLD = 0.95
@@ -127,36 +127,6 @@ def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
             words_by_name[name].add(words)
     ranked = sorted(counts, key=lambda name: (name.short, -counts[name], -len(name.key), name))
     return {name: words_by_name[name] for name in ranked}
-
-
-def one_thing(entity: LocalEntity, other: LocalEntity, merge: Merge = "exact", threshold: float = THRESHOLD) -> bool:
-    """Whether two entities are one thing, for all that these two tell.
-
-    Two known concept ids decide: they are equal or not. Else the entities share a type and one of their own names.
-
-    Args:
-        entity, other: entities of different documents.
-        merge: "exact" wants an equal name, "similar" also takes names of which one word is spelled differently, "off"
-            merges nothing.
-        threshold: the least similarity of these two words from 0 to 1, as in `similar_words`.
-
-    Raises:
-        ValueError: `merge` is unknown, or `threshold` is not from 0 to 1.
-    """
-    check_options(merge, threshold)
-    if merge == "off" or entity.type != other.type:
-        return False
-    if entity.id and other.id:
-        return entity.id == other.id
-    names, other_names = own_names(entity), own_names(other)
-    if names.keys() & other_names.keys():
-        return True
-    spellings, others = ([p for n in found for w in found[n] for p in patterns(w)] for found in (names, other_names))
-    return merge == "similar" and any(
-        pattern == other_pattern and similar_words(word, other_word, threshold)
-        for pattern, word in spellings
-        for other_pattern, other_word in others
-    )
 
 
 def check_options(merge: str, threshold: float) -> None:
