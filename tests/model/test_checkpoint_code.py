@@ -27,8 +27,10 @@ def code_of(system: str, folder: Path) -> dict[str, str]:
 
 
 def test_a_checkpoint_takes_along_little_code_and_only_that_of_its_system(tmp_path: Path) -> None:
+    travelling = set()
     for system in SYSTEMS:
         files = code_of(system, tmp_path / system)
+        travelling |= files.keys()
         lines = sum(len(text.splitlines()) for text in files.values())
         assert {f"modeling_{system}.py", f"configuration_{system}.py", "pipeline_docre.py"} <= files.keys()
         assert len(files) <= FILES and lines <= LINES, f"{system}: {len(files)} files, {lines} lines"
@@ -40,3 +42,4 @@ def test_a_checkpoint_takes_along_little_code_and_only_that_of_its_system(tmp_pa
             assert all(f"{module[1:]}.py" in files for module in ours), f"{name} imports {ours}"
             code = re.sub(r'"""[\s\S]*?"""|#.*', "", text)
             assert not (found := OF_OTHER_ROOMS.search(code)), f"{name} names {found and found[0]}"
+    assert travelling == {file.name for file in ROOT.glob("*.py")} - {"__init__.py", "__main__.py"}
