@@ -16,6 +16,7 @@ from modeling_docre import Document
 from modeling_docre.annotations.clusters import ReadingSettings
 from modeling_docre.annotations.document_file import read_annotations
 from modeling_docre.annotations.report import count_table
+from modeling_docre.documents import DocumentError
 
 from .builder import DocumentBuilder
 from .relation_filter import RelationFilter
@@ -38,8 +39,8 @@ class CorpusArguments:
         test_corpus_config, test_data_dir: its builder's configuration and folder; `test_split` names its split, by
             default `test`.
         train_file, validation_file, test_file: files or folders in any format that `docre convert` reads: DocRED's
-            JSON, Document dicts, texts with entities in characters, or what an annotation tool exports; read if no
-            corpus is named.
+            JSON, Document dicts, texts with entities in characters, or what an annotation tool exports. With a corpus
+            only `train_file` is taken: its documents join those of the corpus, whose labels they use.
         relation_labels: JSON file with the readable label of each relation type.
         symmetric_relations: relation types of files that hold in both directions; a corpus has its own.
         no_relation_types: relation types of files that mark an unrelated pair; such relations are left out.
@@ -91,8 +92,11 @@ def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
     for option in ("symmetric_relations", "no_relation_types", "drop_self_relations"):
         if arguments.corpus is not None and getattr(arguments, option):
             raise ValueError(f"--{option} belongs to files of your own; a --corpus has its own")
+    for option in ("validation_file", "test_file"):
+        if arguments.corpus is not None and getattr(arguments, option):
+            raise ValueError(f"--{option} does not go with a --corpus, which has its own splits; leave one out")
     if arguments.corpus is not None:
-        return _from_builder(arguments)
+        return _from_builder(arguments, language)
     if arguments.test_corpus is not None:
         raise ValueError("--test_corpus is the test data of a --corpus; with files of your own, give a --test_file")
     return _from_files(arguments, language)
@@ -104,9 +108,7 @@ def _from_files(arguments: CorpusArguments, language: str) -> Corpus:
     splits = {}
     for split in ("train", "validation", "test"):
         if file := getattr(arguments, f"{split}_file"):
-            if not Path(file).exists():
-                raise FileNotFoundError(f"--{split}_file names {file!r}, but there is no such file or folder")
-            splits[split] = _read_file(file, labels, relation_filter, language)
+            splits[split] = _read_file(file, split, labels, relation_filter, language)
     if not splits:
         raise ValueError("no data; name a --corpus, or files with --train_file and --validation_file")
     documents = [document for documents in splits.values() for document in documents]
@@ -123,7 +125,7 @@ def _from_files(arguments: CorpusArguments, language: str) -> Corpus:
     )
 
 
-def _from_builder(arguments: CorpusArguments) -> Corpus:
+def _from_builder(arguments: CorpusArguments, language: str) -> Corpus:
     builder = _prepared("corpus", arguments.corpus, arguments.corpus_config, arguments.data_dir)
     names = {split: getattr(arguments, f"{split}_split") for split in ("train", "validation", "test")}
     if arguments.validation_split == "none":
@@ -132,7 +134,24 @@ def _from_builder(arguments: CorpusArguments) -> Corpus:
         names["test"] = None
     splits = {split: _read_split(builder, name) for split, name in names.items() if name is not None}
     corpus = Corpus(splits, _labels(builder))
+    if arguments.train_file is not None:
+        splits["train"] += _further_documents(arguments.train_file, corpus, language)
     return corpus if arguments.test_corpus is None else _with_test_corpus(corpus, arguments)
+
+
+def _further_documents(file: str, corpus: Corpus, language: str) -> list[Document]:
+    """Documents of a file for training beside a corpus: their types are the corpus', and none is in it already."""
+    labels = corpus.labels
+    documents = _read_file(file, "train", labels["relation_labels"], RelationFilter((), False), language)
+    known = {document.id for split in corpus.splits.values() for document in split}
+    for document in documents:
+        if document.id in known:
+            raise DocumentError(document.id, "id", document.id, "--corpus has a document with this id; leave one out")
+        for kind, items in (("entity_types", document.entities), ("relation_types", document.relations)):
+            if unknown := next((item.type for item in items if item.type not in labels[kind]), None):
+                fix = "give the name of the corpus, or all documents as files without a --corpus"
+                raise DocumentError(document.id, kind, unknown, f"--corpus has no such type; {fix}")
+    return documents
 
 
 def _with_test_corpus(corpus: Corpus, arguments: CorpusArguments) -> Corpus:
@@ -200,7 +219,11 @@ def _read_labels(file: str) -> dict[str, str]:
     return labels
 
 
-def _read_file(file: str, labels: dict[str, str], relation_filter: RelationFilter, language: str) -> list[Document]:
+def _read_file(
+    file: str, split: str, labels: dict[str, str], relation_filter: RelationFilter, language: str
+) -> list[Document]:
+    if not Path(file).exists():
+        raise FileNotFoundError(f"--{split}_file names {file!r}, but there is no such file or folder")
     settings = ReadingSettings(language=language)
     documents, counts = read_annotations(file, settings, edit=relation_filter, relation_labels=labels)
     logger.info("%s:\n%s", file, count_table(counts))

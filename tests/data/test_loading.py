@@ -74,3 +74,28 @@ def test_what_annotation_tools_write_is_read(tmp_path: Path) -> None:
         assert corpus.labels["entity_types"] == ["LOC", "PER"] and corpus.labels["relation_types"] == ["born"]
     with pytest.raises(DocumentError, match=r"relations\[1\]\.type is 'NA'"):
         load_corpus(CorpusArguments(train_file=str(tmp_path)))
+
+
+def test_documents_of_files_join_the_training_documents_of_a_corpus(tmp_path: Path) -> None:
+    alone = load_corpus(CorpusArguments(corpus="sample"))
+    first = alone.splits["train"][0].to_dict()
+    file = tmp_path / "more.jsonl"
+
+    def read(**changes: Any) -> Any:
+        file.write_text(json.dumps({**first, "id": "one more", **changes}), encoding="utf-8")
+        return load_corpus(CorpusArguments(corpus="sample", train_file=str(file)))
+
+    joined = read()
+    assert joined.labels == alone.labels and joined.splits["validation"] == alone.splits["validation"]
+    assert [document.id for document in joined.splits["train"][-2:]] == [alone.splits["train"][-1].id, "one more"]
+    entities = [{**first["entities"][0], "type": "PLANET"}, *first["entities"][1:]]
+    for changes, message in (
+        ({"id": alone.splits["validation"][0].id}, "--corpus has a document with this id"),
+        ({"entities": entities}, "entity_types is 'PLANET'; --corpus has no such type"),
+        ({"relations": [{"head": 0, "tail": 1, "type": "orbits"}]}, "relation_types is 'orbits'; --corpus has no such"),
+    ):
+        with pytest.raises(DocumentError, match=message):
+            read(**changes)
+    for option in ("validation_file", "test_file"):
+        with pytest.raises(ValueError, match=f"--{option} does not go with a --corpus"):
+            load_corpus(CorpusArguments(corpus="sample", **{option: str(file)}))
