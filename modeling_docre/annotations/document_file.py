@@ -32,6 +32,7 @@ from .markup import MarkedText, content_of, name_of
 from .records import iter_records, unique_id
 from .report import REPEATED_IDS
 from .table import ENDINGS as TABLES
+from .table import WORKBOOKS
 
 OWN, DOCRED, AUTO = "docre", "docred", "auto"
 FORMS = (AUTO, *READABLE, DOCRED, OWN)
@@ -134,6 +135,8 @@ def recognise(file: Path) -> str | None:
     Raises:
         DocumentError: the file begins as JSON, but cannot be read.
     """
+    if file.suffix in WORKBOOKS:  # a ZIP, as some exports of INCEpTION are
+        return None
     head = content_of(file, _HEAD)
     if not is_json(head):
         return form_of_content(head, file.suffix) or (OWN if not head.strip() else None)
@@ -150,6 +153,8 @@ def recognise(file: Path) -> str | None:
 def _files(root: Path, form: str, counts: Counter[str]) -> Iterator[tuple[Path, str]]:
     """Each file with the name of its format."""
     if root.is_file():
+        if root.suffix in WORKBOOKS:
+            raise DocumentError(root.name, "form", root.suffix, "save the sheet as CSV in UTF-8, and read that file")
         is_brat = form in (AUTO, "brat") and root.suffix == ".txt" and root.with_suffix(".ann").is_file()
         kind = form if form != AUTO else "brat" if is_brat else recognise(root)
         if kind is None and root.suffix in TABLES:

@@ -14,7 +14,7 @@ from modeling_docre.documents import DocumentError
 from .records import iter_records
 
 TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-TABLES = (".csv", ".tsv", ".xlsx")
+TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 IN_FOLDERS = (TEXT, ".jsonl", ".jsonl.gz")
 """Endings of the files that are read from a folder."""
 
@@ -79,7 +79,7 @@ def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
     """
     name = name or file
     if file.endswith(TABLES):
-        fix = 'write each text as a line {"id": ..., "text": ...} of a .jsonl file'
+        fix = 'write each text as a line {"id": ..., "text": ...} of a .jsonl file; extract-corpus reads .parquet'
         yield Source(None, name, error=ValueError(f"{file} is a table; {fix}"))
     elif is_one_text(file):
         yield _text(file, None if file == "-" else name)

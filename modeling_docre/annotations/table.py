@@ -14,6 +14,9 @@ from modeling_docre.documents import DocumentError
 from .markup import Link, MarkedText, Span, content_of, decoded
 
 ENDINGS = (".csv", ".tsv")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+"""Endings of spreadsheets, which are not read."""
+
 COLUMNS = frozenset({"text", "head", "tail", "relation"})
 UNRELATED = "rows without a relation (their entities are kept)"
 ENTITY_TYPE = "Entity"

@@ -86,7 +86,7 @@ def extract_corpus(
         merged = extract_graph(out, merge=graph, address=address)
         print(f"{merged.nodes} nodes and {merged.edges} edges in {merged.folder}")
     if result.failed:
-        complain(f"{result.failed} of {result.documents} documents failed; the column error says why")
+        complain(f"{result.failed} of {result.documents} documents failed (see the column error); {result.error}")
         raise typer.Exit(FAILURE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from textwrap import shorten
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modeling_docre.annotations.growing_file import ENDINGS
 from modeling_docre.annotations.sources import files_of
 from modeling_docre.graphs.printable import printable
 
@@ -20,9 +21,6 @@ from .process import UsageError
 if TYPE_CHECKING:
     from modeling_docre.documents import Document
     from modeling_docre.exports.graph import Graph
-
-NODES = "nodes.parquet"
-"""The file by which a folder is known as a graph that `docre graph build` wrote."""
 
 app = typer.Typer(help="One graph of many documents: build it, export it, look at it.", no_args_is_help=True)
 
@@ -54,11 +52,14 @@ class Format(StrEnum):
 
 Results = Annotated[
     list[str],
-    typer.Argument(metavar="RESULTS...", help="What `docre extract --json` wrote, or documents in DocRED's JSON."),
+    typer.Argument(
+        metavar="RESULTS...",
+        help="Results of `docre extract` or `docre extract-corpus`, or documents as `docre convert` reads them.",
+    ),
 ]
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="RESULTS_OR_FOLDER...", help="Results of `docre extract`, or a graph from `graph build`."),
+    typer.Argument(metavar="RESULTS_OR_FOLDER...", help="Results as for `graph build`, or the folder of a graph."),
 ]
 
 
@@ -157,14 +158,13 @@ def show(
 
 def _documents(names: Sequence[str]) -> list[Document]:
     """The documents of all files, whose ids must differ."""
-    from dataset_scripts.building.loading import CorpusArguments, load_corpus
     from modeling_docre.documents import DocumentError
 
     if _is_graph(names):
         raise UsageError(f"{names[0]} is a graph already; give the results that it was built from, and the new ones")
     documents: dict[str, Document] = {}
-    for file in files_of(names):
-        for document in load_corpus(CorpusArguments(train_file=file)).splits["train"]:
+    for file in (file for name in names for file in _files_of(name)):
+        for document in _read(file):
             if document.id in documents:
                 fix = f"{file} has an id that an earlier document has; give each document its own"
                 raise DocumentError(document.id, "id", document.id, fix)
@@ -172,8 +172,31 @@ def _documents(names: Sequence[str]) -> list[Document]:
     return list(documents.values())
 
 
+def _files_of(name: str) -> list[str]:
+    """The files of a name; a folder of annotations stays whole, for its files may belong together."""
+    if not os.path.isdir(name):
+        return files_of([name])
+    tables = list(Path(name, "documents").glob("*.parquet"))
+    return sorted(map(str, tables or (file for file in Path(name).rglob("*") if file.name.endswith(ENDINGS)))) or [name]
+
+
+def _read(file: str) -> Iterable[Document]:
+    """The documents of a file or a folder of annotations; those that failed are left out."""
+    from modeling_docre.annotations.document_file import read_annotations
+    from modeling_docre.documents import Document
+
+    if not file.endswith(".parquet"):
+        return read_annotations(file)[0]
+    from pyarrow.parquet import read_table
+
+    rows = read_table(file).to_pylist()
+    return [Document.from_dict(row) for row in rows if row.pop("error", None) is None]
+
+
 def _is_graph(names: Sequence[str]) -> bool:
-    graphs = [name for name in names if os.path.isfile(os.path.join(name, NODES))]
+    from modeling_docre.graphs.graph_files import is_graph
+
+    graphs = [name for name in names if is_graph(name)]
     if graphs and len(names) > 1:
         raise UsageError(f"{graphs[0]} is a graph; give it alone")
     return bool(graphs)
@@ -181,12 +204,12 @@ def _is_graph(names: Sequence[str]) -> bool:
 
 def _graph(names: Sequence[str], top: int | None = None) -> Graph:
     """The graph in a folder, or that of results side by side; only the most mentioned nodes of it if so asked."""
-    from modeling_docre.exports.graph import graph_of, most_mentioned
+    from modeling_docre.exports.graph import PlainGraph, graph_of, most_mentioned
 
     if _is_graph(names):
-        from modeling_docre.graphs.corpus_graph import CorpusGraph
+        from modeling_docre.graphs.graph_files import read_elements
 
-        graph: Graph = CorpusGraph.load(names[0])
+        graph: Graph = PlainGraph(*read_elements(names[0]))
     else:
         graph = graph_of(*_documents(names))
     return most_mentioned(graph, top) if top else graph

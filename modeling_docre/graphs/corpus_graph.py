@@ -11,7 +11,7 @@ from modeling_docre.documents import Document, DocumentError
 
 from .elements import Edge, Member, Node
 from .merging import PERSONS, THRESHOLD, LocalEntity, Merge, is_short, words_of
-from .name_blocks import Concept, Name, NameBlocks
+from .name_blocks import Concept, Name, NameBlocks, Place
 from .records import Record, Statement, record_of
 
 Key = Name | Concept | Member
@@ -43,9 +43,9 @@ class CorpusGraph:
     def __init__(self, merge: Merge = "exact", threshold: float = THRESHOLD):
         self._blocks = NameBlocks(merge, threshold)
         self._records: dict[str, Record] = {}
-        self._new: set[tuple[str, int]] = set()
-        self._key: dict[tuple[str, int], Key] = {}
-        self._members: defaultdict[Key, set[tuple[str, int]]] = defaultdict(set)
+        self._new: dict[Place, Name | None] = {}  # each with its main name
+        self._key: dict[Place, Key] = {}
+        self._members: defaultdict[Key, set[Place]] = defaultdict(set)
         self._touched: set[Key] = set()
         self._node: dict[Key, Node] = {}
         self._edge: dict[EdgeKey, Edge] = {}
@@ -154,7 +154,7 @@ class CorpusGraph:
         self._blocks.remove(document_id, record.entities)
         for number in range(len(record.entities)):
             place = document_id, number
-            self._new.discard(place)
+            self._new.pop(place, None)
             if place in self._key:
                 key = self._key.pop(place)
                 self._members[key].remove(place)
@@ -169,16 +169,15 @@ class CorpusGraph:
                 raise DocumentError(name, "id", name, f"{place}; give each document its own, or remove one")
             new[name] = record
         for name, record in new.items():
-            self._blocks.add(name, record.entities)
-            self._new.update((name, number) for number in range(len(record.entities)))
+            self._new |= self._blocks.add(name, record.entities)
         self._records |= new
 
     def _refresh(self) -> None:
         """Bring nodes and edges up to date."""
-        moved = {place for name in self._blocks.update() for place in self._blocks.members(name)} | self._new
-        self._new = set()
-        for place in moved:
-            self._move(place)
+        moved = {place: name for name in self._blocks.update() for place in self._blocks.members(name)} | self._new
+        self._new = {}
+        for place, main in moved.items():
+            self._move(place, main)
         touched, self._touched = self._touched, set()
         if not touched:
             return
@@ -192,10 +191,10 @@ class CorpusGraph:
         for key in touched.difference(alive):
             del self._members[key]
 
-    def _move(self, place: tuple[str, int]) -> None:
-        """Put an entity where it belongs now."""
+    def _move(self, place: Place, main: Name | None) -> None:
+        """Put an entity, known by its main name, where it belongs now."""
         document, number = place
-        key: Key = self._blocks.group(self._records[document].entities[number]) or Member(document, number)
+        key: Key = self._blocks.group_by(main, self._records[document].entities[number]) or Member(*place)
         before = self._key.get(place)
         if key == before:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby, islice
@@ -15,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .elements import Edge, Evidence, Node, Support
+from .corpus_graph import make_edge
+from .elements import Edge, Evidence, Member, Node, Support
 from .merging import LocalEntity, Spelling
-from .records import Record, Statement
+from .records import Record, Statement, statement_order
 
 ROWS = 20_000  # of a row group, so that memory stays bounded
 _OPTIONS = b"docre_corpus_graph"
@@ -126,10 +128,51 @@ def read_graph(folder: str | PathLike[str]) -> tuple[dict[str, Any], Iterator[Re
     return options, _read_records(files["documents"], files["support"])
 
 
+def is_graph(folder: str | PathLike[str]) -> bool:
+    """Whether a folder holds the tables of a graph: those of `CorpusGraph.save`, or of `extract_graph` by Ray."""
+    return bool(_tables(folder, "nodes"))
+
+
+def read_elements(folder: str | PathLike[str]) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+    """The nodes and edges of a graph as they are stored, in the order of `CorpusGraph`; nothing is merged again.
+
+    Args:
+        folder: one for which `is_graph` is true. Each table is a file or a folder of files.
+    """
+    nodes = [_node_of_row(row) for row in _stored_rows(folder, "nodes")]
+    stated: defaultdict[tuple[str, str, str], list[Statement]] = defaultdict(list)
+    for row in _stored_rows(folder, "support"):
+        stated[row["head"], row["tail"], row["type"]].append(statement_of_row(row))
+    edges = (make_edge(*ends, sorted(found, key=support_order)) for ends, found in sorted(stated.items()))
+    return tuple(sorted(nodes, key=lambda node: node.id)), tuple(edges)
+
+
+def support_order(statement: Statement) -> tuple[Any, ...]:
+    """What the statements of an edge are sorted by."""
+    return statement.support.document_id, statement_order(statement)
+
+
+def _tables(folder: str | PathLike[str], part: str) -> list[Path]:
+    file = Path(folder) / f"{part}.parquet"
+    return [file] if file.is_file() else sorted((Path(folder) / part).glob("*.parquet"))
+
+
+def _stored_rows(folder: str | PathLike[str], part: str) -> Iterator[dict[str, Any]]:
+    for file in _tables(folder, part):
+        yield from _rows(file)
+
+
+def _node_of_row(row: Mapping[str, Any]) -> Node:
+    members = tuple(Member(**member) for member in row["members"])
+    return Node(
+        **{**row, "aliases": tuple(row["aliases"]), "concept_ids": tuple(row["concept_ids"]), "members": members}
+    )
+
+
 def _check_target(target: Path) -> None:
     names = {f"{part}.parquet" for part in SCHEMAS}
     if target.exists() and not (target.is_dir() and {file.name for file in target.iterdir()} <= names):
-        raise FileExistsError(f"{target} is no folder of a graph; name a new folder, or empty this one")
+        raise FileExistsError(f"{target} holds something else than a graph; name a new folder")
 
 
 def _swap(draft: Path, target: Path, former: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,12 +70,12 @@ def local_entities(document: Document) -> list[LocalEntity]:
     spans = Counter(span for e in document.entities for span in {(m.sentence, m.start, m.end) for m in e.mentions})
     result = []
     for entity in document.entities:
-        counts, shared = Counter[str](), Counter[str]()
+        counts: dict[str, tuple[int, int]] = {}
         for m in entity.mentions:
             text = " ".join((m.name or document.mention_text(m)).split())
-            counts[text] += 1
-            shared[text] += spans[m.sentence, m.start, m.end] > 1
-        spellings = (Spelling(text, count, shared[text]) for text, count in counts.items())
+            mentions, shared = counts.get(text, (0, 0))
+            counts[text] = mentions + 1, shared + (spans[m.sentence, m.start, m.end] > 1)
+        spellings = (Spelling(text, *numbers) for text, numbers in counts.items())
         ranked = tuple(sorted(spellings, key=lambda item: (-item.mentions, item.text)))
         result.append(LocalEntity(entity.type, entity.id or None, entity.score, ranked))
     return result
@@ -86,7 +86,7 @@ def is_short(text: str) -> bool:
     return " " not in text and (len(text) <= 2 or (len(text) <= 4 and sum(map(str.isupper, text)) >= 2))
 
 
-@lru_cache(2**16)
+@lru_cache(2**14)
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a name in basic form: without case, accents, plural and possessive; none if it has no letter."""
     text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
@@ -117,16 +117,22 @@ def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
     Mentions of another entity tell nothing, nor do numbers and times, nor single words for a person. The main name is
     the most frequent one that is not an abbreviation; if several are as frequent, the longest of them.
     """
-    counts, words_by_name = Counter[Name](), defaultdict[Name, set[tuple[str, ...]]](set)
+    counts: dict[Name, int] = {}
+    words_by_name: dict[Name, set[tuple[str, ...]]] = {}
     kind = entity.type.upper()
     for text, count, shared in entity.spellings if kind not in UNNAMED else ():
         words = words_of(text)
         if count > shared and len(words) > (kind in PERSONS):
-            name = Name(entity.type, _BETWEEN_WORDS.sub("", " ".join(words)), is_short(text))
-            counts[name] += count - shared
-            words_by_name[name].add(words)
+            name = _name_of(entity.type, text)
+            counts[name] = counts.get(name, 0) + count - shared
+            words_by_name.setdefault(name, set()).add(words)
     ranked = sorted(counts, key=lambda name: (name.short, -counts[name], -len(name.key), name))
     return {name: words_by_name[name] for name in ranked}
+
+
+@lru_cache(2**14)
+def _name_of(kind: str, text: str) -> Name:
+    return Name(kind, _BETWEEN_WORDS.sub("", " ".join(words_of(text))), is_short(text))
 
 
 def check_options(merge: str, threshold: float) -> None:

@@ -60,7 +60,7 @@ class NameBlocks:
     def __init__(self, merge: Merge = "exact", threshold: float = THRESHOLD):
         check_options(merge, threshold)
         self.merge, self.threshold = merge, threshold
-        self._places: defaultdict[Name, dict[str, tuple[int, ...]]] = defaultdict(dict)
+        self._places: defaultdict[Name, dict[str, int]] = defaultdict(dict)  # entities as bits
         self._mains: defaultdict[Name, set[Place]] = defaultdict(set)
         self._mains_of: defaultdict[Name, Counter[Name]] = defaultdict(Counter)
         self._aliases_of: defaultdict[Name, Counter[Name]] = defaultdict(Counter)
@@ -72,9 +72,13 @@ class NameBlocks:
         self._groups: dict[Name, Group] = {}
         self._touched: set[Name] = set()
 
-    def add(self, document: str, entities: Sequence[LocalEntity]) -> None:
-        """Add the entities of a new document; `update` has to follow before groups are read."""
-        self._count(document, entities, 1)
+    def add(self, document: str, entities: Sequence[LocalEntity]) -> dict[Place, Name | None]:
+        """Add the entities of a new document; `update` has to follow before groups are read.
+
+        Returns:
+            The main name of each entity; None if it has none, or if nothing is merged.
+        """
+        return self._count(document, entities, 1)
 
     def remove(self, document: str, entities: Sequence[LocalEntity]) -> None:
         """Remove the entities of a document that was added; `update` has to follow before groups are read."""
@@ -99,11 +103,14 @@ class NameBlocks:
 
     def group(self, entity: LocalEntity) -> Group:
         """What an entity is merged into: its known concept, or a name; None if it stays alone."""
+        return self.group_by(next(iter(own_names(entity)), None), entity)
+
+    def group_by(self, main: Name | None, entity: LocalEntity) -> Group:
+        """The same, if the main name of the entity is known."""
         if self.merge == "off":
             return None
         if entity.id:
             return Concept(entity.type, entity.id)
-        main = next(iter(own_names(entity)), None)
         return None if main is None else self._groups.get(main, main)
 
     def groups_only(self) -> NameBlocks:
@@ -116,9 +123,11 @@ class NameBlocks:
         """The entities whose main name this is."""
         return self._mains.get(name, frozenset())
 
-    def _count(self, document: str, entities: Sequence[LocalEntity], step: int) -> None:
-        for number, entity in enumerate(entities if self.merge != "off" else ()):
-            names = own_names(entity)
+    def _count(self, document: str, entities: Sequence[LocalEntity], step: int) -> dict[Place, Name | None]:
+        mains: dict[Place, Name | None] = {}
+        for number, entity in enumerate(entities):
+            place, names = (document, number), own_names(entity) if self.merge != "off" else {}
+            mains[place] = next(iter(names), None)
             self._touched.update(names)
             for name, spellings in names.items():
                 self._place(name, document, number, step)
@@ -127,12 +136,13 @@ class NameBlocks:
                 if self.merge == "similar" and not name.short:
                     self._spell(name, spellings, step)
             if names:
-                self._count_main((document, number), *names, step=step)
+                self._count_main(place, *names, step=step)
+        return mains
 
     def _place(self, name: Name, document: str, number: int, step: int) -> None:
         if step > 0:
             places = self._places[name]
-            places[document] = (*places.get(document, ()), number)
+            places[document] = places.get(document, 0) | 1 << number
             return
         self._places[name].pop(document, None)
         if not self._places[name]:
@@ -172,7 +182,7 @@ class NameBlocks:
     def _documents(self, one: Name, other: Name) -> tuple[int, int]:
         """In how many documents both names are names of one entity, and in how many they are of two only."""
         few, many = sorted((self._places[one], self._places[other]), key=len)
-        both = [not set(numbers).isdisjoint(many[document]) for document, numbers in few.items() if document in many]
+        both = [bool(entities & many[document]) for document, entities in few.items() if document in many]
         return sum(both), len(both) - sum(both)
 
     def _specific(self, alias: Name, main: Name) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date as calendar_date
+from functools import cache, partial
 
 from modeling_docre.documents import Document, DocumentError, Relation
 
@@ -42,7 +44,8 @@ def record_of(document: Document, date: str | None = None) -> Record:
     """
     if date is not None:
         _check_date(document.id, date)
-    statements = (_statement(document, relation, date) for relation in document.relations)
+    evidence_of = cache(partial(_evidence, document))  # many relations share a sentence
+    statements = (_statement(document, relation, date, evidence_of) for relation in document.relations)
     return Record(document.id, date, tuple(local_entities(document)), tuple(sorted(statements, key=statement_order)))
 
 
@@ -55,10 +58,12 @@ def _check_date(document_id: str, date: str) -> None:
     raise DocumentError(document_id, "date", date, "give an ISO date as a string, such as '2026-07-01'")
 
 
-def _statement(document: Document, relation: Relation, date: str | None) -> Statement:
+def _statement(
+    document: Document, relation: Relation, date: str | None, evidence_of: Callable[[int, float | None], Evidence]
+) -> Statement:
     scores = dict(zip(relation.evidence or (), relation.evidence_scores or (), strict=False))
     sentences = sorted(set(relation.evidence or ()) or _mentioning(document, relation))
-    evidence = tuple(_evidence(document, sentence, scores.get(sentence)) for sentence in sentences)
+    evidence = tuple(evidence_of(sentence, scores.get(sentence)) for sentence in sentences)
     support = Support(document.id, relation.head, relation.tail, relation.score, evidence, date)
     return Statement(relation.type, relation.label, support)
 

@@ -20,7 +20,6 @@ from ray.data.expressions import col
 from dataset_scripts.building.row_features import document_features
 from modeling_docre.annotations.growing_file import record_settings
 from modeling_docre.documents import DocumentError
-from modeling_docre.hub.loading import model_named
 
 from .document_source import Documents, DocumentSource, names_of, source_of_row
 from .session import SPARE_CORES, ray_session
@@ -41,11 +40,13 @@ class ExtractedCorpus(NamedTuple):
         folder: the folder.
         documents: number of documents, those that failed included.
         failed: number of documents that failed.
+        error: why one of these failed; None if none did.
     """
 
     folder: Path
     documents: int
     failed: int
+    error: str | None = None
 
 
 def row_features() -> Features:
@@ -120,14 +121,15 @@ def extract_corpus(
 
     Raises:
         FileNotFoundError: a name gives no file, or the model does not exist.
+        FileExistsError, NotADirectoryError: the folder holds something else, or is a file.
         DocumentError: several documents have the same id.
-        ValueError: the folder was begun with other settings or lies in a folder that is read, or Ray has too few cores
-            or GPUs.
+        ValueError: an option has no such value, a table has no texts, the folder was begun with other settings or lies
+            in a folder that is read, or Ray has too few cores or GPUs.
     """
-    with model_named(model):
-        source = DocumentSource(documents)
+    source = DocumentSource(documents)
     folder = Path(out).absolute()
-    _check_apart(documents, folder)
+    _check_folder(documents, folder)
+    _check_model(model, options)
     folder.mkdir(parents=True, exist_ok=True)
     decisive = {name: value for name, value in options.items() if name != "max_tokens"}
     record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
@@ -140,11 +142,25 @@ def extract_corpus(
     return extracted_corpus(folder)
 
 
-def _check_apart(documents: Documents, folder: Path) -> None:
-    """Check that no later run would read the results."""
+def _check_folder(documents: Documents, folder: Path) -> None:
+    """Check that no later run would read the results, and that they mix with nothing else."""
     for name in names_of(documents):
         if Path(name).is_dir() and folder.resolve().is_relative_to(Path(name).resolve()):
             raise ValueError(f"{folder} lies in {name}, which is read; name a folder elsewhere for the results")
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the results")
+    if folder.is_dir() and not (folder / SETTINGS).is_file() and (others := sorted(folder.iterdir())):
+        raise FileExistsError(f"{folder} holds other files, such as {others[0].name}; name a new folder")
+
+
+def _check_model(model: str, options: Mapping[str, Any]) -> None:
+    """Load the model here once: an error in an actor would come out of Ray minutes later, as a traceback."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from .extractor import Extractor
+
+    disable_progress_bar()
+    Extractor(model, device="cpu", **options)
 
 
 def extracted_corpus(folder: str | Path) -> ExtractedCorpus:
@@ -152,8 +168,9 @@ def extracted_corpus(folder: str | Path) -> ExtractedCorpus:
     if not (Path(folder) / DOCUMENTS).is_dir():  # Ray writes no folder for no rows
         return ExtractedCorpus(Path(folder), 0, 0)
     table = pads.dataset(Path(folder) / DOCUMENTS, format="parquet")
-    failed = table.count_rows(filter=pc.field("error").is_valid())
-    return ExtractedCorpus(Path(folder), table.count_rows(), failed)
+    errors = pc.field("error").is_valid()
+    first = table.head(1, columns=["error"], filter=errors)["error"].to_pylist()
+    return ExtractedCorpus(Path(folder), table.count_rows(), table.count_rows(filter=errors), *first)
 
 
 def _read(source: DocumentSource) -> ray.data.Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
@@ -46,6 +47,7 @@ class DocumentSource(Datasource):
 
     Raises:
         FileNotFoundError: a name gives no file.
+        ValueError: a dataset or the first table has no column of texts or sentences.
     """
 
     def __init__(self, documents: Documents):
@@ -55,7 +57,9 @@ class DocumentSource(Datasource):
         elif isinstance(documents, IterableDataset):
             self._readers = _of_stream(documents)
         else:
-            self._readers = _of_files(files_of(names_of(documents), (*IN_FOLDERS, PARQUET)))
+            files = files_of(names_of(documents), (*IN_FOLDERS, PARQUET))
+            _check_first_table(files)
+            self._readers = _of_files(files)
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Unknown until it is read."""
@@ -112,14 +116,16 @@ def _of_files(names: Iterable[str]) -> list[Reader]:
 def _parquet(file: str, name: str) -> Iterator[Source]:
     try:
         with pq.ParquetFile(file) as table:
+            _check_columns(table.schema_arrow.names, name)
             columns = _columns(table.schema_arrow.names)
             rows = (row for batch in table.iter_batches(ROWS_AT_ONCE, columns=columns) for row in batch.to_pylist())
             yield from _sources(rows, name)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError) as error:
         yield Source(None, name, error=error)
 
 
 def _of_dataset(dataset: Dataset) -> list[Reader]:
+    _check_columns(dataset.column_names, "the dataset")
     columns = _columns(dataset.column_names)
     dataset = dataset.select_columns(columns) if columns else dataset
     parts = list(_shares(range(len(dataset)), min(MOST_TASKS, -(-len(dataset) // ROWS_AT_ONCE))))
@@ -127,6 +133,8 @@ def _of_dataset(dataset: Dataset) -> list[Reader]:
 
 
 def _of_stream(dataset: IterableDataset) -> list[Reader]:
+    if dataset.column_names:
+        _check_columns(dataset.column_names, "the dataset")
     count = dataset.num_shards
     return [partial(_of_shard, dataset, count, number) for number in range(count)]
 
@@ -134,6 +142,20 @@ def _of_stream(dataset: IterableDataset) -> list[Reader]:
 def _of_shard(dataset: IterableDataset, count: int, number: int) -> Iterator[Source]:
     rows = iter(dataset.shard(count, number))
     return _sources(({name: row[name] for name in _columns(list(row)) or row} for row in rows), f"shard {number}")
+
+
+def _check_first_table(files: Iterable[str]) -> None:
+    """Check the columns of a table before Ray starts; the others are mostly of its kind."""
+    for file in files:
+        if file.endswith(PARQUET):
+            with suppress(OSError, pa.ArrowInvalid):  # a broken file becomes a row with its error
+                return _check_columns(pq.read_schema(file).names, file)
+
+
+def _check_columns(names: Sequence[str], table: str) -> None:
+    if not {"text", "sentences"} & set(names):
+        fix = f"rename the column of the texts to text; it has {', '.join(names)}"
+        raise ValueError(f"{table} has no column text or sentences; {fix}")
 
 
 def _columns(names: Sequence[str]) -> list[str] | None:

@@ -40,6 +40,7 @@ class Extractor:
     Args:
         model: folder or Hub name of a trained model.
         max_tokens: subwords per batch, padding included; a longer document forms a batch of its own.
+        device: of the model, as for `pipeline`; by default an accelerator, if there is one.
         **options: `threshold` and `relations`, as for a call of the pipeline.
 
     Raises:
@@ -47,9 +48,9 @@ class Extractor:
         ValueError: an option has no such value.
     """
 
-    def __init__(self, model: str, max_tokens: int = MAX_TOKENS, **options: Any):
+    def __init__(self, model: str, max_tokens: int = MAX_TOKENS, device: str | None = None, **options: Any):
         with model_named(model):
-            self.pipeline: Any = pipeline(TASK, model=model)
+            self.pipeline: Any = pipeline(TASK, model=model, device=device)
         self.max_tokens = max_tokens
         _, self._deciding, self._choosing = self.pipeline._sanitize_parameters(**options)
 

@@ -26,10 +26,17 @@ from ray.data.expressions import col
 from modeling_docre.documents import Document
 from modeling_docre.graphs.corpus_graph import make_edge, make_node
 from modeling_docre.graphs.elements import Member
-from modeling_docre.graphs.graph_files import SCHEMAS, entity_of_row, entity_row, statement_of_row, support_row
+from modeling_docre.graphs.graph_files import (
+    SCHEMAS,
+    entity_of_row,
+    entity_row,
+    statement_of_row,
+    support_order,
+    support_row,
+)
 from modeling_docre.graphs.merging import THRESHOLD, LocalEntity, Merge, check_options
 from modeling_docre.graphs.name_blocks import NameBlocks
-from modeling_docre.graphs.records import record_of, statement_order
+from modeling_docre.graphs.records import record_of
 
 from .corpus_extraction import DOCUMENTS
 from .session import ray_session
@@ -232,8 +239,6 @@ def _write_edges(folder: Path, parts: int) -> None:
 
 def _edge(rows: pa.Table) -> pa.Table:
     table: list[Mapping[str, Any]] = rows.to_pylist()
-    statements = sorted(
-        map(statement_of_row, table), key=lambda item: (item.support.document_id, statement_order(item))
-    )
+    statements = sorted(map(statement_of_row, table), key=support_order)
     edge = make_edge(table[0]["head"], table[0]["tail"], table[0]["type"], statements)
     return pa.Table.from_pylist([{name: getattr(edge, name) for name in SCHEMAS[EDGES].names}], schema=SCHEMAS[EDGES])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from samples import ANNA
@@ -79,6 +80,17 @@ def test_forms_without_a_reader_are_called_by_their_names(tmp_path: Path) -> Non
                 read(written(tmp_path, record))
     for record in (ANNA.to_dict(), MARKED, {"title": "a", "sents": [], "vertexSet": [], "labels": []}):
         assert form_of(record) is None
+
+
+def test_a_spreadsheet_is_told_to_become_a_table(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "sheet.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    for form in ("auto", "table"):
+        with pytest.raises(DocumentError, match=r"'sheet\.xlsx': form is '\.xlsx'; save the sheet as CSV"):
+            read_annotations(tmp_path / "sheet.xlsx", form=form)
+    written(tmp_path, ANNA.to_dict())
+    documents, counts = read_annotations(tmp_path)
+    assert documents == [ANNA] and counts["files *.xlsx of unknown form (left out)"] == 1
 
 
 def test_other_tools_records_among_ones_own_are_called_by_their_name(tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ def test_a_text_file_is_one_text_and_records_are_texts_or_documents(tmp_path):
 
 
 def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):
-    (table,) = read_sources("people.csv")
-    assert "people.csv is a table; write each text as a line" in str(table.error) and table.content is None
+    for name in ("people.csv", "people.parquet"):
+        (table,) = read_sources(name)
+        assert f"{name} is a table; write each text as a line" in str(table.error) and table.content is None
     file = tmp_path / "b.jsonl"
     good = json.dumps({"text": "x"})
     for line, message in (

@@ -6,15 +6,21 @@ import csv
 import json
 
 import ladybug
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from commands import fails, works
+from datasets import Features, Value
 from exported import texts
 
+from dataset_scripts.building.row_features import document_features
+from modeling_docre.annotations.document_file import read_annotations
 from modeling_docre.commands.graph import Format
 from modeling_docre.exports import formats
 from modeling_docre.exports.graph import graph_of
 from modeling_docre.exports.json_lines import to_json_lines
 from modeling_docre.graphs.corpus_graph import CorpusGraph
+from modeling_docre.graphs.graph_files import read_elements
 
 OSLO = {"id": "oslo", "text": "Ada Lovelace saw Oslo.", "relations": [{"head": 0, "tail": 1, "type": "saw"}]}
 OSLO["entities"] = [
@@ -57,6 +63,36 @@ def test_a_graph_is_exported_and_shown(results, capsys, tmp_path):
     fails(capsys, "is a graph; give it alone", "graph", "show", folder, *results, code=2)
     fails(capsys, "is a graph already; give the results", "graph", "build", folder, "--out", tmp_path / "b", code=2)
     fails(capsys, "brat takes results", "graph", "export", folder, "--to", "brat", "--out", tmp_path / "b", code=2)
+
+
+def test_what_ray_and_other_tools_write_is_read(results, capsys, tmp_path):
+    built = works(capsys, "graph", "build", *results, "--out", tmp_path / "graph")
+    documents = [document for file in results for document in read_annotations(file)[0]]
+    rows = [document.to_dict() for document in documents] + [{"id": "bad", "error": "no text"}]
+    (tmp_path / "ray" / "documents").mkdir(parents=True)
+    columns = Features({**document_features(), "error": Value("string")}).arrow_schema
+    for number in (0, 1):
+        table = pa.Table.from_pylist(rows[number::2], schema=columns)
+        pq.write_table(table, tmp_path / "ray" / "documents" / f"{number}.parquet")
+    again = works(capsys, "graph", "build", tmp_path / "ray", "--out", tmp_path / "again")
+    assert again.split(" in ")[0] == built.split(" in ")[0]
+
+    graph = CorpusGraph.load(tmp_path / "graph")
+    assert read_elements(tmp_path / "graph") == (graph.nodes, graph.edges) and graph.edges
+    for part in ("nodes", "support"):  # in parts, as Ray writes them
+        table = pq.read_table(tmp_path / "graph" / f"{part}.parquet")
+        (tmp_path / "parts" / part).mkdir(parents=True)
+        for number, start in enumerate((1, 0)):
+            rest = table.slice(start, None if start else 1)
+            pq.write_table(rest, tmp_path / "parts" / part / f"{number}.parquet")
+    shown = [works(capsys, "graph", "show", tmp_path / name) for name in ("graph", "parts")]
+    assert shown[0] == shown[1]
+
+    (tmp_path / "brat").mkdir()
+    (tmp_path / "brat" / "a.txt").write_text("Ada saw Oslo.", encoding="utf-8")
+    lines = "T1\tPER 0 3\tAda\nT2\tLOC 8 12\tOslo\nR1\tsaw Arg1:T1 Arg2:T2\n"
+    (tmp_path / "brat" / "a.ann").write_text(lines, encoding="utf-8")
+    assert works(capsys, "graph", "show", tmp_path / "brat").startswith("2 entities, 1 relation\n")
 
 
 def test_results_are_exported_in_every_format(results, capsys, tmp_path):

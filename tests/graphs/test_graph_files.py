@@ -79,7 +79,7 @@ def test_what_is_no_graph_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"documents\.parquet"):
         CorpusGraph.load(tmp_path)
     (tmp_path / "letter.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="no folder of a graph"):
+    with pytest.raises(FileExistsError, match="holds something else than a graph"):
         small_graph().save(tmp_path)
     small_graph().save(tmp_path / "graph")
     (tmp_path / "graph" / "documents.parquet").replace(tmp_path / "graph" / "support.parquet")

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("ray")
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 from commands import fails
 from pipelines import close
 from tiny import save_tiny
@@ -71,12 +72,26 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     fails(capsys, f"the model {tmp_path / 'none'} does not exist", *command, tmp_path / "none", file)
     fails(capsys, "none does not exist", *command, model, tmp_path / "none")
     fails(capsys, "--threshold is 2.0", *command, model, file, "--threshold", 2, code=2)
+    fails(
+        capsys, "relations has 'bron', which the model does not know; it", *command, model, file, "--relations", "bron"
+    )
+    fails(capsys, "threshold is 'nice'; give a number", *command, model, file, "--threshold", "nice")
+    fails(capsys, "the model no/model cannot be loaded", *command, "no/model", file)
+    table = tmp_path / "wrong.parquet"
+    pq.write_table(pa.table({"id": ["a"], "body": ["x"]}), table)
+    fails(capsys, f"{table} has no column text or sentences; rename", *command, model, table)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").touch()
+    mine = "extract-corpus", file, "--model", model, "--out"
+    fails(capsys, "mine holds other files, such as notes; name a new folder", *mine, tmp_path / "mine")
+    fails(capsys, "notes is a file; name a folder", *mine, tmp_path / "mine" / "notes")
     fails(capsys, "which is read; name a folder elsewhere", *command, model, tmp_path)
     fails(capsys, "give one name", *command, model, file, file, "--split", "train", code=2)
     assert not (tmp_path / "out").exists()
-    write(tmp_path / "settings.json", [{"model": "other"}])
+    (tmp_path / "begun").mkdir()
+    write(tmp_path / "begun" / "settings.json", [{"model": "other"}])
     with pytest.raises(ValueError, match="was begun with model 'other', but now it is"):
-        extract_corpus(file, model, tmp_path)
+        extract_corpus(file, model, tmp_path / "begun")
 
 
 @pytest.mark.slow
@@ -92,7 +107,8 @@ def test_after_a_kill_every_id_is_there_once(model: str, tmp_path: Path) -> None
     with ray_session(None, 3, 200 * 2**20):
         more = write(tmp_path / "more.jsonl", [{"id": "new", "text": TEXT}])
         rows.append({"id": "new", "text": TEXT})
-        assert extract_corpus([str(file), str(more)], model, out, **options)[1:] == (len(rows), 1)
+        failed = "document 'd007': text is 7; give a string"
+        assert extract_corpus([str(file), str(more)], model, out, **options)[1:] == (len(rows), 1, failed)
         table = pads.dataset(out / "documents").to_table().sort_by("id")
         assert table["id"].to_pylist() == [row["id"] for row in rows]
         assert [row["id"] for row in table.to_pylist() if row["error"] is not None] == ["d007"]

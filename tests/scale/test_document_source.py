@@ -66,6 +66,12 @@ def test_tables_and_datasets_of_texts_and_of_documents(tmp_path: Path, monkeypat
     (tmp_path / "broken.parquet").write_text("x", encoding="utf-8")
     (broken,) = read(tmp_path / "broken.parquet")
     assert broken.id == str(tmp_path / "broken.parquet") and broken.error is not None
+    for wrong in (texts.remove_columns("text"), texts.to_iterable_dataset().remove_columns("text")):
+        with pytest.raises(ValueError, match=r"^the dataset has no column text or sentences; .* it has id, label"):
+            DocumentSource(wrong)
+    texts.remove_columns("text").to_parquet(tmp_path / "wrong.parquet")
+    (wrong_table,) = [source for source in read(tmp_path) if source.id == str(tmp_path / "wrong.parquet")]
+    assert "it has id, label" in str(wrong_table.error)
 
 
 def test_many_files_share_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
