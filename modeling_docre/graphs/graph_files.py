@@ -15,8 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modeling_docre.merging import LocalEntity, Spelling
+
 from .elements import Edge, Evidence, Node, Support
-from .merging import LocalEntity, Spelling
 from .records import Record, Statement
 
 ROWS = 20_000  # of a row group, so that memory stays bounded

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date as calendar_date
 
 from modeling_docre.documents import Document, DocumentError, Relation
+from modeling_docre.merging import LocalEntity, local_entities
 
 from .elements import Evidence, Support
-from .merging import LocalEntity, local_entities
 
 
 @dataclass(frozen=True, slots=True)

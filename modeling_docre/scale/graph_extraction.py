@@ -27,9 +27,10 @@ from modeling_docre.documents import Document
 from modeling_docre.graphs.corpus_graph import make_edge, make_node
 from modeling_docre.graphs.elements import Member
 from modeling_docre.graphs.graph_files import SCHEMAS, entity_of_row, entity_row, statement_of_row, support_row
-from modeling_docre.graphs.merging import THRESHOLD, LocalEntity, Merge, check_options
 from modeling_docre.graphs.name_blocks import NameBlocks
 from modeling_docre.graphs.records import record_of, statement_order
+from modeling_docre.graphs.similarity import THRESHOLD, Merge, check_options
+from modeling_docre.merging import LocalEntity
 
 from .corpus_extraction import DOCUMENTS
 from .session import ray_session

@@ -1,4 +1,4 @@
-"""Whether entities of different documents are one thing: by known concept ids, else by type and names.
+"""Whether entities of different texts are one thing, by type and names.
 
 Names that differ in case, accents, plural, British spelling or the way their words are joined are one name.
 """
@@ -8,17 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-from rapidfuzz.distance import Indel
+from .documents import Document
 
-from modeling_docre.documents import Document
-
-Merge = Literal["exact", "similar", "off"]
-THRESHOLD = 0.95
 PERSONS = frozenset({"PER", "PERS", "PERSON", "PEOP", "PEOPLE"})
 UNNAMED = frozenset(
     {"NUM", "NUMBER", "CARDINAL", "ORDINAL", "QUANTITY", "PERCENT", "MONEY", "TIME", "DATE", "DURATION"}
@@ -38,13 +33,6 @@ class Name(NamedTuple):
     key: str
     short: bool
     """Whether it looks like an abbreviation or a symbol."""
-
-
-class Concept(NamedTuple):
-    """A known concept of an entity type."""
-
-    type: str
-    id: str
 
 
 class Spelling(NamedTuple):
@@ -127,33 +115,3 @@ def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
             words_by_name[name].add(words)
     ranked = sorted(counts, key=lambda name: (name.short, -counts[name], -len(name.key), name))
     return {name: words_by_name[name] for name in ranked}
-
-
-def check_options(merge: str, threshold: float) -> None:
-    """Refuse options that do not exist.
-
-    Raises:
-        ValueError: `merge` is unknown, or `threshold` is not from 0 to 1.
-    """
-    if merge not in get_args(Merge):
-        raise ValueError(f"merge is {merge!r}; give one of {', '.join(map(repr, get_args(Merge)))}")
-    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-        raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
-
-
-def patterns(words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """A name with one word cut to four letters, and that word: names of one pattern may differ in one spelling only.
-
-    Words of fewer than five letters and words with digits have to be equal.
-    """
-    for number, word in enumerate(words):
-        if len(word) > 4 and word.isalpha():
-            yield (*words[:number], f"{word[:4]}…", *words[number + 1 :]), word
-
-
-def similar_words(word: str, other: str, threshold: float) -> bool:
-    """Whether two words are similar: one less the share of their letters that have to go or come, at least `threshold`.
-
-    `cisplatin` and `cisplatinum` share nine of their twenty letters twice: 18 / 20 = 0.9.
-    """
-    return Indel.normalized_similarity(word, other) >= threshold
