@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .documents import Document
 
@@ -115,3 +116,74 @@ def own_names(entity: LocalEntity) -> dict[Name, set[tuple[str, ...]]]:
             words_by_name[name].add(words)
     ranked = sorted(counts, key=lambda name: (name.short, -counts[name], -len(name.key), name))
     return {name: words_by_name[name] for name in ranked}
+
+
+def same_things(
+    entities: Sequence[LocalEntity], texts: Sequence[int], linked: Iterable[tuple[int, int]] = ()
+) -> list[int]:
+    """Which entities of texts about the same are one thing, as a number for each entity.
+
+    Entities with one main name are one; here a single word that is written with a capital letter names a person, too.
+    Different names mean one thing if more entities have both than there are texts that use them for two entities. An
+    abbreviation also stands for the one name with these initials, a single word for the one person whose name has it.
+
+    Args:
+        entities: local entities of all texts.
+        texts: number of each entity's text.
+        linked: positions of two entities of different texts that share a mention.
+    """
+    uncapitalised = {text for entity in entities for text, _, _ in entity.spellings if text.islower()}
+    names = [_names_in(entity, uncapitalised) for entity in entities]
+    keys: dict[Any, int] = {}
+    numbers = [keys.setdefault(next(iter(own), position), len(keys)) for position, own in enumerate(names)]
+    used = [set[int]() for _ in keys]  # the texts of each name
+    uses: defaultdict[Name, Counter[int]] = defaultdict(Counter)  # of each name as another one's alias
+    for own, number, text in zip(names, numbers, texts, strict=True):
+        used[number].add(text)
+        for alias in list(own)[1:]:
+            uses[alias][number] += 1
+    for number, own in dict(zip(numbers, names, strict=True)).items():
+        for hint in _hints(own):
+            uses[hint][number] += 1
+    votes = Counter[tuple[int, int]]()
+    for alias, counts in uses.items():
+        [(main, count)] = counts.most_common(1)
+        if alias in keys and 2 * count > counts.total():
+            votes[min(keys[alias], main), max(keys[alias], main)] += count
+    for one, other in set(linked):
+        votes[min(numbers[one], numbers[other]), max(numbers[one], numbers[other])] += 1
+    groups = list(range(len(keys)))
+    for (one, other), count in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
+        kept, gone = sorted((_root(groups, one), _root(groups, other)))
+        if kept != gone and count > len(used[kept] & used[gone]):
+            groups[gone] = kept
+            used[kept] |= used[gone]
+    return [_root(groups, number) for number in numbers]
+
+
+def _names_in(entity: LocalEntity, uncapitalised: Collection[str]) -> dict[Name, set[tuple[str, ...]]]:
+    """An entity's names where all texts are about the same."""
+    names = own_names(entity)
+    for text, _, _ in entity.spellings if entity.type.upper() in PERSONS else ():
+        words = words_of(text)
+        if len(words) == 1 < len(text) and text[0].isupper() and text.lower() not in uncapitalised:
+            names.setdefault(Name(entity.type, words[0], False), {words})
+    return names
+
+
+def _hints(names: Mapping[Name, Iterable[tuple[str, ...]]]) -> set[Name]:
+    """What may stand for the main name: its initials, the words of a person's name."""
+    hints = set()
+    for name, spelled in list(names.items())[:1]:
+        for words in (words for words in spelled if len(words) > 1 and not name.short):
+            if name.type.upper() in PERSONS:
+                hints |= {Name(name.type, word, False) for word in words}
+            else:
+                hints.add(Name(name.type, "".join(word[0] for word in words), len(words) <= 4))
+    return hints
+
+
+def _root(groups: Sequence[int], number: int) -> int:
+    while groups[number] != number:
+        number = groups[number]
+    return number

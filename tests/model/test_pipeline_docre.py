@@ -127,7 +127,7 @@ def test_batches_hold_neighbours_in_length(extract: DocRelationExtractionPipelin
         extract,
         "_forward",
         lambda inputs, **options: (
-            seen.append([len(i["features"].input_ids) for i in inputs]) or forward(inputs, **options)
+            seen.append([len(i["features"][0].input_ids) for i in inputs]) or forward(inputs, **options)
         ),
     )
     lengths = [3, 30, 4, 29, 2, 31]
