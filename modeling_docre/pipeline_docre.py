@@ -26,7 +26,8 @@ from .text import Splitter, document_from_record, document_from_spacy, document_
 TASK = "doc-relation-extraction"
 BATCHES_PER_BUFFER = 32
 INPUTS_WITH_PROGRESS = 20
-SECTION_WORDS = 300  # hardly any document that the models learn from has more
+WHOLE_WORDS = 1000  # up to here a whole is read in seconds; beyond, time grows with the square of the length
+SECTION_WORDS = 300  # hardly any document that models learn from has more
 _MISSING = object()
 
 
@@ -58,8 +59,8 @@ class DocRelationExtractionPipeline(Pipeline):
     - `mentions`: which of the found mentions that share words stay; `"all"` (the default) or a rule of
       `without_overlaps`.
     - `sentence_splitter`: what cuts raw text into sentences, as for `document_from_text`.
-    - `section_words`: a document of more words is read in overlapping sections of at most so many; 300 if not given,
-      None to read any document as a whole.
+    - `section_words`: a document of more words is read in overlapping sections of at most so many. By default, "auto",
+      one of more than 1,000 words is read in sections of 300; None reads any as a whole.
     - `batch_size`: documents or sections per pass of the model, 1 if not given; neighbours in length share a pass.
     - `progress`: whether a progress bar is shown; by default for more than 20 inputs or sections in a terminal.
 
@@ -111,7 +112,7 @@ class DocRelationExtractionPipeline(Pipeline):
                 "progress"
             )
         threshold = self.model.config.named_threshold(threshold)
-        cuts = section_words in (None, _MISSING) or (is_position(section_words) and section_words > 0)
+        cuts = section_words in (None, _MISSING, "auto") or (is_position(section_words) and section_words > 0)
         listed = isinstance(relations, Iterable | None) and not isinstance(relations, str)
         splits = sentence_splitter is None or callable(sentence_splitter)
         choices = (None, "all") if self.model.config.traits.entities_given else (None, "all", "flat", "longest")
@@ -125,7 +126,7 @@ class DocRelationExtractionPipeline(Pipeline):
             ("offsets", offsets, offsets in (None, "characters", "utf-16"), 'give "characters" or "utf-16"'),
             ("mentions", mentions, mentions in choices, f"give one of {', '.join(map(repr, choices[1:]))}"),
             ("sentence_splitter", sentence_splitter, splits, splitters),
-            ("section_words", section_words, cuts, "give a whole number from 1 on, or None to read documents whole"),
+            ("section_words", section_words, cuts, 'give a whole number from 1 on, "auto" or None'),
         ):
             if not valid:
                 raise ValueError(f"{name} is {_shorten(value)}; {fix}")
@@ -199,7 +200,7 @@ class DocRelationExtractionPipeline(Pipeline):
         entities: Any = None,
         number: int = 0,
         sentence_splitter: Splitter | None = None,
-        section_words: int | None = SECTION_WORDS,
+        section_words: Any = "auto",
         **reading: Any,
     ) -> dict[str, Any]:
         """Input `number` as `features` of each of its `sections`, which are None if it is read as a whole.
@@ -217,9 +218,10 @@ class DocRelationExtractionPipeline(Pipeline):
         if not isinstance(known, bool):
             document = give_entities(document, known, **reading)
         given = None if known is False else "entities"
+        most, size = (WHOLE_WORDS, SECTION_WORDS) if section_words == "auto" else (section_words, section_words)
         sections = None
-        if section_words is not None and document.sentence_starts[-1] > section_words:
-            sections = SectionedDocument.cut(document, section_words, bool(given), not traits.reads_sentences)
+        if most is not None and document.sentence_starts[-1] > most:
+            sections = SectionedDocument.cut(document, size, bool(given), not traits.reads_sentences)
         parts = [section.document for section in sections.sections] if sections else [document]
         features = self.predictor.featurizer(parts)
         self.predictor.featurizer.warn_of_script(features[0])

@@ -20,7 +20,7 @@ Span = tuple[int, int, int]
 
 
 class Piece(NamedTuple):
-    """A sentence of the whole or a part of one, and how many words of its section lie around it on either side."""
+    """A sentence of the whole, or a part of one, and how many words of its section it has on either side at least."""
 
     sentence: int
     start: int
@@ -83,7 +83,7 @@ class SectionedDocument:
     def unite(self, results: Sequence[Document], by_names: bool = True) -> Document:
         """The result of the whole, from that of each section.
 
-        Found entities that share a mention, or by `same_things` if they may be united `by_names`, become one.
+        Found entities become one by `same_things` if `by_names`, otherwise only where all their mentions are the same.
         """
         given = self.whole.entities, [section.places for section in self.sections]
         entities, places = given if self.given else self._found(results, by_names)
@@ -134,8 +134,8 @@ class SectionedDocument:
             numbers = {position: number for number, position in enumerate(own)}
             shared = ((owners[span], position) for position in own for span in spans[position])
             linked = [(numbers[one], numbers[other]) for one, other in shared if one != other]
-            named = local_entities(replace(self.whole, entities=tuple(own.values()), relations=()))
-            groups = same_things(named, [local[position][0] for position in own], linked)
+            named = Document(self.whole.id, self.whole.sentences, tuple(own.values()), text=self.whole.text)
+            groups = same_things(local_entities(named), [local[position][0] for position in own], linked)
         order = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         members: list[list[Entity]] = [[] for _ in order]
         number_of = {position: order[group] for position, group in zip(own, groups, strict=True)}
