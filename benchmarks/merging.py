@@ -40,7 +40,7 @@ from modeling_docre.annotations.docred import read_docred
 from modeling_docre.annotations.pubtator import read_pubtator
 from modeling_docre.documents import Document, Entity, Relation
 from modeling_docre.graphs.corpus_graph import CorpusGraph
-from modeling_docre.graphs.merging import Merge
+from modeling_docre.graphs.similarity import Merge
 
 CDR_TYPES = ["Chemical", "Disease"]
 CHEMDISGENE_TYPES = [*CDR_TYPES, "CellLine", "DNAMutation", "Gene", "ProteinMutation", "SNP", "Species"]

@@ -203,7 +203,7 @@ class _Decoder:
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
-        unknown: dict[str, Any] = dict.fromkeys(("candidates", "complete", "soft_relations"))
+        unknown: dict[str, Any] = dict.fromkeys(("candidates", "complete", "soft_relations", "sections"))
         return replace(document, entities=entities, relations=tuple(relations), **unknown)
 
     def _kept(self, first: int, end: int, relations: list[Relation]) -> dict[int, int]:

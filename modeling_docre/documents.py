@@ -116,13 +116,25 @@ class Candidate:
     cross: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """How a long document was read: in overlapping sections, the half-open ranges of `sentences`.
+
+    `unscored_pairs` counts the given entity pairs that share no section and were not scored; None for found entities.
+    """
+
+    sentences: tuple[tuple[int, int], ...]
+    unscored_pairs: int | None = None
+
+
 @dataclass(frozen=True)
 class Document:
     """A tokenised document with its entities and relations.
 
     Relations and candidates refer to `entities` by position. `token_offsets` holds, per sentence and word, the
     half-open character range in `text`, from which the words were cut. `candidates` are the entity pairs to decide on,
-    for corpora that restrict them; `complete` is None where both mentions and relations are labelled completely.
+    for corpora that restrict them; `complete` is None where both mentions and relations are labelled completely;
+    `sections` tells of a result whether it was read in sections.
 
     Raises:
         DocumentError: an offset or an index is out of range, an entity has no mention, a relation leads from an
@@ -138,6 +150,7 @@ class Document:
     candidates: tuple[Candidate, ...] | None = None
     complete: Completeness | None = None
     soft_relations: tuple[SoftRelation, ...] | None = None
+    sections: Sections | None = None
 
     def __post_init__(self) -> None:
         for field, value, fix in _faults(self):
@@ -205,6 +218,9 @@ def _faults(document: Document) -> Iterator[Fault]:
     for number, soft in enumerate(document.soft_relations or ()):
         yield from _pair_faults(document, soft, f"soft_relations[{number}]")
         yield from _share_faults((soft.score,), f"soft_relations[{number}].score")
+    for number, (start, end) in enumerate(document.sections.sentences if document.sections else ()):
+        if not 0 <= start < end <= (count := len(document.sentences)):
+            yield f"sections.sentences[{number}]", (start, end), f"give 0 <= start < end <= {count}, the sentences"
 
 
 def _text_faults(document: Document) -> Iterator[Fault]:

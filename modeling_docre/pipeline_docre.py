@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
-from itertools import groupby, islice, repeat, zip_longest
+from itertools import chain, groupby, islice, repeat, zip_longest
 from numbers import Real
 from typing import Any
 
@@ -20,11 +20,14 @@ from .document_parsing import closest_first
 from .documents import Document, DocumentError, Relation
 from .given_entities import give_entities, is_position
 from .predictor import Predictor
+from .sections import SectionedDocument
 from .text import Splitter, document_from_record, document_from_spacy, document_from_text
 
 TASK = "doc-relation-extraction"
 BATCHES_PER_BUFFER = 32
 INPUTS_WITH_PROGRESS = 20
+WHOLE_WORDS = 1000  # up to here a whole is read in seconds; beyond, time grows with the square of the length
+SECTION_WORDS = 300  # hardly any document that models learn from has more
 _MISSING = object()
 
 
@@ -56,8 +59,10 @@ class DocRelationExtractionPipeline(Pipeline):
     - `mentions`: which of the found mentions that share words stay; `"all"` (the default) or a rule of
       `without_overlaps`.
     - `sentence_splitter`: what cuts raw text into sentences, as for `document_from_text`.
-    - `batch_size`: documents per pass of the model, 1 if not given; neighbours in length share a pass.
-    - `progress`: whether a progress bar is shown; by default for lists of more than 20 inputs in a terminal.
+    - `section_words`: a document of more words is read in overlapping sections of at most so many. By default, "auto",
+      one of more than 1,000 words is read in sections of 300; None reads any as a whole.
+    - `batch_size`: documents or sections per pass of the model, 1 if not given; neighbours in length share a pass.
+    - `progress`: whether a progress bar is shown; by default for more than 20 inputs or sections in a terminal.
 
     Raises:
         DocumentError: a document or an entity is not valid, or the model needs entities and the input has none.
@@ -96,15 +101,18 @@ class DocRelationExtractionPipeline(Pipeline):
         signatures: Any = _MISSING,
         mentions: str | None = None,
         sentence_splitter: Splitter | None = None,
+        section_words: Any = _MISSING,
         **unknown: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Check the arguments and give each to its step."""
         if unknown:
             raise TypeError(
                 f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
-                "entity_type_map, offsets, signatures, mentions, sentence_splitter, batch_size and progress"
+                "entity_type_map, offsets, signatures, mentions, sentence_splitter, section_words, batch_size and "
+                "progress"
             )
         threshold = self.model.config.named_threshold(threshold)
+        cuts = section_words in (None, _MISSING, "auto") or (is_position(section_words) and section_words > 0)
         listed = isinstance(relations, Iterable | None) and not isinstance(relations, str)
         splits = sentence_splitter is None or callable(sentence_splitter)
         choices = (None, "all") if self.model.config.traits.entities_given else (None, "all", "flat", "longest")
@@ -118,12 +126,15 @@ class DocRelationExtractionPipeline(Pipeline):
             ("offsets", offsets, offsets in (None, "characters", "utf-16"), 'give "characters" or "utf-16"'),
             ("mentions", mentions, mentions in choices, f"give one of {', '.join(map(repr, choices[1:]))}"),
             ("sentence_splitter", sentence_splitter, splits, splitters),
+            ("section_words", section_words, cuts, 'give a whole number from 1 on, "auto" or None'),
         ):
             if not valid:
                 raise ValueError(f"{name} is {_shorten(value)}; {fix}")
+        sizes = {} if section_words is _MISSING else {"section_words": section_words}
         stated = {} if signatures is _MISSING else {"signatures": signatures}
         return (
-            _given(entities=entities, types=entity_type_map, offsets=offsets, sentence_splitter=sentence_splitter),
+            _given(entities=entities, types=entity_type_map, offsets=offsets, sentence_splitter=sentence_splitter)
+            | sizes,
             _given(threshold=threshold, mentions=mentions) | stated,
             _given(relations=None if relations is None else self._known_types(relations)),
         )
@@ -148,6 +159,7 @@ class DocRelationExtractionPipeline(Pipeline):
         stored = self._preprocess_params, self._forward_params, self._postprocess_params
         steps = [{**old, **new} for old, new in zip(stored, self._sanitize_parameters(**parameters), strict=True)]
         entities = steps[0].pop("entities", None)
+        steps[1] |= {"batch_size": int(batch_size), "progress": progress}
         if _is_one_input(inputs):
             return next(self._stream([(inputs, entities)], 1, steps))
         results = self._stream(_with_entities(_items(inputs), entities), int(batch_size), steps)
@@ -188,9 +200,13 @@ class DocRelationExtractionPipeline(Pipeline):
         entities: Any = None,
         number: int = 0,
         sentence_splitter: Splitter | None = None,
+        section_words: Any = "auto",
         **reading: Any,
     ) -> dict[str, Any]:
-        """Input `number` as `features` and `given`, what is known about it: "entities" or None; see the class."""
+        """Input `number` as `features` of each of its `sections`, which are None if it is read as a whole.
+
+        What is `given` about it is "entities" or None; see the class.
+        """
         traits = self.model.config.traits
         reading["typed"] = traits.reads_entity_types
         document, bare = self._document(input_, f"text-{number}", sentence_splitter, reading)
@@ -202,9 +218,14 @@ class DocRelationExtractionPipeline(Pipeline):
         if not isinstance(known, bool):
             document = give_entities(document, known, **reading)
         given = None if known is False else "entities"
-        [features] = self.predictor.featurizer([document])
-        self.predictor.featurizer.warn_of_script(features)
-        return {"features": features, "given": given}
+        most, size = (WHOLE_WORDS, SECTION_WORDS) if section_words == "auto" else (section_words, section_words)
+        sections = None
+        if most is not None and document.sentence_starts[-1] > most:
+            sections = SectionedDocument.cut(document, size, bool(given), not traits.reads_sentences)
+        parts = [section.document for section in sections.sections] if sections else [document]
+        features = self.predictor.featurizer(parts)
+        self.predictor.featurizer.warn_of_script(features[0])
+        return {"features": features, "given": given, "sections": sections}
 
     def _document(
         self, input_: Any, identifier: str, splitter: Splitter | None, reading: Mapping[str, Any]
@@ -235,11 +256,24 @@ class DocRelationExtractionPipeline(Pipeline):
         threshold: float | None = None,
         signatures: Any = "stored",
         mentions: str = "all",
+        batch_size: int = 1,
+        progress: bool | None = False,
     ) -> list[Document]:
-        """Predicted documents of a batch of inputs about which the same is known."""
-        features, given = [item["features"] for item in model_inputs], model_inputs[0]["given"]
-        documents = self.predictor.predict_batch(features, given, threshold, signatures)
+        """Predicted documents of a batch of inputs about which the same is known; sections go by `batch_size`."""
+        parts, given = [part for item in model_inputs for part in item["features"]], model_inputs[0]["given"]
+        cut = any(item["sections"] for item in model_inputs)
+        size = batch_size if cut else len(parts)
+        batches: Any = [parts[start : start + size] for start in range(0, len(parts), size)]
+        if cut and (len(parts) > INPUTS_WITH_PROGRESS and sys.stderr.isatty() if progress is None else progress):
+            batches = logging.tqdm(batches, unit="section", unit_scale=size, leave=False)
+        results = chain.from_iterable(self.predictor.predict_batch(b, given, threshold, signatures) for b in batches)
+        documents = [self._united(item, list(islice(results, len(item["features"])))) for item in model_inputs]
         return documents if given or mentions == "all" else [without_overlaps(item, mentions) for item in documents]
+
+    def _united(self, item: dict[str, Any], results: list[Document]) -> Document:
+        """The result of an input, from those of its sections if it has any."""
+        sections, by_names = item["sections"], "coreference" in self.model.config.traits.stages
+        return sections.unite(results, by_names) if sections else results[0]
 
     def postprocess(self, model_outputs: Document, relations: frozenset[str] | None = None) -> dict[str, Any]:
         """A predicted document as a dict, with the text of each mention and only the relation types to keep."""
@@ -320,10 +354,15 @@ def _with_entities(inputs: Iterator[Any], entities: Any) -> Iterator[tuple[Any, 
 def _batches(prepared: list[dict[str, Any]], batch_size: int) -> Iterator[list[int]]:
     """Positions of inputs about which the same is known, neighbours in length together."""
     given = [item["given"] is not None for item in prepared]
-    order = sorted(range(len(prepared)), key=lambda n: (given[n], -len(prepared[n]["features"].input_ids)))
+    order = sorted(range(len(prepared)), key=lambda n: (given[n], -length_of(prepared[n])))
     for _, group in groupby(order, key=given.__getitem__):
         while batch := list(islice(group, batch_size)):
             yield batch
+
+
+def length_of(prepared: Mapping[str, Any]) -> int:
+    """Subwords of a prepared input, those of all its sections."""
+    return sum(len(part.input_ids) for part in prepared["features"])
 
 
 def _shorten(value: Any) -> str:

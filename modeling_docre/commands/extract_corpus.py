@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modeling_docre.graphs.merging import Merge
+from modeling_docre.graphs.similarity import Merge
 
 from .process import FAILURE, Threshold, UsageError, complain, threshold_of
 

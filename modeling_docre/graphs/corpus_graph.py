@@ -8,11 +8,12 @@ from os import PathLike
 from typing import Any
 
 from modeling_docre.documents import Document, DocumentError
+from modeling_docre.merging import PERSONS, LocalEntity, is_short, words_of
 
 from .elements import Edge, Member, Node
-from .merging import PERSONS, THRESHOLD, LocalEntity, Merge, is_short, words_of
 from .name_blocks import Concept, Name, NameBlocks, Place
 from .records import Record, Statement, record_of
+from .similarity import THRESHOLD, Merge
 
 Key = Name | Concept | Member
 """What makes a node: a name, a known concept, or an entity that stays alone."""

@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modeling_docre.merging import LocalEntity, Spelling
+
 from .corpus_graph import make_edge
 from .elements import Edge, Evidence, Member, Node, Support
-from .merging import LocalEntity, Spelling
 from .records import Record, Statement, statement_order
 
 ROWS = 20_000  # of a row group, so that memory stays bounded

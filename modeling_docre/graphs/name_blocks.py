@@ -10,16 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
-from .merging import (
-    THRESHOLD,
-    LocalEntity,
-    Merge,
-    Name,
-    check_options,
-    own_names,
-    patterns,
-    similar_words,
-)
+from modeling_docre.merging import LocalEntity, Name, own_names
+
+from .similarity import THRESHOLD, Merge, check_options, patterns, similar_words
 
 # Fitted to the training part of CDR: benchmarks/merging.md.
 APART = 0.1  # at most so many documents keep two names apart, per document that uses both for one entity

@@ -8,9 +8,9 @@ from datetime import date as calendar_date
 from functools import cache, partial
 
 from modeling_docre.documents import Document, DocumentError, Relation
+from modeling_docre.merging import LocalEntity, local_entities
 
 from .elements import Evidence, Support
-from .merging import LocalEntity, local_entities
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import modeling_docre.hub.registration  # noqa: F401 (registers the systems)
 from modeling_docre.annotations.sources import Source
 from modeling_docre.documents import DocumentError
 from modeling_docre.hub.loading import model_named
-from modeling_docre.pipeline_docre import TASK
+from modeling_docre.pipeline_docre import TASK, length_of
 from modeling_docre.segments import token_batches
 
 MAX_TOKENS = 2048
@@ -86,7 +86,7 @@ class Extractor:
         batches = []
         for _, group in groupby(sorted(prepared, key=given), key=given):
             positions = list(group)
-            lengths = [len(prepared[position]["features"].input_ids) for position in positions]
+            lengths = [length_of(prepared[position]) for position in positions]
             batches += [[positions[item] for item in batch] for batch in token_batches(lengths, self.max_tokens)]
         return batches
 

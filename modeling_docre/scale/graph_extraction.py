@@ -34,9 +34,10 @@ from modeling_docre.graphs.graph_files import (
     support_order,
     support_row,
 )
-from modeling_docre.graphs.merging import THRESHOLD, LocalEntity, Merge, check_options
 from modeling_docre.graphs.name_blocks import NameBlocks
 from modeling_docre.graphs.records import record_of
+from modeling_docre.graphs.similarity import THRESHOLD, Merge, check_options
+from modeling_docre.merging import LocalEntity
 
 from .corpus_extraction import DOCUMENTS
 from .session import ray_session

@@ -7,7 +7,7 @@ from named_documents import named_document
 
 from modeling_docre.documents import Document, Entity, Mention
 from modeling_docre.graphs.corpus_graph import CorpusGraph
-from modeling_docre.graphs.merging import LocalEntity, is_short, local_entities, own_names
+from modeling_docre.merging import LocalEntity, is_short, local_entities, own_names
 
 
 def entity(description: str) -> LocalEntity:

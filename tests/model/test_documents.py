@@ -49,6 +49,7 @@ VALID: dict[str, Any] = {
     "candidates": [{"head": 1, "tail": 0, "scored": False, "cross": True}],
     "complete": {"mentions": True, "relations": False},
     "soft_relations": [{"head": 0, "tail": 1, "type": "P19", "score": 0.07}],
+    "sections": {"sentences": [[0, 1], [0, 2]], "unscored_pairs": 1},
 }
 REMOVE = object()
 
@@ -145,6 +146,9 @@ BROKEN = [
     ("soft_relations.0.score", 1.2, "soft_relations[0].score", 1.2, "a number from 0 to 1"),
     ("soft_relations.0.score", REMOVE, "soft_relations[0].score", None, "required"),
     ("soft_relations.0.tail", 0, "soft_relations[0] (head, tail)", (0, 0), "two different entities"),
+    ("sections.sentences.1.1", 3, "sections.sentences[1]", (0, 3), "give 0 <= start < end <= 2, the sentences"),
+    ("sections.sentences.0.1", 0, "sections.sentences[0]", (0, 0), "give 0 <= start < end <= 2, the sentences"),
+    ("sections.unscored_pairs", 0.5, "sections.unscored_pairs", 0.5, "a whole number"),
 ]
 
 

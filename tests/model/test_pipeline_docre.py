@@ -127,7 +127,7 @@ def test_batches_hold_neighbours_in_length(extract: DocRelationExtractionPipelin
         extract,
         "_forward",
         lambda inputs, **options: (
-            seen.append([len(i["features"].input_ids) for i in inputs]) or forward(inputs, **options)
+            seen.append([len(i["features"][0].input_ids) for i in inputs]) or forward(inputs, **options)
         ),
     )
     lengths = [3, 30, 4, 29, 2, 31]
@@ -299,7 +299,7 @@ def test_long_text(extract: DocRelationExtractionPipeline, relate: DocRelationEx
         {"type": "PER", "mentions": [{"char_start": 0, "char_end": 4}]},
         {"type": "PER", "mentions": [{"char_start": len(text) - 9, "char_end": len(text) - 6}]},
     ]
-    result = relate(text, entities=entities)
+    result = relate(text, entities=entities, section_words=None)
     assert spans(result) == [["Anna"], ["Tom"]]
     assert sum(map(len, result["sentences"])) == 5003
     assert result["relations"][0]["evidence"] == [0, 1250]

@@ -329,7 +329,8 @@ def test_atlop_scores_texts_of_mixed_lengths_as_alone(atlop: DocRelationExtracti
 
 
 def test_atlop_reads_a_long_text_in_windows(atlop: DocRelationExtractionPipeline) -> None:
-    result = atlop(LONG_TEXT, entities=LONG_ENTITIES, threshold=0)
+    whole = {"entities": LONG_ENTITIES, "threshold": 0, "section_words": None}
+    result = atlop(LONG_TEXT, **whole)
     assert spans(result) == [["Anna", "Anna"], ["Tom"], ["Anna"]]
     assert len(result["relations"]) == PAIRS * len(RELATION_TYPES)
     assert sum(map(len, result["sentences"])) == 4 * 400 + 3
@@ -341,10 +342,10 @@ def test_atlop_reads_a_long_text_in_windows(atlop: DocRelationExtractionPipeline
             assert evidence == sorted(set(evidence)) and len(evidence) == len(relation["evidence_scores"]) > 1
             assert min(evidence) > 380 and max(evidence) == 400
     # The last word counts where its window is read.
-    changed = atlop(LONG_TEXT[:-5] + "ran.", entities=LONG_ENTITIES, threshold=0)
+    changed = atlop(LONG_TEXT[:-5] + "ran.", **whole)
     assert not close(scores(changed)[1, 2, "born"], scores(result)[1, 2, "born"])
     with pytest.raises(DocumentError, match="64 positions"):
-        build(decisive_atlop(long_input="error"))(LONG_TEXT, entities=LONG_ENTITIES)
+        build(decisive_atlop(long_input="error"))(LONG_TEXT, entities=LONG_ENTITIES, section_words=None)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from modeling_docre.documents import (
     Mention,
     MentionPair,
     Relation,
+    Sections,
     SoftRelation,
 )
 
@@ -82,6 +83,9 @@ def documents(
     candidates = st.none() if not all_fields or len(entities) < 2 else st.none() | _candidates(len(entities))
     relations = tuple(draw(few))
     training = draw(_training_fields(len(entities), relation_types)) if all_fields else {}
+    if all_fields and sentences:
+        ranges = st.just(((0, len(sentences)),) * 2)
+        training["sections"] = draw(st.none() | st.builds(Sections, ranges, st.none() | st.integers(0, 9)))
     return Document(document.id, sentences, tuple(entities), relations, text, offsets, draw(candidates), **training)
 
 

@@ -1,4 +1,4 @@
-"""Whether entities of different documents are one thing: by known concept ids, else by type and names.
+"""Whether entities of different texts are one thing, by type and names.
 
 Names that differ in case, accents, plural, British spelling or the way their words are joined are one name.
 """
@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from rapidfuzz.distance import Indel
+from .documents import Document
 
-from modeling_docre.documents import Document
-
-Merge = Literal["exact", "similar", "off"]
-THRESHOLD = 0.95
 PERSONS = frozenset({"PER", "PERS", "PERSON", "PEOP", "PEOPLE"})
 UNNAMED = frozenset(
     {"NUM", "NUMBER", "CARDINAL", "ORDINAL", "QUANTITY", "PERCENT", "MONEY", "TIME", "DATE", "DURATION"}
@@ -38,13 +34,6 @@ class Name(NamedTuple):
     key: str
     short: bool
     """Whether it looks like an abbreviation or a symbol."""
-
-
-class Concept(NamedTuple):
-    """A known concept of an entity type."""
-
-    type: str
-    id: str
 
 
 class Spelling(NamedTuple):
@@ -135,31 +124,72 @@ def _name_of(kind: str, text: str) -> Name:
     return Name(kind, _BETWEEN_WORDS.sub("", " ".join(words_of(text))), is_short(text))
 
 
-def check_options(merge: str, threshold: float) -> None:
-    """Refuse options that do not exist.
+def same_things(
+    entities: Sequence[LocalEntity], texts: Sequence[int], linked: Iterable[tuple[int, int]] = ()
+) -> list[int]:
+    """Which entities of texts about the same are one thing, as a number for each entity.
 
-    Raises:
-        ValueError: `merge` is unknown, or `threshold` is not from 0 to 1.
+    Entities with one main name are one; here a single word that is written with a capital letter names a person, too.
+    Different names mean one thing if more entities have both than there are texts that use them for two entities. An
+    abbreviation also stands for the one name with these initials, a single word for the one person whose name has it.
+
+    Args:
+        entities: local entities of all texts.
+        texts: number of each entity's text.
+        linked: positions of two entities of different texts that share a mention.
     """
-    if merge not in get_args(Merge):
-        raise ValueError(f"merge is {merge!r}; give one of {', '.join(map(repr, get_args(Merge)))}")
-    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-        raise ValueError(f"threshold is {threshold!r}; give a number from 0 to 1")
+    uncapitalised = {text for entity in entities for text, _, _ in entity.spellings if text.islower()}
+    names = [_names_in(entity, uncapitalised) for entity in entities]
+    keys: dict[Any, int] = {}
+    numbers = [keys.setdefault(next(iter(own), position), len(keys)) for position, own in enumerate(names)]
+    used = [set[int]() for _ in keys]  # the texts of each name
+    uses: defaultdict[Name, Counter[int]] = defaultdict(Counter)  # of each name as another one's alias
+    for own, number, text in zip(names, numbers, texts, strict=True):
+        used[number].add(text)
+        for alias in list(own)[1:]:
+            uses[alias][number] += 1
+    for number, own in dict(zip(numbers, names, strict=True)).items():
+        for hint in _hints(own):
+            uses[hint][number] += 1
+    votes = Counter[tuple[int, int]]()
+    for alias, counts in uses.items():
+        [(main, count)] = counts.most_common(1)
+        if alias in keys and 2 * count > counts.total():
+            votes[min(keys[alias], main), max(keys[alias], main)] += count
+    for one, other in set(linked):
+        votes[min(numbers[one], numbers[other]), max(numbers[one], numbers[other])] += 1
+    groups = list(range(len(keys)))
+    for (one, other), count in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
+        kept, gone = sorted((_root(groups, one), _root(groups, other)))
+        if kept != gone and count > len(used[kept] & used[gone]):
+            groups[gone] = kept
+            used[kept] |= used[gone]
+    return [_root(groups, number) for number in numbers]
 
 
-def patterns(words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """A name with one word cut to four letters, and that word: names of one pattern may differ in one spelling only.
+def _names_in(entity: LocalEntity, uncapitalised: Collection[str]) -> dict[Name, set[tuple[str, ...]]]:
+    """An entity's names where all texts are about the same."""
+    names = own_names(entity)
+    for text, _, _ in entity.spellings if entity.type.upper() in PERSONS else ():
+        words = words_of(text)
+        if len(words) == 1 < len(text) and text[0].isupper() and text.lower() not in uncapitalised:
+            names.setdefault(Name(entity.type, words[0], False), {words})
+    return names
 
-    Words of fewer than five letters and words with digits have to be equal.
-    """
-    for number, word in enumerate(words):
-        if len(word) > 4 and word.isalpha():
-            yield (*words[:number], f"{word[:4]}…", *words[number + 1 :]), word
+
+def _hints(names: Mapping[Name, Iterable[tuple[str, ...]]]) -> set[Name]:
+    """What may stand for the main name: its initials, the words of a person's name."""
+    hints = set()
+    for name, spelled in list(names.items())[:1]:
+        for words in (words for words in spelled if len(words) > 1 and not name.short):
+            if name.type.upper() in PERSONS:
+                hints |= {Name(name.type, word, False) for word in words}
+            else:
+                hints.add(Name(name.type, "".join(word[0] for word in words), len(words) <= 4))
+    return hints
 
 
-def similar_words(word: str, other: str, threshold: float) -> bool:
-    """Whether two words are similar: one less the share of their letters that have to go or come, at least `threshold`.
-
-    `cisplatin` and `cisplatinum` share nine of their twenty letters twice: 18 / 20 = 0.9.
-    """
-    return Indel.normalized_similarity(word, other) >= threshold
+def _root(groups: Sequence[int], number: int) -> int:
+    while groups[number] != number:
+        number = groups[number]
+    return number
