@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from .configuration_docre import DocREConfig
 from .encoder_code import new_encoder
+from .encoder_onnx import OnnxEncoder, next_exported
 from .segments import segment_sum, token_batches
 
 # Positions that are read at once where rows have different lengths: bounds the memory of long texts that are read
@@ -116,9 +117,10 @@ class DocumentEncoder(nn.Module):
         encoder_config = copy.deepcopy(config.encoder_config)
         self.window, self.overlap = config.encoder_positions, config.window_overlap
         self.pad_token_id = encoder_config.pad_token_id or 0
-        self.adopt(new_encoder(encoder_config))
+        file = next_exported()
+        self.adopt(OnnxEncoder(encoder_config, file) if file else new_encoder(encoder_config))
 
-    def adopt(self, model: PreTrainedModel) -> None:
+    def adopt(self, model: PreTrainedModel | OnnxEncoder) -> None:
         """Use `model` as the encoder, without its pooler, which no system reads."""
         if getattr(model, "pooler", None) is not None:
             model.pooler = None
@@ -133,7 +135,7 @@ class DocumentEncoder(nn.Module):
             special_lengths: [2], int64, start and end tokens of each document; None for none.
         """
         if len(input_ids) == 0:
-            return Encoded(self.model.get_input_embeddings().weight.new_zeros(0, self.model.config.hidden_size))
+            return Encoded(input_ids.new_zeros(0, self.model.config.hidden_size, dtype=self.model.dtype))
         lengths = [length for length in document_lengths.tolist() if length]
         specials = (0, 0) if special_lengths is None else tuple(special_lengths.tolist())
         layout = window_layout(lengths, self.window, self.overlap, input_ids.device, specials)
