@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from .configuration_docre import DocREConfig
 from .encoder_code import new_encoder
@@ -23,6 +24,8 @@ from .segments import segment_sum, token_batches
 # Positions that are read at once where rows have different lengths: bounds the memory of long texts that are read
 # sentence by sentence, and what padding costs.
 READ_POSITIONS = 8192
+
+logger = logging.get_logger(__name__)
 
 
 class Encoded(NamedTuple):
@@ -162,3 +165,21 @@ class DocumentEncoder(nn.Module):
         if layout.coverage is None:
             return torch.cat(states)[place.argsort()]
         return segment_sum(torch.cat(states), place, len(layout.coverage)) / layout.coverage[:, None]
+
+
+def emulates_bfloat16() -> bool:
+    """Whether this processor cannot multiply in bfloat16, so that torch emulates it slowly."""
+    return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def advise_on_precision(model: PreTrainedModel) -> None:
+    """Log what bfloat16 would change on this processor, and warn where a model is in bfloat16 and that is emulated."""
+    if model.device.type != "cpu" or any(isinstance(module, OnnxEncoder) for module in model.modules()):
+        return
+    emulated = emulates_bfloat16()
+    if emulated and model.dtype == torch.bfloat16:
+        logger.warning(
+            "this processor emulates bfloat16, which takes several times as long as float32; leave out dtype"
+        )
+    elif not emulated and model.dtype == torch.float32:
+        logger.info('this processor multiplies in bfloat16; with dtype="bfloat16" encoders take about half the time')

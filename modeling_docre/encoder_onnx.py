@@ -26,6 +26,8 @@ except ImportError:
     onnxruntime = None
 
 BACKENDS = ("torch", "onnx", "onnx-int8")
+EXPORTED = "onnx/encoder*.onnx"
+"""What exported encoders are called beside a model's weights."""
 TORCH_WEIGHTS = r"\bencoders?\.(\d+\.)?model\."
 """What the names of a torch encoder's weights have in a model of any system."""
 
@@ -38,9 +40,7 @@ def exported_name(number: int, int8: bool) -> str:
     return f"onnx/encoder{'' if number == 1 else f'_{number}'}{'_int8' if int8 else ''}.onnx"
 
 
-def using_backend(
-    backend: str, name: str | os.PathLike | None, options: Mapping[str, Any]
-) -> AbstractContextManager[None]:
+def using_backend(backend: str, place: Any, options: Mapping[str, Any]) -> AbstractContextManager[None]:
     """Models that are built inside have their encoders from a folder or repository, unless the backend is torch.
 
     Raises:
@@ -49,19 +49,19 @@ def using_backend(
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}; give one of {', '.join(map(repr, BACKENDS))}")
-    if backend != "torch" and onnxruntime is None:
-        raise ImportError(f"the backend {backend!r} needs onnxruntime; install it by pip install 'modeling-docre[onnx]'")
+    if backend == "torch":
+        return setting(_files, None)
+    if onnxruntime is None:
+        raise ImportError(f"the backend {backend!r} needs onnxruntime; pip install 'modeling-docre[onnx]'")
     known = {key: options[key] for key in (*HUB_OPTIONS, "subfolder") if key in options}
-    return setting(_files, None if backend == "torch" else _exported(str(name), backend == "onnx-int8", known))
+    return setting(_files, _exported(os.fspath(place), backend == "onnx-int8", known))
 
 
 def _exported(place: str, int8: bool, options: dict[str, Any]) -> Iterator[str]:
     number = 0
-    while number := number + 1:
-        name = exported_name(number, int8)
-        file = cached_file(place, name, _raise_exceptions_for_missing_entries=False, **options)
-        if file is None:
-            command = f"docre export FOLDER{' --int8' if int8 else ''}"
+    while name := exported_name(number := number + 1, int8):
+        if not (file := cached_file(place, name, _raise_exceptions_for_missing_entries=False, **options)):
+            command = f"docre export FOLDER{' --int8' * int8}"
             raise FileNotFoundError(f"{place} holds no {name}; write it into the model's folder by `{command}`")
         yield file
 
@@ -75,7 +75,7 @@ def next_exported() -> str | None:
 class OnnxEncoder(nn.Module):
     """An encoder in ONNX Runtime, called like one of transformers: on the CPU, in float32, for inference only.
 
-    It has no parameters. It runs on as many threads as torch has when it is built.
+    It has no parameters, and runs on as many threads as torch has when it is built.
 
     Args:
         config: the encoder's configuration.
@@ -92,7 +92,7 @@ class OnnxEncoder(nn.Module):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
         self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        # Encoders that hand query and key back need no attention matrices.
+        # Otherwise it hands back whole attention matrices.
         self._supports_attention_backend = "query" in {output.name for output in self.session.get_outputs()}
 
     def set_attn_implementation(self, name: str) -> None:
@@ -120,18 +120,18 @@ class OnnxEncoder(nn.Module):
         if self.training:
             raise ValueError("an encoder in ONNX Runtime cannot be trained; load the model without `backend`")
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        names = ["last_hidden_state", *["query", "key"] * (attention_sink is not None), *["attention"] * output_attentions]
-        given = {"input_ids": input_ids.numpy(), "attention_mask": mask.numpy()}
-        values = dict(zip(names, map(torch.from_numpy, self.session.run(names, given)), strict=True))
+        noted = ["attention"] if output_attentions else [] if attention_sink is None else ["query", "key"]
+        arrays = {"input_ids": input_ids.numpy(), "attention_mask": mask.numpy()}
+        hidden, *others = map(torch.from_numpy, self.session.run(["last_hidden_state", *noted], arrays))
         if attention_sink is not None:
-            attention_sink |= {"query": values["query"], "key": values["key"], "scaling": 1.0, "dropout": 0.0}
-            attention_sink |= {"mask": None if attention_mask is None else mask[:, None, None].bool(), "causal": False}
-        return BaseModelOutput(values["last_hidden_state"], attentions=(values["attention"],) if output_attentions else None)
+            attention_sink |= {**dict(zip(noted, others, strict=True)), "scaling": 1.0, "dropout": 0.0, "causal": False}
+            attention_sink["mask"] = None if attention_mask is None else mask[:, None, None].bool()
+        return BaseModelOutput(hidden, attentions=tuple(others) if output_attentions else None)
 
 
 def _check(device: torch.device, dtype: torch.dtype) -> None:
     """Refuse what ONNX Runtime's encoders do not compute in."""
     if (device.type, dtype) != ("cpu", torch.float32):
-        place = f"and the model is wanted on {device.type} in {str(dtype).removeprefix('torch.')}"
+        wanted = f"{str(dtype).removeprefix('torch.')} on {device.type}"
         fix = 'give device="cpu" and no dtype, or leave out `backend`'
-        raise ValueError(f"an encoder in ONNX Runtime computes on the CPU in float32, {place}; {fix}")
+        raise ValueError(f"an encoder in ONNX Runtime computes in float32 on the CPU, not in {wanted}; {fix}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +21,7 @@ from .candidates import Entities
 from .configuration_docre import DocREConfig
 from .encoder import DocumentEncoder
 from .encoder_code import save_code, trusting
-from .encoder_onnx import TORCH_WEIGHTS, OnnxEncoder, using_backend
+from .encoder_onnx import EXPORTED, TORCH_WEIGHTS, OnnxEncoder, using_backend
 
 _HUB_OPTIONS = frozenset(["repo_id", "commit_message", "private", "create_pr", "revision", "tags"])
 
@@ -217,8 +218,14 @@ class DocREPreTrainedModel(PreTrainedModel):
     ) -> None:
         """Save weights, configuration, and the code of model and pipeline; options as for other models.
 
-        With `push_to_hub` the model is pushed, too, to `repo_id` or a repository of the folder's name.
+        With `push_to_hub` the model is pushed, too, to `repo_id` or a repository of the folder's name. Encoders that
+        `docre export` has written into the folder are removed: they may be those of other weights.
+
+        Raises:
+            ValueError: the encoder runs in ONNX Runtime, so that its weights are not here.
         """
+        if any(isinstance(module, OnnxEncoder) for module in self.modules()):
+            raise ValueError("the weights of an encoder in ONNX Runtime are not loaded; load without `backend` to save")
         for_hub = {name: options.pop(name) for name in _HUB_OPTIONS & set(options)} | {"token": options.get("token")}
         if self.config.weights_dtype == "float16":
             weights = options.get("state_dict") or self.state_dict()
@@ -226,6 +233,8 @@ class DocREPreTrainedModel(PreTrainedModel):
             options["state_dict"] = {**weights, **halved}
         with _pipeline_stated(self.config, self.pipeline_class):
             super().save_pretrained(save_directory, is_main_process=is_main_process, **options)
+        for exported in Path(save_directory).glob(EXPORTED) if is_main_process else ():
+            exported.unlink()
         if self.pipeline_class and is_main_process:
             custom_object_save(self.pipeline_class, save_directory)
         for module in self.modules() if is_main_process else ():
