@@ -69,7 +69,7 @@ def _exported(place: str, int8: bool, options: dict[str, Any]) -> Iterator[str]:
 def next_exported() -> str | None:
     """The file of the next encoder of the model that is being built; None for an encoder in torch."""
     files = _files.get()
-    return files and next(files)
+    return next(files) if files else None
 
 
 class OnnxEncoder(nn.Module):
