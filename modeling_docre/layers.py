@@ -16,7 +16,7 @@ from .segments import at_least_float32
 def logits_linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`nn.functional.linear` in at least float32: half precision would round logits so that many are equal."""
     bias = None if bias is None else at_least_float32(bias)
-    return nn.functional.linear(at_least_float32(values), at_least_float32(weight), bias)
+    return at_least_float32(nn.functional.linear(at_least_float32(values), at_least_float32(weight), bias))
 
 
 class ConcatLinear(nn.Linear):

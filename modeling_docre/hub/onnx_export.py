@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +22,6 @@ from modeling_docre.encoder_onnx import OnnxEncoder, exported_name
 from .loading import model_named
 
 OPSET = 17
-# What stays in float32 with 8-bit integers: see docs/backends.md.
-KEPT_IN_FLOAT = re.compile(r"$^")
 # Subwords of a row in the check of an exported encoder: more than the windows of local attention hold.
 CHECKED_LENGTH = 160
 TOLERANCE = 1e-3
@@ -49,7 +46,7 @@ def export_encoders(folder: str | Path, int8: bool = False) -> list[Path]:
     """
     with _extra_onnx():
         import onnx  # noqa: F401 (torch's exporter needs it)
-        import onnxruntime.quantization  # noqa: F401
+        import onnxruntime  # noqa: F401
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"{folder} is no folder; download the model, and name its folder")
     with model_named(str(folder)):
@@ -154,20 +151,16 @@ def _compare(encoder: DocumentEncoder, file: Path) -> None:
 
 
 def _round_weights(source: Path, target: Path) -> None:
-    """Write an exported encoder with 8-bit integers: weights with a scale per channel, inputs with one per tensor."""
-    import onnx
+    """Write an exported encoder with 8-bit integers: weights with a scale per channel, inputs with one per tensor.
+
+    All embeddings and linear layers are rounded: keeping some of them costs more time than it saves error (see
+    docs/backends.md). Products of attention, softmax and normalisation stay in float32.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    nodes = onnx.load(source, load_external_data=False).graph.node
     with _quiet():
-        quantize_dynamic(
-            source,
-            target,
-            op_types_to_quantize=["MatMul", "Gather"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=[node.name for node in nodes if KEPT_IN_FLOAT.search(node.name)],
-        )
+        layers = ["MatMul", "Gather"]
+        quantize_dynamic(source, target, op_types_to_quantize=layers, per_channel=True, weight_type=QuantType.QInt8)
 
 
 @contextmanager

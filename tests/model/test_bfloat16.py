@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from pipelines import ENTITIES, TEXTS, build
+from pipelines import ENTITIES, TEXTS, build, finding
 from tiny import TINY, tiny_jerex
 from transformers import pipeline
 
 from modeling_docre import encoder as module
 
-GIVEN = {"text": TEXTS[0], "entities": ENTITIES}
 LOGITS = ("mention_logits", "coreference_logits", "span_logits", "entity_type_logits", "relation_logits")
 
 
@@ -24,23 +23,25 @@ def load(folder: Path, **options: Any) -> Any:
 
 @pytest.mark.parametrize("system", TINY)
 def test_every_system_runs_in_bfloat16(system: str, tmp_path: Path) -> None:
-    options = {} if system in ("atlop", "kmgre", "spert") else {"mention_threshold": 0.45}
-    build(TINY[system](**options)).save_pretrained(tmp_path)
+    build(finding(TINY[system](), TEXTS[2], 12)).save_pretrained(tmp_path)
     whole, half = load(tmp_path), load(tmp_path, dtype="bfloat16")
     assert whole.model.dtype == torch.float32 and half.model.dtype == torch.bfloat16
     scores = [
-        {(r["head"], r["tail"], r["type"]): r["score"] for r in pipe(GIVEN, threshold=0.0)["relations"]}
+        {
+            (r["head"], r["tail"], r["type"]): r["score"]
+            for r in pipe(TEXTS[0], entities=ENTITIES, threshold=0.0)["relations"]
+        }
         for pipe in (whole, half)
     ]
     assert len(scores[0]) >= 12 and scores[1] == pytest.approx(scores[0], abs=0.02) and scores[0] != scores[1]
     predictor = half.predictor
-    output, _ = predictor.run(predictor.featurizer([half.preprocess(GIVEN)["features"].document]), "entities")
+    output, _ = predictor.run([half.preprocess(TEXTS[0], ENTITIES)["features"]], "entities")
     found = {name: output[name] for name in LOGITS if output.get(name) is not None}
     assert "relation_logits" in found
     if not half.model.config.traits.entities_given:
-        results = half([*TEXTS, " ".join(TEXTS * 3)], batch_size=3)
+        results = half([*TEXTS, " ".join([TEXTS[2]] * 2)], batch_size=3)
         assert sum(len(result["entities"]) for result in results) > 5
-        output, _ = predictor.run(predictor.featurizer([half.preprocess(TEXTS[0])["features"].document]))
+        output, _ = predictor.run([half.preprocess(TEXTS[2])["features"]])
         found |= {f"alone, {name}": output[name] for name in LOGITS if output.get(name) is not None}
         assert len(found) > 3
     for name, values in found.items():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from encoder_configs import ENCODERS
-from pipelines import ENTITIES, TEXTS, build, close
+from pipelines import ENTITIES, TEXTS, build, close, finding
 from tiny import TINY, tiny_jerex
 from transformers import AutoModel, pipeline
 from transformers.dynamic_module_utils import get_imports
@@ -27,14 +27,8 @@ from modeling_docre.hub import onnx_export
 from modeling_docre.hub.onnx_export import export_encoders
 from modeling_docre.hub.push import model_files
 
-# Options with which the random models find something.
-FINDING: dict[str, dict[str, Any]] = {
-    "jerex": {"mention_threshold": 0.5, "relation_threshold": 0.45},
-    "memory_jerex": {"mention_threshold": 0.5, "relation_threshold": 0.45},
-    "joint": {"mention_threshold": 0.5},
-}
 # Beyond the encoder's 64 positions, so that it is read in windows.
-LONG = " ".join([TEXTS[2]] * 4)
+LONG = " ".join([TEXTS[2]] * 2)
 
 
 def load(folder: Path, backend: str, **options: Any) -> Any:
@@ -60,7 +54,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def folder(system: str) -> Path:
         if system not in made:
             made[system] = root / system
-            build(TINY[system](**FINDING.get(system, {}))).save_pretrained(made[system])
+            build(finding(TINY[system](relation_threshold=0.45), TEXTS[2], 12)).save_pretrained(made[system])
             export_encoders(made[system])
             if system in ("jerex", "atlop"):
                 export_encoders(made[system], int8=True)
