@@ -19,6 +19,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
 from .encoder import DocumentEncoder, Encoded, WindowLayout
+from .encoder_onnx import OnnxEncoder
 from .segments import at_least_float32, positions_in_segments, segment_starts, segment_sum
 
 NOTING_SDPA = "sdpa_noting_query_and_key"
@@ -49,7 +50,7 @@ AttentionInterface.register(NOTING_SDPA, _sdpa_noting_query_and_key)
 AttentionMaskInterface.register(NOTING_SDPA, sdpa_mask)
 
 
-def prepare_attention_rows(encoder: PreTrainedModel) -> None:
+def prepare_attention_rows(encoder: PreTrainedModel | OnnxEncoder) -> None:
     """Make an encoder able to give attention rows: its fused attention (SDPA) notes query and key, or gives way.
 
     Raises:
@@ -65,7 +66,7 @@ def prepare_attention_rows(encoder: PreTrainedModel) -> None:
 class AttendedEncoder(DocumentEncoder):
     """A document encoder that also gives attention; arguments as for `DocumentEncoder`."""
 
-    def adopt(self, model: PreTrainedModel) -> None:
+    def adopt(self, model: PreTrainedModel | OnnxEncoder) -> None:
         """Use `model` as the encoder, made able to give attention rows."""
         super().adopt(model)
         prepare_attention_rows(model)
@@ -84,7 +85,9 @@ class AttendedEncoder(DocumentEncoder):
         return Encoded(layout.merge(hidden), partial(_attention_rows, rows_of, layout, lengths))
 
 
-def run_keeping_attention(encoder: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, RowsOf]:
+def run_keeping_attention(
+    encoder: PreTrainedModel | OnnxEncoder, ids: Tensor, mask: Tensor | None
+) -> tuple[Tensor, RowsOf]:
     """Hidden states [windows, length, hidden], and what gives rows of the last layer's attention after the pass.
 
     It takes `windows`, ascending, and `positions`, [rows] int64 both, and gives [rows, heads, length] of at least

@@ -19,7 +19,8 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import custom_object_save, get_class_from_dynamic_module
 
 _REMOTE = "transformers_modules."
-_HUB_OPTIONS = ("cache_dir", "force_download", "token", "revision", "local_files_only")
+HUB_OPTIONS = ("cache_dir", "force_download", "token", "revision", "local_files_only")
+"""The options of `from_pretrained` that say where on the Hub, and how, files are looked for."""
 
 # Whether a model class trusts what it loads, and the place that is trusted while a configuration is read.
 _trust: ContextVar[bool] = ContextVar("trust", default=False)
@@ -33,19 +34,20 @@ def is_remote(item: Any) -> bool:
 
 def trusting(trust: bool | None) -> AbstractContextManager[None]:
     """Configurations that are read inside may ask for code from where they lie."""
-    return _setting(_trust, bool(trust))
+    return setting(_trust, bool(trust))
 
 
 def reading_from(
     name: str | os.PathLike, trust: bool | None, options: Mapping[str, Any]
 ) -> AbstractContextManager[None]:
     """A configuration is read from a folder or repository, whose code it may ask for if there is trust in it."""
-    place = (str(name), {key: options[key] for key in _HUB_OPTIONS if key in options})
-    return _setting(_place, place if trust or _trust.get() else None)
+    place = (str(name), {key: options[key] for key in HUB_OPTIONS if key in options})
+    return setting(_place, place if trust or _trust.get() else None)
 
 
 @contextmanager
-def _setting(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+def setting(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    """The variable has the value inside."""
     token = variable.set(value)
     try:
         yield

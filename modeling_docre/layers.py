@@ -10,6 +10,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from .segments import at_least_float32
+
+
+def logits_linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`nn.functional.linear` in at least float32: half precision would round logits so that many are equal."""
+    bias = None if bias is None else at_least_float32(bias)
+    return at_least_float32(nn.functional.linear(at_least_float32(values), at_least_float32(weight), bias))
+
 
 class ConcatLinear(nn.Linear):
     """`nn.Linear` over a concatenation of parts of `part_sizes`, with its parameters, without the concatenation.
@@ -17,6 +25,8 @@ class ConcatLinear(nn.Linear):
     It is the sum of one projection per part. Parts that many rows share (the vector of a mention that stands in forty
     pairs) are projected once and added by index.
     """
+
+    project = staticmethod(nn.functional.linear)
 
     def __init__(self, part_sizes: Sequence[int], out_features: int):
         super().__init__(sum(part_sizes), out_features)
@@ -28,7 +38,7 @@ class ConcatLinear(nn.Linear):
         result, bias = None, self.bias  # the first part carries the bias
         for part, weight in zip(parts, weights, strict=True):
             table, index = part if isinstance(part, tuple) else (part, None)
-            projected = nn.functional.linear(table, weight, bias)  # [entries or rows, out]
+            projected = self.project(table, weight, bias)  # [entries or rows, out]
             rows = projected if index is None else projected.index_select(0, index)
             result, bias = rows if result is None else result + rows, None
         return result
@@ -45,7 +55,7 @@ class TwoLayer(nn.Module):
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features] for parts as in `ConcatLinear.forward`."""
-        return self.output(self.dropout(torch.relu(self.hidden(*parts))))
+        return logits_linear(self.dropout(torch.relu(self.hidden(*parts))), self.output.weight, self.output.bias)
 
 
 class ClampedEmbedding(nn.Embedding):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,7 @@ from .candidates import Entities
 from .configuration_docre import DocREConfig
 from .encoder import DocumentEncoder
 from .encoder_code import save_code, trusting
+from .encoder_onnx import EXPORTED, TORCH_WEIGHTS, OnnxEncoder, using_backend
 
 _HUB_OPTIONS = frozenset(["repo_id", "commit_message", "private", "create_pr", "revision", "tags"])
 
@@ -147,7 +149,10 @@ class DocREPreTrainedModel(PreTrainedModel):
             fix = f"it is enlarged when a model is built by from_encoder, so give {rows}, or build a new model"
             wanted = config.extended_positions
             raise ValueError(f"extended_positions is {wanted}, and the encoder's table has {rows} positions; {fix}")
-        return kind(config)
+        encoder = kind(config)
+        if isinstance(encoder.model, OnnxEncoder):
+            self._keys_to_ignore_on_load_unexpected = [TORCH_WEIGHTS]
+        return encoder
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -182,14 +187,19 @@ class DocREPreTrainedModel(PreTrainedModel):
         pretrained_model_name_or_path: str | os.PathLike | None,
         *arguments: Any,
         trust_remote_code: bool | None = None,
+        backend: str = "torch",
         **options: Any,
     ) -> Any:
-        """A trained model from a folder or repository; an encoder may run its own code with `trust_remote_code`.
+        """A trained model from a folder or repository.
+
+        An encoder may run its own code with `trust_remote_code`. With `backend="onnx"` or `"onnx-int8"` it runs in ONNX
+        Runtime, from a file that `docre export` has written beside the weights, of which only the rest is read.
 
         Raises:
-            ValueError: a weight is not finite.
+            ValueError: a weight is not finite, or there is no such backend.
+            ImportError, FileNotFoundError: ONNX Runtime is not installed, or the encoder has not been exported.
         """
-        with trusting(trust_remote_code):
+        with trusting(trust_remote_code), using_backend(backend, pretrained_model_name_or_path, options):
             loaded = super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
         model = loaded[0] if isinstance(loaded, tuple) else loaded  # with `output_loading_info` there are two
         model.check_finite(str(pretrained_model_name_or_path))
@@ -208,8 +218,14 @@ class DocREPreTrainedModel(PreTrainedModel):
     ) -> None:
         """Save weights, configuration, and the code of model and pipeline; options as for other models.
 
-        With `push_to_hub` the model is pushed, too, to `repo_id` or a repository of the folder's name.
+        With `push_to_hub` the model is pushed, too, to `repo_id` or a repository of the folder's name. Encoders that
+        `docre export` has written into the folder are removed: they may be those of other weights.
+
+        Raises:
+            ValueError: the encoder runs in ONNX Runtime, so that its weights are not here.
         """
+        if any(isinstance(module, OnnxEncoder) for module in self.modules()):
+            raise ValueError("the weights of an encoder in ONNX Runtime are not loaded; load without `backend` to save")
         for_hub = {name: options.pop(name) for name in _HUB_OPTIONS & set(options)} | {"token": options.get("token")}
         if self.config.weights_dtype == "float16":
             weights = options.get("state_dict") or self.state_dict()
@@ -217,6 +233,8 @@ class DocREPreTrainedModel(PreTrainedModel):
             options["state_dict"] = {**weights, **halved}
         with _pipeline_stated(self.config, self.pipeline_class):
             super().save_pretrained(save_directory, is_main_process=is_main_process, **options)
+        for exported in Path(save_directory).glob(EXPORTED) if is_main_process else ():
+            exported.unlink()
         if self.pipeline_class and is_main_process:
             custom_object_save(self.pipeline_class, save_directory)
         for module in self.modules() if is_main_process else ():

@@ -13,9 +13,9 @@ from .candidates import Entities, MentionPairs, Text, mention_pairs
 from .configuration_kmgre import EXPECTATION, MAXIMIZATION, KmgreConfig
 from .encoder import DocumentEncoder
 from .encoder_attention import AttendedEncoder
-from .layers import threshold_losses
+from .layers import logits_linear, threshold_losses
 from .modeling_given_entities import GivenEntitiesModel, Reading, read
-from .segments import at_least_float32, segment_logsumexp, segment_max
+from .segments import segment_logsumexp, segment_max
 from .stage_key_pairs import HeadNorm, assign_labels, focal_loss, pool_pairs, select_key_pairs
 from .stage_localized_context import AttendedText, unordered_pairs
 
@@ -46,10 +46,10 @@ class MentionPairNetwork(nn.Module):
     def forward(self, reading: Reading, text: Text, pairs: MentionPairs) -> Tensor:
         """Logits [mention pairs, outputs], at least float32, by what an encoder made of the text."""
         of_head, of_tail, of_context = self.classifier.weight.chunk(3, dim=1)
-        heads = at_least_float32(nn.functional.linear(reading.mentions, of_head, self.classifier.bias))
-        tails = at_least_float32(nn.functional.linear(reading.mentions, of_tail))  # [mentions, outputs]
+        heads = logits_linear(reading.mentions, of_head, self.classifier.bias)
+        tails = logits_linear(reading.mentions, of_tail)  # [mentions, outputs]
         # The context is linear in the hidden states, so they are projected before they are pooled.
-        projected = nn.functional.linear(reading.hidden, of_context)  # [subwords, outputs]
+        projected = logits_linear(reading.hidden, of_context)  # [subwords, outputs]
         attended = AttendedText(projected, reading.attention, text.document_lengths, text.spans.document)
         unordered, index = unordered_pairs(torch.stack([pairs.head, pairs.tail], dim=1), len(heads))
         contexts = pool_pairs(attended, unordered, self.head_norm)  # [unordered, outputs]

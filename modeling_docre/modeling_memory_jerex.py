@@ -24,9 +24,10 @@ def segment_softmax(values: Tensor, owners: Tensor, count: int) -> Tensor:
 
 
 def similarities(vectors: Tensor, slots: Tensor, cosine: bool) -> Tensor:
-    """Products, or cosines, [rows, slots] of vectors [rows, width] with slots [slots, width]."""
+    """Products, or cosines, [rows, slots], at least float32, of vectors [rows, width] with slots [slots, width]."""
+    vectors, slots = at_least_float32(vectors), at_least_float32(slots)
     if cosine:
-        vectors, slots = (nn.functional.normalize(at_least_float32(values)) for values in (vectors, slots))
+        vectors, slots = nn.functional.normalize(vectors), nn.functional.normalize(slots)
     return vectors @ slots.T
 
 

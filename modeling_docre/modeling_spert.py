@@ -13,7 +13,7 @@ from transformers.utils import logging
 from .candidates import Entities, MentionPairs, Spans, entity_pairs, mention_pairs
 from .configuration_spert import SpertConfig
 from .encoder import DocumentEncoder
-from .layers import ClampedEmbedding, ConcatLinear, binary_loss, class_loss
+from .layers import ClampedEmbedding, ConcatLinear, binary_loss, class_loss, logits_linear
 from .modeling_docre import DocREOutput, DocREPreTrainedModel, entity_fields
 from .segments import (
     chunk_bounds,
@@ -55,6 +55,8 @@ class DropoutLinear(ConcatLinear):
         dropout: dropout probability.
     """
 
+    project = staticmethod(logits_linear)
+
     def __init__(self, part_sizes: Sequence[int], out_features: int, dropout: float):
         super().__init__(part_sizes, out_features)
         self.dropout = nn.Dropout(dropout)
@@ -64,7 +66,7 @@ class DropoutLinear(ConcatLinear):
         if not self.training or self.dropout.p == 0:
             return super().forward(*parts)
         rows = [part[0].index_select(0, part[1]) if isinstance(part, tuple) else part for part in parts]
-        return nn.functional.linear(self.dropout(torch.cat(rows, dim=1)), self.weight, self.bias)
+        return self.project(self.dropout(torch.cat(rows, dim=1)), self.weight, self.bias)
 
 
 class SpertModel(DocREPreTrainedModel):

@@ -18,6 +18,7 @@ from transformers.utils import logging
 from .decoding import without_overlaps
 from .document_parsing import closest_first
 from .documents import Document, DocumentError, Relation
+from .encoder import advise_on_precision
 from .given_entities import give_entities, is_position
 from .predictor import Predictor
 from .sections import SectionedDocument
@@ -81,6 +82,7 @@ class DocRelationExtractionPipeline(Pipeline):
         self._predictor = Predictor(self.model, self.tokenizer)
         self._predictor.signatures(self._forward_params.get("signatures", "stored"))
         self.model.pipeline_class = type(self)
+        advise_on_precision(self.model)
 
     @property
     def predictor(self) -> Predictor:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import convert, evaluate, extract, extract_corpus, graph, hub, label, process, report, train
+from . import convert, evaluate, export, extract, extract_corpus, graph, hub, label, process, report, train
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"max_content_width": 100})
 app.command()(extract.extract)
@@ -20,6 +20,7 @@ app.command()(convert.split)
 app.add_typer(graph.app, name="graph")
 app.command()(label.label)
 app.command()(report.report)
+app.command()(export.export)
 app.command()(hub.push)
 app.command()(hub.card)
 app.command()(hub.install_metric)

@@ -18,6 +18,8 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HTTPError
 from transformers import Pipeline
 
+from modeling_docre.encoder_onnx import EXPORTED
+
 from .card_picture import EXAMPLE, PICTURE, best_example
 from .cards import RESULTS, UNNAMED, write_card, write_folder_card
 from .escapes import python_string
@@ -36,7 +38,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 _PICTURE = re.compile(r"""!\[[^\]]*\]\(<?([^)>\s]+)|<img\s[^>]*?src=["']([^"']+)""")
 
 # Files of an earlier push that would describe other weights or be loaded instead of the new ones.
-_REPLACED = (f"{RESULTS.parent}/*", PICTURE, *_WEIGHTS)
+_REPLACED = (f"{RESULTS.parent}/*", PICTURE, *_WEIGHTS, EXPORTED)
 
 
 class Pushed(NamedTuple):
@@ -109,7 +111,7 @@ def push_folder(
     token: bool | str | None = None,
     tagged: bool = True,
 ) -> Pushed:
-    """Push a saved model with its tokenizer, code, card, licence and scores, and nothing else from its folder.
+    """Push a saved model with its exported encoders, tokenizer, code, card, licence and scores, and nothing else.
 
     The model is not loaded. The folder's card is pushed with the repository's name filled in; a folder without a card
     gets one first, and one without the files for an Inference Endpoint gets these (see `add_endpoint`).
@@ -201,7 +203,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a saved model: its own at the top of the folder, the scores for the Hub, and the card's pictures.
+    """The files of a saved model: its own at the top of the folder, exported encoders, scores, the card's pictures.
 
     Raises:
         ValueError: one of them is a link that leaves both the folder and the Hub's cache.
@@ -209,7 +211,7 @@ def model_files(folder: Path) -> list[Path]:
     top = (file for file in folder.iterdir() if any(file.match(pattern) for pattern in _FILES))
     results = folder / RESULTS.parent
     scores = (file for file in results.iterdir() if file.match("*.yaml")) if results.is_dir() else ()
-    files = sorted({*top, *scores, *_pictures(folder)})
+    files = sorted({*top, *folder.glob(EXPORTED), *scores, *_pictures(folder)})
     for file in files:
         _check_links(file, folder)
     return files

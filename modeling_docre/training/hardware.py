@@ -53,11 +53,6 @@ def peak_memory_mib() -> float | None:
     return size / _MIB if sys.platform == "darwin" else size / 1024  # bytes there, KiB elsewhere
 
 
-def emulates_bfloat16() -> bool:
-    """Whether this processor cannot multiply in bfloat16, so that torch emulates it slowly."""
-    return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 def _processor_name() -> str:
     lines = _CPUINFO.read_text(encoding="utf-8").splitlines() if _CPUINFO.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
 
 from dataset_scripts.building.loading import Corpus, load_corpus
 from modeling_docre import SYSTEMS
+from modeling_docre.encoder import emulates_bfloat16
 from modeling_docre.hub.encoders import HUB_NAMES, encoder_folder
 from modeling_docre.hub.loading import model_named
 from modeling_docre.predictor import Predictor
@@ -24,7 +25,7 @@ from .arguments import DataArguments, DocRETrainingArguments, ModelArguments
 from .calibration import Calibrator
 from .cross_validation import cross_validate
 from .evaluation import evaluate_split
-from .hardware import emulates_bfloat16, machine_facts
+from .hardware import machine_facts
 from .recipe import parse_recipe
 from .relation_samples import learn_signatures
 from .sampling import training_examples

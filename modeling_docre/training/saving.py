@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import pipeline
 from transformers.trainer_callback import TrainerState
 
+from modeling_docre.encoder_onnx import EXPORTED
 from modeling_docre.hub.cards import write_card
 from modeling_docre.hub.files import full_disk_named, replacing_files, write_whole
 from modeling_docre.hub.push import PUSH_ERRORS, failure_message, push_folder
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Files of a run's folder that belong to its weights.
-_WEIGHTS = ("config.json", "*.safetensors", "*.safetensors.index.json")
+_WEIGHTS = ("config.json", "*.safetensors", "*.safetensors.index.json", EXPORTED)
 _REPORTS = ("README.md", ".eval_results/*.yaml", "validation/*.json", "test/*.json")
 _TRAINING_REPORTS = ("train_results.json",)
 

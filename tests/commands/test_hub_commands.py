@@ -1,4 +1,4 @@
-"""`docre push`, `docre card` and `docre install-metric`: thin commands over the hub room."""
+"""`docre push`, `docre card`, `docre export` and `docre install-metric`: thin commands over the hub room."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from commands import fails, works
 from tiny import save_tiny
 
-from modeling_docre.hub import metric
+from modeling_docre.hub import metric, onnx_export
 from modeling_docre.hub import push as hub_push
 
 
@@ -50,3 +50,19 @@ def test_install_metric_prints_the_folder(capsys, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setattr(metric, "modules_cache", lambda: tmp_path / "file")
     fails(capsys, "cannot be written", "install-metric")
+
+
+def test_export_prints_the_files_it_writes(capsys, monkeypatch, tmp_path):
+    asked = []
+
+    def export_encoders(folder, int8):
+        asked.append((folder, int8))
+        return [folder / "onnx" / "encoder.onnx"]
+
+    monkeypatch.setattr(onnx_export, "export_encoders", export_encoders)
+    for options, int8 in (([], False), (["--int8"], True)):
+        assert works(capsys, "export", tmp_path, *options) == f"{tmp_path / 'onnx' / 'encoder.onnx'}\n"
+        assert asked.pop() == (tmp_path, int8)
+    monkeypatch.undo()
+    fails(capsys, "none is no folder; download the model", "export", tmp_path / "none")
+    fails(capsys, "holds no config.json; name the folder of a saved model", "export", tmp_path)

@@ -59,6 +59,7 @@ def test_a_folder_is_pushed_with_its_card_and_nothing_beside_the_model(
     put(folder, "training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "pytorch_model.bin", ".env")
     put(folder, "checkpoint-5/model.safetensors", "checkpoint-5/tokenizer.json", "validation/predictions.json")
     put(folder, "notes.txt", "unshown.png", "curve.svg", "pictures/graph.png", ".eval_results/notes.txt")
+    put(folder, "onnx/encoder_int8.onnx", "onnx/notes.txt")
     card = folder / "README.md"
     shown = '![](curve.svg "curve") <img width="9" src="pictures/graph.png"> ![](../mo[d]el/unshown.png) ![](notes.txt)'
     card.write_text(f"{card.read_text()}\n{shown}\n")
@@ -66,12 +67,13 @@ def test_a_folder_is_pushed_with_its_card_and_nothing_beside_the_model(
     monkeypatch.setattr(PreTrainedModel, "from_pretrained", None)  # the model is not loaded
     hub.put("org/folder", {"model-00001-of-00002.safetensors": b"", "model.safetensors.index.json": b"{}"})
     hub.put("org/folder", {".eval_results/old.yaml": b"", "added_tokens.json": b"{}", "kept.txt": b"kept"})
+    hub.put("org/folder", {"onnx/encoder.onnx": b"of other weights"})
     commit, tag = push_folder(folder, "org/folder", message="the first")
     assert isinstance(commit, CommitInfo) and tag == "v1" == next(iter(hub.model("org/folder").tags))
     files = hub.model("org/folder").files(commit.oid)
     code = {file.name for file in folder.glob("*.py")} | ENDPOINT
     assert "modeling_jerex.py" in code and "pipeline_docre.py" in code
-    beside = {"curve.svg", "pictures/graph.png", ".eval_results/docre_f1.yaml"}
+    beside = {"curve.svg", "pictures/graph.png", ".eval_results/docre_f1.yaml", "onnx/encoder_int8.onnx"}
     assert set(files) - {"kept.txt", ".gitattributes"} == MODEL | code | beside, "what an earlier push left is gone"
     assert all(files[name] == (folder / name).read_bytes() for name in MODEL | code | beside)
     assert files["README.md"].decode() == before.replace('model="REPOSITORY"', 'model="org/folder"') != before

@@ -56,10 +56,3 @@ def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "none")
     monkeypatch.setattr(machine, "_STATUS", tmp_path / "none")
     assert list(machine.machine_facts("x")) == ["x_device"]
-
-
-def test_bfloat16_is_emulated_without_the_library_that_has_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    for library in (True, False):
-        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: library)  # noqa: B023
-        assert machine.emulates_bfloat16() is not library
