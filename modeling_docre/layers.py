@@ -15,7 +15,7 @@ class ConcatLinear(nn.Linear):
     """`nn.Linear` over a concatenation of parts of `part_sizes`, with its parameters, without the concatenation.
 
     It is the sum of one projection per part. Parts that many rows share (the vector of a mention that stands in forty
-    pairs) are projected once and added by index.
+    pairs) are projected once, and all of them looked up and added in one pass.
     """
 
     def __init__(self, part_sizes: Sequence[int], out_features: int):
@@ -24,14 +24,23 @@ class ConcatLinear(nn.Linear):
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
-        weights = self.weight.split(self.part_sizes, dim=1)
-        result, bias = None, self.bias  # the first part carries the bias
+        weights, bias = self.weight.split(self.part_sizes, dim=1), self.bias  # the first part carries the bias
+        result, tables, indices, entries = None, [], [], 0
         for part, weight in zip(parts, weights, strict=True):
             table, index = part if isinstance(part, tuple) else (part, None)
-            projected = nn.functional.linear(table, weight, bias)  # [entries or rows, out]
-            rows = projected if index is None else projected.index_select(0, index)
-            result, bias = rows if result is None else result + rows, None
-        return result
+            if index is not None and len(index) <= len(table):  # fewer rows than entries
+                table, index = table.index_select(0, index), None
+            projected, bias = nn.functional.linear(table, weight, bias), None  # [entries or rows, out]
+            if index is None:
+                result = projected if result is None else result + projected
+                continue
+            tables.append(projected)
+            indices.append(index + entries)
+            entries += len(table)
+        if not tables:
+            return result
+        sums = nn.functional.embedding_bag(torch.stack(indices, dim=1), torch.cat(tables), mode="sum")
+        return sums if result is None else result + sums
 
 
 class TwoLayer(nn.Module):

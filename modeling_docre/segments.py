@@ -7,6 +7,7 @@ They are kept end to end in one tensor, and an index tells whom each row belongs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,18 +70,62 @@ def range_max(values: Tensor, ranges: Tensor) -> Tensor:
     if len(ranges) == 0 or len(values) == 0:
         return values.new_zeros(len(ranges), values.shape[1])
     start, end = ranges.unbind(1)
-    length = end - start
-    levels, longest = [values], int(length.max())
-    while 2 ** len(levels) <= longest:
-        last, half = levels[-1], 2 ** (len(levels) - 1)
-        levels.append(torch.maximum(last[: len(last) - half], last[half:]))  # [rows - 2^k + 1, width]
-    table = torch.cat(levels) if len(levels) > 1 else values
-    level_starts = segment_starts(torch.tensor([len(level) for level in levels], device=values.device))
-    empty = length <= 0
-    level = torch.frexp(length.clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
-    first = (level_starts[level] + start).masked_fill(empty, 0)
-    second = (level_starts[level] + end - (1 << level)).masked_fill(empty, 0)
-    return torch.maximum(table.index_select(0, first), table.index_select(0, second)).masked_fill(empty[:, None], 0)
+    shortest, longest = torch.stack((end - start).aminmax()).tolist()
+    sizes = [len(values)]
+    while 2 ** len(sizes) <= longest:
+        sizes.append(len(values) - 2 ** len(sizes) + 1)
+    level = torch.frexp((end - start).clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
+    before = segment_starts(torch.tensor(sizes, device=values.device))[level]
+    empty = end <= start
+    first, second = ((before + row).masked_fill(empty, 0) for row in (start, end - (1 << level)))
+    highest = _TableMax.apply(values, first, second, sizes)
+    return highest if shortest > 0 else highest.masked_fill(empty[:, None], 0)
+
+
+class _TableMax(torch.autograd.Function):
+    """The maximum of rows `first` and `second` of the table whose levels have `sizes` rows; equal ones share gradients.
+
+    It is written out because autograd would pad the gradient of each part of a level.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, first: Tensor, second: Tensor, sizes: list[int]) -> Tensor:
+        table = values.new_empty(sum(sizes), values.shape[1])
+        last, *rest = table.split(sizes)
+        last.copy_(values)
+        for number, level in enumerate(rest):
+            last = torch.maximum(last[: len(level)], last[2**number :], out=level)
+        ctx.save_for_backward(table, first, second)
+        ctx.sizes = sizes
+        left = table.index_select(0, first)
+        return torch.maximum(left, table.index_select(0, second), out=left)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        table, *ends = ctx.saved_tensors
+        gradient, gradients_of_table = gradients[0], torch.zeros_like(table)
+        for row, part in zip(ends, _shared(gradient, *(table.index_select(0, row) for row in ends)), strict=True):
+            gradients_of_table.index_add_(0, row, part)
+        levels, into = table.split(ctx.sizes), gradients_of_table.split(ctx.sizes)
+        for number in range(len(levels) - 1, 0, -1):
+            parts = slice(len(levels[number])), slice(2 ** (number - 1), None)
+            shares = _shared(into[number], *(levels[number - 1][part] for part in parts))
+            for part, share in zip(parts, shares, strict=True):
+                into[number - 1][part] += share
+        return into[0], None, None, None
+
+
+def _shared(gradient: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of two tensors from that of their maximum."""
+    part = torch.addcmul(gradient, gradient, (left - right).sign_()) / 2
+    return part, gradient - part
+
+
+def unique_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Each of the pairs [pairs, 2] int64 from 0 on once, ascending, [unique, 2]; and the position of each, [pairs] int64."""
+    base = pairs.amax() + 1 if len(pairs) else 1
+    keys, index = torch.unique(pairs[:, 0] * base + pairs[:, 1], return_inverse=True)
+    return torch.stack([torch.div(keys, base, rounding_mode="floor"), keys % base], dim=1), index
 
 
 def rows_in_ranges(ranges: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .segments import rows_in_ranges, segment_mean, segment_sum
+from .segments import rows_in_ranges, segment_mean, segment_sum, unique_pairs
 
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
@@ -68,14 +68,9 @@ def attend_from(attention: Callable[[Tensor], Tensor], ranges: Tensor) -> Tensor
     return segment_mean(attention(positions), owners, len(ranges))
 
 
-def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
-    """Each of the pairs [pairs, 2] int64 of so many entities once, whatever its order.
-
-    They are [unordered, 2] int64, smaller index first, ascending; with them comes each pair's position, [pairs] int64.
-    """
-    smaller, larger = pairs.amin(1), pairs.amax(1)
-    keys, index = torch.unique(smaller * entities + larger, return_inverse=True)
-    return torch.stack([torch.div(keys, max(entities, 1), rounding_mode="floor"), keys % max(entities, 1)], 1), index
+def unordered_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Each of the pairs [pairs, 2] int64 once, whatever its order, smaller index first; result as of `unique_pairs`."""
+    return unique_pairs(torch.stack(pairs.aminmax(dim=1), dim=1))
 
 
 def blocks(text: AttendedText, pairs: Tensor, depth: int = 1) -> list[Block]:

@@ -67,7 +67,7 @@ class PairClassifier(NamedTuple):
         """
         if text is None:
             return PairScores(in_chunks(lambda rows: self._logits(entity_vectors, pairs[rows]), len(pairs), PAIR_CHUNK))
-        unordered, index = unordered_pairs(pairs, len(entity_vectors))
+        unordered, index = unordered_pairs(pairs)
         sorted_index, order = index.sort(stable=True)  # both orders of a pair together
         listed = blocks(text, unordered)
         counts = torch.tensor([block.rows.stop - block.rows.start for block in listed])
