@@ -51,7 +51,7 @@ class MentionPairNetwork(nn.Module):
         # The context is linear in the hidden states, so they are projected before they are pooled.
         projected = logits_linear(reading.hidden, of_context)  # [subwords, outputs]
         attended = AttendedText(projected, reading.attention, text.document_lengths, text.spans.document)
-        unordered, index = unordered_pairs(torch.stack([pairs.head, pairs.tail], dim=1), len(heads))
+        unordered, index = unordered_pairs(torch.stack([pairs.head, pairs.tail], dim=1))
         contexts = pool_pairs(attended, unordered, self.head_norm)  # [unordered, outputs]
         return heads.index_select(0, pairs.head) + tails.index_select(0, pairs.tail) + contexts.index_select(0, index)
 

@@ -24,6 +24,7 @@ from .segments import (
     rows_in_ranges,
     segment_starts,
     segment_sum,
+    unique_pairs,
 )
 
 logger = logging.get_logger(__name__)
@@ -300,7 +301,7 @@ class SpertModel(DocREPreTrainedModel):
         if sentences.whole is not None:
             return sentences.whole, sentence[head]
         # Both directions share their context, and pairs of neighbours the empty one.
-        ranges, index = torch.unique(mentions.between(head, tail), dim=0, return_inverse=True)
+        ranges, index = unique_pairs(mentions.between(head, tail))
         return self._pool_max(sentences.hidden, ranges), index
 
 

@@ -7,6 +7,8 @@ They are kept end to end in one tensor, and an index tells whom each row belongs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,18 +71,54 @@ def range_max(values: Tensor, ranges: Tensor) -> Tensor:
     if len(ranges) == 0 or len(values) == 0:
         return values.new_zeros(len(ranges), values.shape[1])
     start, end = ranges.unbind(1)
-    length = end - start
-    levels, longest = [values], int(length.max())
-    while 2 ** len(levels) <= longest:
-        last, half = levels[-1], 2 ** (len(levels) - 1)
-        levels.append(torch.maximum(last[: len(last) - half], last[half:]))  # [rows - 2^k + 1, width]
-    table = torch.cat(levels) if len(levels) > 1 else values
-    level_starts = segment_starts(torch.tensor([len(level) for level in levels], device=values.device))
-    empty = length <= 0
+    length = (end - start).clamp(min=0)
+    sizes, longest = [len(values)], int(length.max())
+    while 2 ** len(sizes) <= longest:
+        sizes.append(len(values) - 2 ** len(sizes) + 1)
     level = torch.frexp(length.clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
-    first = (level_starts[level] + start).masked_fill(empty, 0)
-    second = (level_starts[level] + end - (1 << level)).masked_fill(empty, 0)
-    return torch.maximum(table.index_select(0, first), table.index_select(0, second)).masked_fill(empty[:, None], 0)
+    before, empty = segment_starts(torch.tensor(sizes, device=values.device))[level], length == 0
+    first, second = ((before + row).masked_fill(empty, 0) for row in (start, end - (1 << level)))
+    highest = _TableMax.apply(values, first, second, sizes)
+    return highest.masked_fill(empty[:, None], 0) if empty.any() else highest
+
+
+class _TableMax(torch.autograd.Function):
+    """The maximum of rows `first` and `second` of the table with levels of `sizes` rows; equal ones share gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, first: Tensor, second: Tensor, sizes: list[int]) -> Tensor:
+        table = values.new_empty(sum(sizes), values.shape[1])
+        levels = table.split(sizes)
+        levels[0].copy_(values)
+        for half, (last, level) in enumerate(pairwise(levels)):
+            torch.maximum(last[: len(level)], last[2**half :], out=level)
+        ctx.save_for_backward(table, first, second)
+        ctx.sizes = sizes
+        return torch.maximum(left := table.index_select(0, first), table.index_select(0, second), out=left)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        table, first, second = ctx.saved_tensors
+        left, right = _share(gradients[0], table.index_select(0, first), table.index_select(0, second))
+        into = torch.zeros_like(table).index_add_(0, first, left).index_add_(0, second, right).split(ctx.sizes)
+        for half, (last, level) in reversed(list(enumerate(pairwise(table.split(ctx.sizes))))):
+            left, right = _share(into[half + 1], last[: len(level)], last[2**half :])
+            into[half][: len(level)] += left
+            into[half][2**half :] += right
+        return into[0], None, None, None
+
+
+def _share(gradient: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of two tensors from that of their maximum."""
+    part = torch.addcmul(gradient, gradient, (left - right).sign_()) / 2
+    return part, gradient - part
+
+
+def unique_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Each of the pairs [pairs, 2] int64 from 0 on once, ascending, and the position [pairs] of each among them."""
+    base = pairs.amax() + 1 if len(pairs) else 1
+    keys, index = torch.unique(pairs[:, 0] * base + pairs[:, 1], return_inverse=True)
+    return torch.stack([keys // base, keys % base], dim=1), index
 
 
 def rows_in_ranges(ranges: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .segments import rows_in_ranges, segment_mean, segment_sum
+from .segments import rows_in_ranges, segment_mean, segment_sum, unique_pairs
 
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
@@ -37,18 +37,6 @@ class AttendedText(NamedTuple):
     sentences: Tensor | None = None
 
 
-class Evidence(NamedTuple):
-    """Sentences that hold most of a pair's context: the `pair` [items], its `sentence` [items], its `weight` [items].
-
-    A weight is the sentence's part of the context's weight that lies on sentences: start and end tokens take most of
-    the attention of many encoders, and say nothing.
-    """
-
-    pair: Tensor
-    sentence: Tensor
-    weight: Tensor
-
-
 class Block(NamedTuple):
     """Pairs of one document whose first entity lies in a run of entities.
 
@@ -68,14 +56,9 @@ def attend_from(attention: Callable[[Tensor], Tensor], ranges: Tensor) -> Tensor
     return segment_mean(attention(positions), owners, len(ranges))
 
 
-def unordered_pairs(pairs: Tensor, entities: int) -> tuple[Tensor, Tensor]:
-    """Each of the pairs [pairs, 2] int64 of so many entities once, whatever its order.
-
-    They are [unordered, 2] int64, smaller index first, ascending; with them comes each pair's position, [pairs] int64.
-    """
-    smaller, larger = pairs.amin(1), pairs.amax(1)
-    keys, index = torch.unique(smaller * entities + larger, return_inverse=True)
-    return torch.stack([torch.div(keys, max(entities, 1), rounding_mode="floor"), keys % max(entities, 1)], 1), index
+def unordered_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Each of the pairs [pairs, 2] int64 once, whatever its order, smaller index first; result as of `unique_pairs`."""
+    return unique_pairs(torch.stack(pairs.aminmax(dim=1), dim=1))
 
 
 def blocks(text: AttendedText, pairs: Tensor, depth: int = 1) -> list[Block]:
@@ -126,13 +109,14 @@ def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor
     return segment_sum(weights[inside], sentences[inside], int(text.sentences.max()) + 1).T
 
 
-def find_evidence(sentence_weights: Tensor, least_share: float) -> Evidence:
-    """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair.
+def find_evidence(sentence_weights: Tensor, least_share: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair; with 1, all.
 
-    With 1 as the least share they are all sentences that have any weight.
+    Each item is a pair, a sentence, and the sentence's part of the context's weight that lies on sentences: start and
+    end tokens take most of the attention of many encoders, and say nothing.
     """
     total = sentence_weights.sum(1, keepdim=True)
     ranked, order = sentence_weights.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
     pair, rank = ((before <= least_share * total) & (ranked > 0)).nonzero(as_tuple=True)
-    return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
+    return pair, order[pair, rank], ranked[pair, rank] / total[pair, 0]

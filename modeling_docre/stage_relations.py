@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .candidates import Entities, MentionPairs, Spans, mention_pairs
 from .layers import ClampedEmbedding, ConcatLinear, TwoLayer
-from .segments import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum
+from .segments import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum, unique_pairs
 
 # Mention pairs (and entity pairs) classified at once at inference: bounds the memory of very long documents.
 PAIR_CHUNK = 65_536
@@ -161,7 +161,7 @@ class MultiInstanceRelationClassifier(nn.Module):
         pair_vectors = segment_max(vectors, candidates.owner, len(pairs))  # [pairs, hidden]
         types = _type_vectors(self.type_embedding, scene)  # [entities, meta or type size]
         logits = self.classifier(pair_vectors, (types, pairs[:, 0]), (types, pairs[:, 1]))
-        won = (vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)).float().sum(1)
+        won = (vectors.detach() == pair_vectors.detach().index_select(0, candidates.owner)).sum(1).float()
         weight = won / segment_sum(won, candidates.owner, len(pairs))[candidates.owner]
         return logits, MentionPairWeights(candidates._replace(owner=candidates.owner + rows.start), weight)
 
@@ -184,7 +184,7 @@ class MultiInstanceRelationClassifier(nn.Module):
             parts += [(scene.entity_vectors, head), (scene.entity_vectors, tail)]
         if self.localized_context:
             # Both directions, and all pairs of neighbouring mentions, share their context.
-            ranges, index = torch.unique(context.subword_range, dim=0, return_inverse=True)
+            ranges, index = unique_pairs(context.subword_range)
             parts.append((range_max(scene.hidden, ranges), index))
         parts.append(self.word_distance_embedding.part(context.word_distance))
         parts.append(self.sentence_distance_embedding.part(context.sentence_distance))

@@ -70,7 +70,7 @@ def literal_weights(text: AttendedText, head: int, tail: int) -> tuple[torch.Ten
 
 def contexts(text: AttendedText, pairs: torch.Tensor) -> torch.Tensor:
     """The contexts of ordered pairs, block by block."""
-    unordered, index = unordered_pairs(pairs, len(text.documents))
+    unordered, index = unordered_pairs(pairs)
     parts = [pool_block(text, unordered, block)[0] for block in blocks(text, unordered)]
     return torch.cat([*parts, text.hidden[:0]])[index]
 
@@ -103,7 +103,7 @@ def test_unordered_pairs_are_each_pair_once(documents, seed, share):
     text = attended(documents, seed)
     pairs = all_pairs(text, seed, share)
     pairs = torch.cat([pairs, pairs[:2]])  # some twice
-    unordered, index = unordered_pairs(pairs, len(text.documents))
+    unordered, index = unordered_pairs(pairs)
     expected = sorted({(min(pair), max(pair)) for pair in pairs.tolist()})
     assert [tuple(pair) for pair in unordered.tolist()] == expected
     assert unordered[index].tolist() == pairs.sort(1).values.tolist()
@@ -113,7 +113,7 @@ def test_unordered_pairs_are_each_pair_once(documents, seed, share):
 @settings(max_examples=80, deadline=None)
 def test_blocks_cut_all_pairs_within_their_bounds(documents, seed, block_size):
     text = attended(documents, seed)
-    unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7), len(text.documents))
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
         found = blocks(text, unordered)
@@ -199,7 +199,7 @@ def literal_context(text: AttendedText, head: int, tail: int, head_norm: str) ->
 @settings(max_examples=60, deadline=None)
 def test_pooled_pairs_are_the_formula_of_each_head_whatever_the_blocks(head_norm, documents, seed, share, block_size):
     text = attended(documents, seed)
-    pairs, _ = unordered_pairs(all_pairs(text, seed, share), len(text.documents))
+    pairs, _ = unordered_pairs(all_pairs(text, seed, share))
     leaves = [value.clone().requires_grad_() for value in (text.hidden, text.attention) * 2]
     generator = torch.Generator().manual_seed(seed)
     pull = torch.randn(len(pairs), HIDDEN, generator=generator).double()
@@ -255,7 +255,7 @@ def test_several_blocks_are_pooled_again_in_the_backward_pass_and_keep_nothing(h
 @settings(max_examples=60, deadline=None)
 def test_blocks_count_the_weights_of_every_head(documents, seed, block_size, depth):
     text = attended(documents, seed)
-    unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7), len(text.documents))
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 0.7))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
         found = blocks(text, unordered, depth)
@@ -297,7 +297,7 @@ def test_the_memory_of_all_mention_pairs_of_a_long_document_is_bounded(
 @settings(max_examples=120, deadline=None)
 def test_evidence_is_the_fewest_sentences_with_more_than_half_of_the_weight(documents, seed, block_size):
     text = attended(documents, seed)
-    unordered, _ = unordered_pairs(all_pairs(text, seed, 1.0), len(text.documents))
+    unordered, _ = unordered_pairs(all_pairs(text, seed, 1.0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localized_context, "BLOCK_WEIGHTS", block_size)
         pooled = [(block, pool_block(text, unordered, block)[1]) for block in blocks(text, unordered)]
@@ -341,5 +341,6 @@ def test_a_half_is_not_more_than_half():
     attention = torch.full((2, HEADS, 4), 0.25).double()
     text = text._replace(attention=attention)
     [block] = blocks(text, torch.tensor([[0, 1]]))
-    evidence = find_evidence(weigh_sentences(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1]), 0.5)
-    assert evidence.sentence.tolist() == [0, 1] and evidence.pair.tolist() == [0, 0]
+    weights = weigh_sentences(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1])
+    pair, sentence, _ = find_evidence(weights, 0.5)
+    assert sentence.tolist() == [0, 1] and pair.tolist() == [0, 0]
