@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Sequence
 from functools import partial
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from corpus import SEPARATOR, free_name, read_file, read_texts, show
 from downloads import Extracted, alone, choices, note, write
 from marks import BY_NAME, Marks, in_characters, span_of
 from transformers import pipeline
-from views import at_least, counted, hint, page
+from views import Thresholds, at_least, counted, hint, page
 
 import modeling_docre
 from modeling_docre import DocRelationExtractionPipeline
@@ -31,7 +30,6 @@ EXAMPLES = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
 FILE_TYPES = [".txt", ".pdf"]
 MAX_CHARACTERS = 20_000
 MAX_DOCUMENTS = 50
-LEAST = 0.05  # relations that score less are not even kept for the slider
 TEXTS = {example["text"]: example["entities"] for example in EXAMPLES["texts"]}
 LABELS = [example["label"] for example in EXAMPLES["texts"]]
 DAY = 86_400  # seconds after which files for download go
@@ -41,6 +39,16 @@ QUIETLY: dict[str, Any] = {"api_name": False, "show_progress": "hidden", "trigge
 EXTRACTING: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "trigger_mode": "always_last"}
 ONE_BY_ONE: dict[str, Any] = QUIETLY | {"concurrency_id": "marks", "concurrency_limit": 1}
 """How events run; those of the marks wait for each other, since each begins where the last one ended."""
+
+# The default theme's own colours have too little contrast for small letters and for white ones.
+THEME = gr.themes.Default(primary_hue="blue").set(
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_dark="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_700",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+)
 
 # What is selected in a text box is known to the browser only.
 SELECTION = """(...inputs) => {
@@ -54,27 +62,6 @@ REMOVAL = """element.addEventListener("click", event => {
 
 Result = dict[str, Any]
 """A document as the pipeline returns it."""
-
-
-class Thresholds:
-    """The least scores of a relation that a model knows."""
-
-    def __init__(self, config: Any):
-        own = config.traits.relation_cut.threshold
-        # Types with thresholds of their own have no common one.
-        self.own = float(own) if isinstance(own, Real) else None
-        self.named = {} if self.own is None else {str(name): float(value) for name, value in config.named_thresholds}
-
-    @property
-    def lowest(self) -> float | None:
-        """What an extraction asks for, so that the slider can show more without another one."""
-        return None if self.own is None else min(LEAST, self.own, *self.named.values())
-
-    def exact(self, place: float) -> float | None:
-        """The score that a place of the slider means: at the rounded place of a threshold, the threshold."""
-        if self.own is None:
-            return None
-        return {round(value, 2): value for value in (*self.named.values(), self.own)}.get(round(place, 2), place)
 
 
 class Demo:
@@ -100,9 +87,9 @@ class Demo:
         kept = self._kept(result, least)
         return page(kept), kept, _file(alone(kept), kind)
 
-    def file_of_one(self, result: Result | None, least: float, kind: str) -> str | None:
+    def file_of_one(self, result: Result | None, least: float, kind: str) -> Any:
         """A file of a result."""
-        return _file(alone(self._kept(result, least)), kind) if result else None
+        return _file(alone(self._kept(result, least)), kind) if result else gr.skip()
 
     def several(
         self,
@@ -145,9 +132,9 @@ class Demo:
         scheme = theme if theme in ("light", "dark") else "light dark"
         return show(extracted.graph, scheme), _file(extracted, kind)
 
-    def file_of_several(self, results: Sequence[Result], least: float, how: str, kind: str) -> str | None:
+    def file_of_several(self, results: Sequence[Result], least: float, how: str, kind: str) -> Any:
         """A file of the merged graph."""
-        return _file(self._merged(results, least, how), kind) if results else None
+        return _file(self._merged(results, least, how), kind) if results else gr.skip()
 
     def _result(self, text: str, name: str, marks: Marks = NO_MARKS) -> Result:
         """What the model finds in a text, with all relations that the slider can show."""
@@ -170,13 +157,14 @@ class Demo:
         return Extracted(kept, CorpusGraph.of(kept, merge=how))
 
 
-def _file(extracted: Extracted, kind: str) -> str | None:
-    """A file in a format; a message if the format cannot hold what was extracted."""
+def _file(extracted: Extracted, kind: str) -> dict[str, Any]:
+    """What makes the button give a file, which it names; a message if the format cannot hold what was extracted."""
     try:
-        return write(extracted, kind)
+        path = write(extracted, kind)
     except ValueError as error:
         gr.Warning(f"No file in this format: {error}")
-        return None
+        return gr.update(value=None, label="Download")
+    return gr.update(value=path, label=f"Download {Path(path).name}")
 
 
 def build(extract: DocRelationExtractionPipeline, name: str) -> gr.Blocks:
@@ -372,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     extract = pipeline("doc-relation-extraction", model=model, revision=options.revision)
     print(f"modeling-docre {modeling_docre.__version__}, {model}")
     name = os.path.basename(os.path.normpath(model)) if os.path.isdir(model) else model
-    build(extract, name).launch(server_port=options.port, css_paths=FOLDER / "style.css")
+    build(extract, name).launch(server_port=options.port, theme=THEME, css_paths=FOLDER / "style.css")
 
 
 if __name__ == "__main__":

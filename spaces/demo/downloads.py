@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import mkdtemp
+from shutil import rmtree
+from tempfile import TemporaryDirectory, mkdtemp
+from time import time
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -40,6 +43,8 @@ LABELS = {
 NEEDED = {"turtle": "rdflib", "ntriples": "rdflib", "jsonld": "rdflib", DATABASE: "ladybug"}
 """Libraries of the extra `graph`, by the formats that need them."""
 
+HOUR = 3600  # seconds
+_FOLDERS = TemporaryDirectory(prefix="docre-")  # goes with the process
 _FILES = {name: f"graph{ending}" for ending, name in SUFFIXES.items()} | {
     "json": "graph.json",
     "table": "relations.csv",
@@ -100,7 +105,7 @@ def write(extracted: Extracted, name: str) -> str:
     Raises:
         ValueError: the format cannot hold what was extracted.
     """
-    folder = Path(mkdtemp(prefix="docre-"))
+    folder = _new_folder()
     if name == DATABASE:
         save_database(extracted.graph, folder / _FILES[name])
         return str(folder / _FILES[name])
@@ -110,6 +115,15 @@ def write(extracted: Extracted, name: str) -> str:
     file = folder / _FILES[name]
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return str(file)
+
+
+def _new_folder() -> Path:
+    """A folder for a file. Old ones go: what is served is a copy."""
+    for old in Path(_FOLDERS.name).iterdir():
+        with suppress(FileNotFoundError):  # another click was faster
+            if time() - old.stat().st_mtime > HOUR:
+                rmtree(old, ignore_errors=True)
+    return Path(mkdtemp(dir=_FOLDERS.name))
 
 
 def _content(extracted: Extracted, name: str) -> Content:

@@ -8,19 +8,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 from modeling_docre.graphs.names import names
 from modeling_docre.graphs.picture import colour, draw_graph
 
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
+LEAST = 0.05  # relations that score less are not even kept for the slider
 
 
 def page(graph: Mapping[str, Any]) -> str:
     """All of a graph as one piece of HTML; pointing at a relation marks its sentences and entities in the text."""
     size = f"{counted(len(graph['entities']), 'entity')}, {counted(len(graph['relations']), 'relation')}"
     parts = (
-        f'<h2 role="status">{size}</h2>',
+        f'<div role="status"><h2>{size}</h2></div>',
         highlighted(graph),
         legend(graph),
         relation_table(graph),
@@ -41,7 +43,8 @@ def picture(graph: Mapping[str, Any]) -> str:
         return ""
     drawn = draw_graph(graph)
     width = re.search(r'viewBox="\S+ \S+ (\d+)', drawn)[1]
-    return f'<div class="picture" style="--wide:{width}px" tabindex="0">{drawn}</div>'
+    described = f'style="--wide:{width}px" tabindex="0" role="group" aria-label="Picture of the graph"'
+    return f'<div class="picture" {described}>{drawn}</div>'
 
 
 def hint(message: str) -> str:
@@ -184,3 +187,24 @@ def at_least(graph: Mapping[str, Any], score: float) -> dict[str, Any]:
     """The graph with the relations that score at least so much."""
     kept = [relation for relation in graph["relations"] if relation.get("score") is None or relation["score"] >= score]
     return {**graph, "relations": kept}
+
+
+class Thresholds:
+    """The least scores of a relation that a model knows."""
+
+    def __init__(self, config: Any):
+        own = config.traits.relation_cut.threshold
+        # Types with thresholds of their own have no common one.
+        self.own = float(own) if isinstance(own, Real) else None
+        self.named = {} if self.own is None else {str(name): float(value) for name, value in config.named_thresholds}
+
+    @property
+    def lowest(self) -> float | None:
+        """What an extraction asks for, so that the slider can show more without another one."""
+        return None if self.own is None else min(LEAST, self.own, *self.named.values())
+
+    def exact(self, place: float) -> float | None:
+        """The score that a place of the slider means: at the rounded place of a threshold, the threshold."""
+        if self.own is None:
+            return None
+        return {round(value, 2): value for value in (*self.named.values(), self.own)}.get(round(place, 2), place)

@@ -7,12 +7,7 @@ import json
 import os
 import re
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -251,10 +246,10 @@ def test_a_click_gives_a_page_and_files_and_the_slider_filters_them():
     extract._forward = lambda *inputs, **options: calls.append(1) or run(*inputs, **options)
     full, _, page, whole, file = demo.one(text, Marks(), 0.12, "json")
     assert whole["relations"] == expected["relations"] != full["relations"], "the slider's place means the threshold"
-    assert json.loads(Path(file).read_text(encoding="utf-8")) == whole and "data-relation" in page
+    assert json.loads(content(file)) == whole and "data-relation" in page and file["label"] == "Download graph.json"
     high = demo.show_one(full, 0.99, "json")[1]
     assert high["relations"] == [item for item in full["relations"] if item["score"] >= 0.987] != full["relations"]
-    low, most = (json.loads(Path(demo.file_of_one(full, least, "json")).read_text()) for least in (0.99, 0.03))
+    low, most = (json.loads(content(demo.file_of_one(full, least, "json"))) for least in (0.99, 0.03))
     assert low == high and most["relations"] == full["relations"]
     assert len(calls) == 1, "the slider extracts nothing"
     assert demo.show_one(None, 0.5, "json") == app.gr.skip() == demo.show_several([], 0.5, "exact", "documents", None)
@@ -263,6 +258,11 @@ def test_a_click_gives_a_page_and_files_and_the_slider_filters_them():
         assert message in result[2] and result[0] is result[3] is result[4] is None
     given = demo.one(text, Marks(text).add((0, 9), "PER").add((22, 28), "LOC"), 0, "json")[0]
     assert [entity["mentions"][0]["name"] for entity in given["entities"]] == ["Anna Berg", "Berlin"]
+
+
+def content(update: dict[str, Any]) -> str:
+    """The content of the file that a button gives."""
+    return Path(update["value"]).read_text(encoding="utf-8")
 
 
 def test_documents_are_merged_and_filtered_without_another_extraction(tmp_path):
@@ -277,13 +277,12 @@ def test_documents_are_merged_and_filtered_without_another_extraction(tmp_path):
     assert [result["id"] for result in results] == ["text 1", "text 2"]
     graph = CorpusGraph.of(results)
     assert page == corpus.show(graph, "dark") and any(node.documents == 2 for node in graph.nodes)
-    assert len(Path(file).read_text(encoding="utf-8").splitlines()) == 2
+    assert len(content(file).splitlines()) == 2
     extract._forward = None
     apart = demo.show_several(results, 1, "off", "documents", request)[0]
     assert "Graph of 2 documents" in apart and "No two documents" in apart
-    assert json.loads(Path(demo.file_of_several(results, 1, "off", "documents")).read_text().splitlines()[0])[
-        "relations"
-    ] == [relation for relation in results[0]["relations"] if relation["score"] >= 1]
+    none = json.loads(content(demo.file_of_several(results, 1, "off", "documents")).splitlines()[0])
+    assert none["relations"] == [relation for relation in results[0]["relations"] if relation["score"] >= 1]
     _, more, _, page, _ = demo.add(results[0], results, *settings)
     assert [result["id"] for result in more] == ["text 1", "text 2", "text 1 (2)"] and "Graph of 3 documents" in page
     (tmp_path / "no.pdf").write_bytes(b"no")
@@ -302,94 +301,186 @@ def chromium() -> str:
     return path
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
-def wait_for(url: str, process: subprocess.Popen, seconds: int = 240) -> None:
-    for _ in range(seconds):
-        assert process.poll() is None, process.stdout.read()
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
-    raise AssertionError(f"{url} does not answer")
-
-
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> Iterator:
-    """A browser, and a function that opens the demo of a model in it."""
-    from playwright.sync_api import sync_playwright
+def browser() -> Iterator:
+    from playwright.sync_api import expect, sync_playwright
 
-    running = []
+    expect.set_options(timeout=120_000)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield running
+        running.close()
 
-    def opened(model, tab):
-        folder = tmp_path_factory.mktemp("model")
-        build(model).save_pretrained(folder)
-        port = free_port()
-        kept = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DOCRE_MODEL": str(folder)}
-        kept["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
-        command = [sys.executable, str(DEMO / "app.py"), "--port", str(port)]
-        running.append(subprocess.Popen(command, env=kept, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
-        wait_for(f"http://127.0.0.1:{port}", running[-1])
+
+@pytest.fixture
+def demo(browser, tmp_path, monkeypatch) -> Iterator:
+    """A function that serves the demo of a model as its `main` does, and opens it in a new tab."""
+    gradio = pytest.importorskip("gradio")
+    import app
+
+    launch, served = gradio.Blocks.launch, []
+
+    def launched(blocks, **options):
+        served.append(blocks)
+        return launch(blocks, prevent_thread_lock=True, quiet=True, **options)
+
+    def opened(model, **options):
+        build(model).save_pretrained(tmp_path / "model")
+        app.main([str(tmp_path / "model")])
+        tab = browser.new_page(**options)
         tab.set_default_timeout(120_000)
-        tab.goto(f"http://127.0.0.1:{port}")
+        tab.goto(served[-1].local_url)
         return tab
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        try:
-            yield lambda model: opened(model, browser.new_page())
-        finally:
-            browser.close()
-            for process in running:
-                process.terminate()
-                process.wait()
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    monkeypatch.setattr(gradio.Blocks, "launch", launched)
+    monkeypatch.setattr(gradio.networking, "url_ok", lambda url: True)  # gives up early on a busy machine
+    yield opened
+    for blocks in served:
+        blocks.close()
+
+
+def click(tab, name: str) -> None:
+    tab.get_by_role("button", name=name, exact=True).click()
+
+
+def has_no_overhang(tab) -> bool:
+    """Whether nothing sticks out of a page on a side."""
+    widths = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    return widths[0] == widths[1]
+
+
+def choose(tab, label: str, option: str) -> None:
+    """Choose an option of a drop-down list by the keyboard."""
+    listed = tab.get_by_label(label, exact=True).locator("visible=true")
+    listed.fill(option)
+    tab.get_by_role("option", name=option).first.wait_for()
+    listed.press("Enter")
 
 
 @pytest.mark.browser
-def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
-    model = decisive_jerex(relation_threshold=0.0)
-    tab = page(model)
+def test_a_text_becomes_a_graph_in_the_browser(demo, tmp_path):
+    from playwright.sync_api import expect
+
+    model = decisive_jerex(relation_threshold=0.0, named_thresholds=[["precise", 1.0]])
+    tab = demo(model, color_scheme="dark")
     text = "Anna Berg was born in Berlin. She works at the Institute."
     expected = build(model)(text)
     assert len(expected["entities"]) > 1 and expected["relations"], "the test needs something to show"
     tab.get_by_role("textbox", name="Text", exact=True).fill(text)
-    tab.get_by_role("button", name="Extract").click()
-    tab.locator("svg[aria-label=graph]").wait_for()
+    click(tab, "Extract")
+    picture = tab.locator("svg[aria-label=graph]")
+    picture.wait_for()
     marked = tab.locator(".highlighted")
     numbers = {number for ended in marked.locator("sup").all_inner_texts() for number in ended.strip().split(",")}
     assert numbers == {str(number) for number in range(len(expected["entities"]))}
-    assert tab.locator("svg[aria-label=graph] rect").count() == len(expected["entities"])
+    assert picture.locator("rect").count() == len(expected["entities"])
     for cell in views.relation_rows(expected)[0][:3]:
         tab.locator("table.relations").get_by_text(cell, exact=True).first.wait_for()
     evidence = tab.locator("[data-sentence]").first
-    plain = evidence.evaluate("item => getComputedStyle(item).backgroundColor")
+    style = "item => getComputedStyle(item)"
+    plain = evidence.evaluate(f"{style}.backgroundColor")
     tab.locator("tr[data-relation]").first.focus()
     number = expected["relations"][0]["evidence"][0] if expected["relations"][0].get("evidence") else None
-    assert number is None or evidence.evaluate("item => getComputedStyle(item).backgroundColor") != plain
+    assert number is None or evidence.evaluate(f"{style}.backgroundColor") != plain
+    ground = picture.evaluate(f"{style}.backgroundColor")
+    label = picture.locator("text[stroke]").first.evaluate(f"{style}.fill")
+    assert ground == "rgb(20, 23, 27)" and label == "rgb(227, 230, 234)", "light letters on a dark ground"
+    for kind, name in (("brat", "brat.zip"), ("GraphML", "graph.graphml")):
+        choose(tab, "Format", kind)
+        with tab.expect_download() as loaded:
+            click(tab, f"Download {name}")
+        assert loaded.value.suggested_filename == name
     tab.set_viewport_size({"width": 390, "height": 844})
-    widths = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert widths[0] == widths[1], "nothing sticks out of a phone's page"
-    tab.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert has_no_overhang(tab)
+    tab.get_by_role("slider", name="Least score of a relation").locator("visible=true").press("End")
+    expect(tab.locator("tr[data-relation]")).to_have_count(sum(item["score"] >= 1 for item in expected["relations"]))
     tab.get_by_role("textbox", name="Text", exact=True).fill("   ")
-    tab.get_by_role("button", name="Extract").click()
+    click(tab, "Extract")
     tab.get_by_text("There is no text; write some, or take an example.").wait_for()
+    assert tab.get_by_text("Error", exact=True).count() == 0 and picture.count() == 0
     tab.screenshot(path=tmp_path / "page.png", full_page=True)
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
 @pytest.mark.browser
-def test_entities_are_asked_for_where_the_model_needs_them(page):
-    tab = page(decisive_atlop(relation_threshold=0.0))
-    tab.get_by_role("textbox", name="Text", exact=True).fill("Tom met Anna.")
-    tab.get_by_role("textbox", name="Entities").fill("PER: Tom\nPER: Bob")
-    tab.get_by_role("button", name="Extract").click()
-    tab.get_by_text("the entity name 'Bob' does not stand in the text").wait_for()
-    tab.get_by_role("textbox", name="Entities").fill("PER: Tom\nPER: Anna")
-    tab.get_by_role("button", name="Extract").click()
+def test_entities_are_marked_where_the_model_needs_them(demo):
+    from playwright.sync_api import expect
+
+    tab = demo(decisive_atlop(relation_threshold=0.0), viewport={"width": 390, "height": 844}, has_touch=True)
+    text = tab.get_by_role("textbox", name="Text", exact=True)
+    text.fill("Tom met Anna. Tom left.")
+    click(tab, "Extract")
+    tab.get_by_text("This model relates entities that you mark").wait_for()
+    click(tab, "Mark the selected words")
+    tab.get_by_text("Nothing is selected").wait_for()
+    text.press("Control+Home")
+    for _ in "Tom":
+        text.press("Shift+ArrowRight")
+    marks = tab.locator("[data-remove]")
+    tab.get_by_role("button", name="Mark the selected words").press("Enter")
+    expect(marks).to_have_count(2)
+    select(text, "Anna")
+    choose(tab, "Type", "LOC")
+    tab.get_by_role("button", name="Mark the selected words").tap()
+    expect(marks).to_have_count(3)
+    assert tab.locator(".marks .entity").all_inner_texts() == ["Tom [0] · PER", "Anna [1] · LOC"]
+    select(text, "left")
+    choose(tab, "Entity", "Anna [1] · LOC")
+    click(tab, "Mark the selected words")
+    expect(marks).to_have_count(4)
+    tab.get_by_role("button", name="Remove the mention Tom at character 14").press("Enter")
+    expect(marks).to_have_count(3)
+    text.fill("Oh, Tom met Anna. Tom left.")
+    tab.get_by_role("button", name="Remove the mention Tom at character 4").wait_for()
+    click(tab, "Extract")
     tab.locator("svg[aria-label=graph]").wait_for()
-    assert tab.locator(".highlighted mark").all_inner_texts()[0].startswith("Tom")
+    shown = tab.locator(".docre:not(.marks) .highlighted mark").evaluate_all(
+        "all => all.map(one => one.firstChild.data)"
+    )
+    assert shown == ["Tom", "Anna", "left"] and has_no_overhang(tab)
+    click(tab, "Add to the documents")
+    tab.frame_locator("iframe[title='Graph of 1 document']").get_by_text("2 entities").wait_for()
+    tab.get_by_role("tab", name="One text").click()
+    tab.get_by_text("A politician", exact=True).click()
+    expect(marks).to_have_count(9)
+
+
+def select(text, words: str) -> None:
+    """Select words in a text box, as a pointer does."""
+    text.evaluate(
+        "(box, words) => { box.focus(); const at = box.value.indexOf(words);"
+        " box.setSelectionRange(at, at + words.length); }",
+        words,
+    )
+
+
+@pytest.mark.browser
+def test_documents_become_one_graph_in_the_browser(demo, tmp_path):
+    from playwright.sync_api import expect
+
+    text = "Anna Berg was born in Berlin. She works at the Institute."
+    results = [
+        build(decisive_jerex(relation_threshold=0.0))({"text": text, "id": name}) for name in ("text 1", "more.txt")
+    ]
+    graph = CorpusGraph.of(results)
+    tab = demo(decisive_jerex(relation_threshold=0.0), viewport={"width": 390, "height": 844})
+    tab.goto(f"{tab.url}?__theme=dark")
+    tab.get_by_role("tab", name="Several documents").click()
+    tab.get_by_role("textbox", name="Texts").fill(text)
+    (tmp_path / "more.txt").write_text(text, encoding="utf-8")
+    tab.locator("input[type=file][multiple]").set_input_files(tmp_path / "more.txt")
+    tab.get_by_text("more.txt").first.wait_for()
+    click(tab, "Extract all")
+    frame = tab.frame_locator("iframe[title='Graph of 2 documents']")
+    size = f"{views.counted(len(graph.nodes), 'entity')}, {views.counted(len(graph.edges), 'relation')}"
+    expect(frame.locator("#size")).to_have_text(size)
+    ground = frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    assert ground == "rgb(20, 23, 27)", "the page in the page is dark where that is, whatever the system says"
+    joined = sum(node.documents > 1 or len(node.aliases) > 1 for node in graph.nodes)
+    expect(tab.locator("table.merges tbody tr")).to_have_count(joined)
+    assert joined and has_no_overhang(tab)
+    tab.get_by_role("slider", name="Least score of a relation").locator("visible=true").press("End")
+    expect(frame.locator("#size")).not_to_have_text(size)
+    tab.get_by_label("nothing").check()
+    tab.get_by_text("No two documents name the same entity.").wait_for()
