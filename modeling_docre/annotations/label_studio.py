@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from modeling_docre.documents import DocumentError
@@ -49,8 +50,8 @@ def read_task(record: Mapping[str, Any], name: str, counts: Counter[str]) -> Ite
     marked = MarkedText(name)
     for number, result in enumerate(results):
         _add(marked, result, f"result[{number}]", counts)
-    marked.text = _text(name, typed(name, "data", record["data"], Mapping, "an object with the text"), marked.spans)
-    yield marked
+    data = typed(name, "data", record["data"], Mapping, "an object with the text")
+    yield _with_text(marked, _text(name, data, marked.spans))
 
 
 def _add(marked: MarkedText, result: Mapping[str, Any], where: str, counts: Counter[str]) -> None:
@@ -110,7 +111,20 @@ def _text(name: str, data: Mapping[str, Any], spans: list[Span]) -> str:
 
 
 def _fits(text: str, span: Span) -> bool:
-    return span.quote is not None and same_text(text[span.start : span.end], span.quote)
+    quote = _with_breaks(text, span).quote
+    return quote is not None and same_text(text[span.start : span.end], quote)
+
+
+def _with_text(marked: MarkedText, text: str) -> MarkedText:
+    marked.text, marked.spans = text, [_with_breaks(text, span) for span in marked.spans]
+    return marked
+
+
+def _with_breaks(text: str, span: Span) -> Span:
+    """The span with the line breaks of its quote, which the tool lost when an annotation was updated (until 1.4)."""
+    actual = text[span.start : span.end]
+    lost = span.quote is not None and "\n" in actual and "".join(actual.split()) == "".join(span.quote.split())
+    return replace(span, quote=actual) if lost else span
 
 
 def _minimal(record: Mapping[str, Any], name: str, counts: Counter[str]) -> MarkedText:
@@ -125,5 +139,4 @@ def _minimal(record: Mapping[str, Any], name: str, counts: Counter[str]) -> Mark
             labels = next((row[kind] for kind in _REGIONS if kind in row), None)
             marked.spans.append(_region(name, where, row, labels, where, counts))
     texts = {key: record[key] for key in record if key not in ("id", "annotator", "created_at", "updated_at")}
-    marked.text = _text(name, texts, marked.spans)
-    return marked
+    return _with_text(marked, _text(name, texts, marked.spans))

@@ -22,9 +22,12 @@ MOST_NODES = 3000
 """Nodes that a page can show; more are not readable, and their places take memory by the square of their number."""
 
 _FOLDER = Path(__file__).parent
+_DARK = "(prefers-color-scheme: dark)"
+SCHEMES = {"light dark": _DARK, "light": "not all", "dark": "all"}
+"""Colour schemes of a page, each with the media query under which the style's dark colours hold."""
 
 
-def to_page(graph: Graph, title: str = "Graph") -> str:
+def to_page(graph: Graph, title: str = "Graph", scheme: str = "light dark") -> str:
     """The page as HTML.
 
     Style, script and data stand in the page, and its content policy allows no others: it works offline, loads nothing,
@@ -33,19 +36,28 @@ def to_page(graph: Graph, title: str = "Graph") -> str:
     Args:
         graph: nodes and edges.
         title: the page's heading.
+        scheme: "light dark" follows the setting of the system; "light" and "dark" are for pages inside another one.
 
     Raises:
-        ValueError: the graph has more than 3,000 nodes.
+        ValueError: the graph has more than 3,000 nodes, or there is no such scheme.
     """
     if len(graph.nodes) > MOST_NODES:
         advice = "export it to GraphML for a program such as Gephi, or keep the most mentioned nodes by --top"
         raise ValueError(f"the graph has {len(graph.nodes)} nodes and a page shows {MOST_NODES} at most; {advice}")
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme is {scheme!r}; give one of {', '.join(map(repr, SCHEMES))}")
     style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style = style.replace(_DARK, SCHEMES[scheme])
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     skeleton = Template(_FOLDER.joinpath("page.html").read_text(encoding="utf-8"))
     data = json.dumps(page_data(graph), ensure_ascii=False, separators=(",", ":"))
     return skeleton.substitute(
-        title=escape(printable(title)), policy=policy, style=style, script=script, data=_as_script(data)
+        title=escape(printable(title)),
+        policy=policy,
+        scheme=scheme,
+        style=style,
+        script=script,
+        data=_as_script(data),
     )
 
 

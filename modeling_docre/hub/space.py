@@ -10,7 +10,8 @@ from .resources import resource
 
 MODEL = "model.json"
 """The file of a Space that names its model: `model`, and in `revision` the commit to load."""
-_FILES = ("app.py", "views.py", "requirements.txt")
+_KINDS = (".py", ".css", ".json", ".txt")
+"""Endings of what the demo consists of; its README becomes the card of the Space."""
 
 
 def push_space(
@@ -57,5 +58,5 @@ def _contents(model: str, revision: str | None) -> dict[str, bytes]:
     card.data.title, card.data.models = f"Demo of {model.split('/')[-1]}", [model]
     card.text = f"\nEntities and relations of a text, found by [{model}](https://huggingface.co/{model}).\n"
     named = json.dumps({"model": model, "revision": revision}, indent=1) + "\n"
-    files = {name: (demo / name).read_bytes() for name in _FILES}
-    return {"README.md": str(card).encode(), MODEL: named.encode(), **files}
+    files = {file.name: file.read_bytes() for file in sorted(demo.iterdir()) if file.suffix in _KINDS}
+    return {**files, "README.md": str(card).encode(), MODEL: named.encode()}

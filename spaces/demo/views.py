@@ -1,47 +1,55 @@
-"""What the demo shows of a graph: the text with its mentions, its relations, and files of both; no user interface."""
+"""What the demo shows of a document's graph: the text with its mentions, a table, a picture; no user interface."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 from modeling_docre.graphs.names import names
 from modeling_docre.graphs.picture import colour, draw_graph
 
 COLUMNS = ("head", "relation", "tail", "score", "evidence")
-STYLE = """
-.docre { color: var(--body-text-color, #111); }
-.docre .highlighted { line-height: 2.1; overflow-wrap: break-word; }
-.docre mark { color: #111; padding: 2px 0; border-radius: 3px; }
-.docre .entity { color: #111; padding: 2px 8px; border-radius: 9px; margin: 2px; display: inline-block; }
-.docre .hint { padding: 1em; border-inline-start: 4px solid #d9a400; background: #d9a40022; }
-.docre table { border-collapse: collapse; width: 100%; margin: 1em 0; }
-.docre th, .docre td { text-align: start; vertical-align: top; padding: .4em .6em; border-bottom: 1px solid #8886; }
-.docre td { overflow-wrap: break-word; }
-.docre tbody tr:is(:hover, :focus) { background: #8883; }
-@media (max-width: 600px) {
-  .docre thead { position: absolute; clip-path: inset(50%); }
-  .docre tbody tr { display: block; padding: .5em 0; border-bottom: 1px solid #8886; }
-  .docre tbody td { display: grid; grid-template-columns: 6em 1fr; padding: .1em .4em; border: 0; }
-  .docre tbody td::before { content: attr(data-column); opacity: .75; }
-}
-"""
+LEAST = 0.05  # relations that score less are not even kept for the slider
 
 
 def page(graph: Mapping[str, Any]) -> str:
     """All of a graph as one piece of HTML; pointing at a relation marks its sentences and entities in the text."""
-    parts = (highlighted(graph), legend(graph), relation_table(graph), draw_graph(graph))
-    return f'<style>{STYLE}{_pointing(graph)}</style><div class="docre">{"".join(parts)}</div>'
+    size = f"{counted(len(graph['entities']), 'entity')}, {counted(len(graph['relations']), 'relation')}"
+    parts = (
+        f'<div role="status"><h2>{size}</h2></div>',
+        highlighted(graph),
+        legend(graph),
+        relation_table(graph),
+        picture(graph),
+    )
+    return f'<style>\n{_pointing(graph)}\n</style><div class="docre">{"".join(parts)}</div>'
+
+
+def counted(count: int, word: str) -> str:
+    """A number with its noun, such as "1 entity" and "2 entities"."""
+    plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{count} {word if count == 1 else plural}"
+
+
+def picture(graph: Mapping[str, Any]) -> str:
+    """The graph as an SVG picture that a narrow page scrolls instead of making its letters too small to read."""
+    if not graph["entities"]:
+        return ""
+    drawn = draw_graph(graph)
+    width = re.search(r'viewBox="\S+ \S+ (\d+)', drawn)[1]
+    described = f'style="--wide:{width}px" tabindex="0" role="group" aria-label="Picture of the graph"'
+    return f'<div class="picture" {described}>{drawn}</div>'
 
 
 def hint(message: str) -> str:
     """What is wrong with the input, in place of a graph."""
-    return f'<style>{STYLE}</style><div class="docre"><p class="hint" role="status">{escape(message)}</p></div>'
+    return f'<div class="docre"><p class="hint" role="status">{escape(message)}</p></div>'
 
 
 def _pointing(graph: Mapping[str, Any]) -> str:
@@ -118,20 +126,39 @@ def legend(graph: Mapping[str, Any]) -> str:
 
 
 def relation_table(graph: Mapping[str, Any]) -> str:
-    """The relations as an HTML table, the surest first; a narrow page shows each row as a block."""
+    """The relations as an HTML table, the surest first."""
     if not graph["relations"]:
         return "<p>No relation scores as high as asked for.</p>" if graph["entities"] else ""
-    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
-    rows = "".join(
-        f'<tr tabindex="0" data-relation="{number}">{"".join(map(_cell, COLUMNS, row))}</tr>'
-        for number, row in enumerate(relation_rows(graph))
+    return table(COLUMNS, relation_rows(graph), "relations", pointed=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], name: str, pointed: bool = False) -> str:
+    """An HTML table; a narrow page shows each row as a block, for which the roles are written out.
+
+    Args:
+        columns: their headings.
+        rows: the cells; numbers are rounded to two places.
+        name: what the table holds, also its class.
+        pointed: whether rows can have the focus, so that what they name is marked in the text.
+    """
+    head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in columns)
+    body = "".join(
+        f'<tr role="row"{_focus(number) if pointed else ""}>{"".join(map(_cell, columns, row))}</tr>'
+        for number, row in enumerate(rows)
     )
-    return f'<table class="relations"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return (
+        f'<table class="{name}" role="table" aria-label="{name}"><thead role="rowgroup"><tr role="row">{head}</tr>'
+        f'</thead><tbody role="rowgroup">{body}</tbody></table>'
+    )
+
+
+def _focus(relation: int) -> str:
+    return f' tabindex="0" data-relation="{relation}"'
 
 
 def _cell(column: str, value: Any) -> str:
     shown = "" if value is None else f"{value:.2f}" if isinstance(value, float) else escape(str(value))
-    return f'<td data-column="{column}"><bdi>{shown}</bdi></td>'
+    return f'<td role="cell" data-column="{column}"><bdi>{shown}</bdi></td>'
 
 
 def relation_rows(graph: Mapping[str, Any]) -> list[list[Any]]:
@@ -162,31 +189,22 @@ def at_least(graph: Mapping[str, Any], score: float) -> dict[str, Any]:
     return {**graph, "relations": kept}
 
 
-def read_entities(lines: str, text: str) -> list[dict[str, Any]]:
-    """Entities that a user gives, one a line, as `type: name; other name`; each place of a name is a mention.
+class Thresholds:
+    """The least scores of a relation that a model knows."""
 
-    Args:
-        lines: the lines; empty ones are skipped.
-        text: the text that the names stand in.
+    def __init__(self, config: Any):
+        own = config.traits.relation_cut.threshold
+        # Types with thresholds of their own have no common one.
+        self.own = float(own) if isinstance(own, Real) else None
+        self.named = {} if self.own is None else {str(name): float(value) for name, value in config.named_thresholds}
 
-    Raises:
-        ValueError: a line has another form, or a name does not stand in the text.
-    """
-    entities = []
-    for line in filter(str.strip, lines.splitlines()):
-        kind, colon, listed = line.partition(":")
-        called = [name.strip() for name in listed.split(";") if name.strip()]
-        if not (kind.strip() and colon and called):
-            raise ValueError(f"the entity line {line.strip()!r} is not of the form `type: name; other name`")
-        entities.append({"type": kind.strip(), "mentions": _places(called, text)})
-    return entities
+    @property
+    def lowest(self) -> float | None:
+        """What an extraction asks for, so that the slider can show more without another one."""
+        return None if self.own is None else min(LEAST, self.own, *self.named.values())
 
-
-def _places(called: list[str], text: str) -> list[dict[str, int]]:
-    """Where the names stand as whole words, longer names first, none inside another."""
-    for name in called:
-        if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
-            raise ValueError(f"the entity name {name!r} does not stand in the text; give it as it is written there")
-    longest = sorted(map(re.escape, called), key=len, reverse=True)
-    found = re.finditer(rf"(?<!\w)(?:{'|'.join(longest)})(?!\w)", text)
-    return [{"char_start": match.start(), "char_end": match.end()} for match in found]
+    def exact(self, place: float) -> float | None:
+        """The score that a place of the slider means: at the rounded place of a threshold, the threshold."""
+        if self.own is None:
+            return None
+        return {round(value, 2): value for value in (*self.named.values(), self.own)}.get(round(place, 2), place)

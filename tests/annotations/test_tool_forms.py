@@ -194,6 +194,25 @@ def test_label_studios_line_breaks_may_be_written_out(tmp_path: Path) -> None:
         assert names(read(written(tmp_path, task(one, data={"text": text})))[0]) == [[text[start:end]]]
 
 
+def test_label_studios_offsets_count_each_character_of_a_line_break(tmp_path: Path) -> None:
+    """`\\r\\n` counts as two, as the documentation says; quotes have breaks written out, doubled, or lost."""
+    text = "Tom lives\r\nin New\r\nYork.\n\nAnna lives\nin New\nUlm."
+    for quotes in ((r"New\n\nYork", r"New\nUlm"), ("New\n\nYork", "New\nUlm"), ("NewYork", "NewUlm"), (None, None)):
+        regions = []
+        for number, (place, quote) in enumerate(zip(("New\r\nYork", "New\nUlm"), quotes, strict=True)):
+            start = text.index(place)
+            value = {"start": start, "end": start + len(place), "labels": ["LOC"]} | ({"text": quote} if quote else {})
+            regions.append({"id": f"r{number}", "type": "labels", "value": value})
+        document, _ = read(written(tmp_path, task(*regions, data={"text": text})))
+        assert names(document) == [["New\r\nYork"], ["New\nUlm"]] and document.text == text
+        rows = [region["value"] for region in regions]
+        short = {"id": 1, "text": text, "label": rows, "annotator": 1, "annotation_id": 3}
+        assert names(read(written(tmp_path, short))[0]) == names(document)
+    regions[0]["value"] |= {"text": "New\nYork", "start": 13, "end": 21}
+    with pytest.raises(DocumentError, match=r"the text has .* there, but the file says"):
+        read(written(tmp_path, task(regions[0], data={"text": text})))
+
+
 def test_label_studios_short_form_has_no_relations(tmp_path: Path) -> None:
     rows = [{"start": 17, "end": 20, "text": "Ulm", "labels": ["LOC"]}]
     record = {"text": TEXT, "id": 1, "ner": rows, "annotator": 1, "annotation_id": 3, "created_at": "2026-01-01"}

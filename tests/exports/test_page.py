@@ -72,6 +72,14 @@ def test_the_page_holds_the_graph_and_needs_nothing_else():
     assert "innerHTML" not in script and "http" not in script
 
 
+def test_a_page_inside_another_one_has_its_colours():
+    for scheme, query in (("light dark", "(prefers-color-scheme: dark)"), ("light", "not all"), ("dark", "all")):
+        page = Parts(to_page(GRAPH, scheme=scheme))
+        assert f"@media {query} {{" in page.contents["style"][0] and ("content", scheme) in page.attributes
+    with pytest.raises(ValueError, match="scheme is 'blue'; give one of 'light dark', 'light', 'dark'"):
+        to_page(GRAPH, scheme="blue")
+
+
 def test_the_wheel_holds_the_parts_of_the_page():
     builder = WheelBuilder(str(Path(__file__).resolve().parents[2]))
     paths = {Path(item.distribution_path).as_posix() for item in builder.recurse_included_files()}

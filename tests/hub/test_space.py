@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
 from importlib import import_module
@@ -34,8 +35,11 @@ def test_a_push_makes_the_space_of_the_model(hub: Hub, tmp_path: Path, capsys: p
     assert len(out.splitlines()) == 2 and out.splitlines()[1].endswith("/spaces/org/shown")
     assert [commit.title for commit in space.history()] == ["Show org/shown", "initial commit"]
     files = space.files()
-    assert set(files) == {".gitattributes", "README.md", "app.py", "views.py", "requirements.txt", "model.json"}
-    assert all(files[name] == (DEMO / name).read_bytes() for name in ("app.py", "views.py", "requirements.txt"))
+    parts = {"app.py", "views.py", "marks.py", "corpus.py", "downloads.py", "style.css", "examples.json"}
+    parts.add("requirements.txt")
+    assert set(files) == {".gitattributes", "README.md", "model.json"} | parts
+    assert all(files[name] == (DEMO / name).read_bytes() for name in parts)
+    assert {f"{name}.py" for name in own_imports()} <= parts, "the Space holds what its app imports"
     assert json.loads(files["model.json"]) == {"model": "org/shown", "revision": model.sha("main")}
     header = yaml.safe_load(files["README.md"].decode().split("---\n")[1])
     told = yaml.safe_load((DEMO / "README.md").read_text(encoding="utf-8").split("---\n")[1])
@@ -43,6 +47,13 @@ def test_a_push_makes_the_space_of_the_model(hub: Hub, tmp_path: Path, capsys: p
     assert header["sdk"] == "gradio" and header["app_file"] in files
     works(capsys, "push", tmp_path, "org/shown", "--space")
     assert space.files() == files, "a second push renews it"
+
+
+def own_imports() -> set[str]:
+    """The names of files of the demo that its files import."""
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in DEMO.glob("*.py"))
+    imports = (node.module for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return {name for name in imports if name and (DEMO / f"{name}.py").exists()}
 
 
 def test_a_space_that_shows_something_else_stays(hub: Hub) -> None:

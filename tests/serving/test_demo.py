@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 import pytest
 from graphs import TEXT, graph, mention
 from pipelines import build, decisive_atlop, decisive_jerex
 
+from modeling_docre.documents import Document
+from modeling_docre.exports.formats import DOCUMENT_FORMATS, FOLDERS, GRAPH_FORMATS, NAMES, SUFFIXES
+from modeling_docre.exports.page import to_page
+from modeling_docre.given_entities import give_entities
+from modeling_docre.graphs.corpus_graph import CorpusGraph
+from modeling_docre.text import document_from_text
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "spaces" / "demo"
 sys.path.insert(0, str(DEMO))
 
+import corpus  # noqa: E402
+import downloads  # noqa: E402
 import views  # noqa: E402
+from marks import NEW, Marks, in_characters, span_of  # noqa: E402
 
 
 def test_the_text_is_whole_and_every_mention_is_marked():
@@ -67,8 +77,8 @@ def test_relations_are_rows_with_the_surest_first():
 
 def test_pointing_at_a_relation_marks_its_sentences_and_entities():
     page = views.page(graph())
-    rows = re.findall(r'<tr tabindex="0" data-relation="(\d)">', page)
-    assert rows == ["0", "1", "2"]
+    rows = re.findall(r'<tr role="row" tabindex="0" data-relation="(\d)">', page)
+    assert rows == ["0", "1", "2"] and "3 entities, 3 relations" in page
     for number, relation in enumerate(sorted(graph()["relations"], key=lambda item: -(item["score"] or 0))):
         rules = [
             line for line in page.splitlines() if f'[data-relation="{number}"]' in line and line.startswith(".docre")
@@ -76,9 +86,10 @@ def test_pointing_at_a_relation_marks_its_sentences_and_entities():
         assert all(f'mark[data-entity="{relation[end]}"]' in rules[0] for end in ("head", "tail"))
         assert all(f'[data-sentence="{sentence}"]' in rules[1] for sentence in relation["evidence"])
     assert "&lt;script&gt;" in views.hint("<script>")
+    assert views.picture(graph(entities=[])) == "" and views.counted(1, "entity") == "1 entity"
 
 
-def test_the_slider_keeps_what_scores_high_enough_and_files_hold_it():
+def test_the_slider_keeps_what_scores_high_enough():
     kept = views.at_least(graph(), 0.6)
     assert [relation["type"] for relation in kept["relations"]] == ["P1", "P2"], "without a score there is no less"
     assert len(graph()["relations"]) == 3 and kept["entities"] == graph()["entities"]
@@ -87,43 +98,200 @@ def test_the_slider_keeps_what_scores_high_enough_and_files_hold_it():
     assert lines[1] == 'London [2],P1,Ada Lovelace [0],0.75,"1, 2"' and len(lines) == 4
 
 
-def test_entities_are_read_from_lines():
-    text = "Ada Lovelace met Ada. Adam was in London."
-    found = views.read_entities("PER: Ada; Ada Lovelace\n\n LOC : London ", text)
-    assert [[text[m["char_start"] : m["char_end"]] for m in entity["mentions"]] for entity in found] == [
-        ["Ada Lovelace", "Ada"],
-        ["London"],
-    ]
-    assert [entity["type"] for entity in found] == ["PER", "LOC"]
-    for lines, message in (("London", "not of the form"), (": London", "not of the form"), ("LOC: Lond", "'Lond'")):
+MARKED = "Ada Lovelace met Ada. 😀 Adam was in London."
+
+
+def spans(marks: Marks) -> list[tuple[str, list[str]]]:
+    """Each entity's type and the texts of its mentions."""
+    return [(entity.type, [marks.text[slice(*span)] for span in entity.spans]) for entity in marks.entities]
+
+
+def test_marks_of_one_name_are_one_entity_unless_said_otherwise():
+    marks = Marks(MARKED).add((0, 12), "PER").add((17, 21), "PER", entity=0)
+    assert spans(marks) == [("PER", ["Ada Lovelace", "Ada."])] and marks.add((0, 3), "PER").entities[1].spans == (
+        (0, 3),
+    )
+    marks = Marks(MARKED).add((16, 20), "PER", everywhere=True)
+    assert spans(marks) == [("PER", ["Ada", "Ada"])], "blanks do not count, and Adam is another word"
+    assert spans(Marks(MARKED).add((17, 20), "PER").add((0, 3), "PER")) == [("PER", ["Ada", "Ada"])]
+    apart = Marks(MARKED).add((17, 20), "PER").add((0, 3), "PER", NEW)
+    assert spans(apart) == [("PER", ["Ada"]), ("PER", ["Ada"])] == spans(apart.add((0, 12), "LOC").remove((0, 12)))
+    assert len(Marks(MARKED).add((17, 20), "PER").add((0, 3), "ORG").entities) == 2, "another type is another entity"
+    assert spans(Marks(MARKED).add((0, 12), "PER").add((17, 20), "PER", 0, everywhere=True)) == [
+        ("PER", ["Ada Lovelace", "Ada"])
+    ], "what is marked stays what it is"
+    for span, message in (((12, 13), "Nothing is selected"), ((5, 5), "Nothing"), ((0, 3), "marked here already")):
         with pytest.raises(ValueError, match=message):
-            views.read_entities(lines, text)
+            Marks(MARKED).add((0, 3), "PER").add(span, "LOC")
 
 
-def test_a_click_gives_a_page_and_files_and_the_slider_filters_them(tmp_path):
+def test_marks_follow_the_text_and_are_shown():
+    marks = Marks.of_names(MARKED, [("PER", ["Ada", "Ada Lovelace"]), ("LOC", ["London"])])
+    assert spans(marks) == [("PER", ["Ada Lovelace", "Ada"]), ("LOC", ["London"])]
+    assert spans(marks.moved("Oh, " + MARKED)) == spans(marks) == spans(marks.moved(MARKED + "!"))
+    assert spans(marks.moved(MARKED.replace("met Ada", "met Bob"))) == [("PER", ["Ada Lovelace"]), ("LOC", ["London"])]
+    assert marks.moved("x").entities == () == marks.moved("").entities and marks.moved("").text == ""
+    place = MARKED.index("London")
+    units = len(MARKED[:place].encode("utf-16-le")) // 2
+    assert units == place + 1 and in_characters(MARKED, units) == place
+    assert marks.given()[1] == {"type": "LOC", "mentions": [{"char_start": place, "char_end": place + 6}]}
+    assert marks.choices()[2:] == [("Ada Lovelace [0] · PER", 0), ("London [1] · LOC", 1)]
+    page = ElementTree.fromstring(re.sub("&thinsp;", "", marks.html()))
+    buttons = list(page.iter("button"))
+    assert [button.get("aria-label") for button in buttons] == [
+        "Remove the mention Ada Lovelace at character 0",
+        "Remove the mention Ada at character 17",
+        f"Remove the mention London at character {place}",
+    ]
+    assert span_of(buttons[2].get("data-remove")) == (place, place + 6)
+    assert "&lt;b&gt;" in Marks("<b>").add((0, 3), "<i>").html("<u>") and "No entity" in Marks().html()
+
+
+def test_texts_come_from_lines_and_files(tmp_path):
+    (tmp_path / "a.txt").write_text("\ufeffZoë\r\n", encoding="utf-8")
+    (tmp_path / "pdf.pdf").write_bytes(a_pdf("Ada was born in London."))
+    files = [str(tmp_path / name) for name in ("a.txt", "pdf.pdf", "a.txt")]
+    texts = corpus.read_texts("One.\n---\n\n-----\nTwo - three\n", files)
+    assert list(texts) == ["text 1", "text 2", "a.txt", "pdf.pdf", "a.txt (2)"]
+    assert list(texts.values())[:3] == ["One.", "Two - three", "Zoë\n"]
+    assert "Ada was born in London." in texts["pdf.pdf"]
+    for name, content, message in (
+        ("latin.txt", "Zoë".encode("latin-1"), "latin.txt is not plain text in UTF-8"),
+        ("broken.PDF", b"no pdf", "broken.PDF cannot be read as a PDF"),
+        ("scan.pdf", a_pdf(""), "scan.pdf holds no text"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            corpus.read_file(str(tmp_path / name))
+
+
+def a_pdf(text: str) -> bytes:
+    """A PDF of one page with a line of text."""
+    from pypdf import PdfWriter
+    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+    writer = PdfWriter()
+    page = writer.add_blank_page(400, 200)
+    names = {"Type": "Font", "Subtype": "Type1", "BaseFont": "Helvetica"}
+    font = DictionaryObject({NameObject(f"/{key}"): NameObject(f"/{value}") for key, value in names.items()})
+    fonts = DictionaryObject({NameObject("/F1"): font})
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    stream = DecodedStreamObject()
+    stream.set_data(f"BT /F1 12 Tf 20 100 Td ({text}) Tj ET".encode())
+    page[NameObject("/Contents")] = writer._add_object(stream)
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+def test_what_became_one_is_listed_and_the_graph_lies_in_a_frame():
+    results = [document_about("Ada Lovelace", "Ada", "London"), document_about("Ada Lovelace", "London")]
+    results = [Document.from_dict(result | {"id": f"d{number}"}) for number, result in enumerate(results)]
+    page = corpus.show(CorpusGraph.of(results), "dark")
+    frame = ElementTree.fromstring(page).find("iframe")
+    assert frame.get("title") == "Graph of 2 documents" and frame.get("sandbox") == "allow-scripts"
+    assert f'srcdoc="{escape(to_page(CorpusGraph.of(results), "Graph of 2 documents", "dark"))}"' in page
+    rows = [["".join(cell.itertext()) for cell in row.iter("td")] for row in ElementTree.fromstring(page).iter("tr")]
+    assert rows[1:] == [["Ada Lovelace", "PER", "Ada", "d0, d1"]], "a person of one word is merged with nobody"
+    assert "No two documents" in corpus.merges(CorpusGraph.of(results[1:]).nodes)
+
+
+def document_about(*names: str) -> dict[str, Any]:
+    """A document of names, of which the first two are one entity if there are three."""
+    text = " met ".join(names) + "."
+    places = [(text.rindex(name), text.rindex(name) + len(name)) for name in names]
+    given = [places[:-1], places[-1:]]
+    entities = [{"type": "PER", "mentions": [{"char_start": a, "char_end": b} for a, b in some]} for some in given]
+    return give_entities(document_from_text(text, "d", "en"), entities).to_dict() | {
+        "relations": [{"head": 0, "tail": 1, "type": "P1", "label": "met", "score": 0.5, "evidence": [0]}]
+    }
+
+
+def test_each_format_is_written_and_what_is_not_installed_is_named(monkeypatch):
+    result = document_about("Ada Lovelace", "Ada", "London")
+    offered = [name for _, name in downloads.choices()]
+    assert set(NAMES) <= set(offered) and {"json", "table", "svg"} <= set(offered) and downloads.note() is None
+    extracted = downloads.Extracted([result, result | {"id": "e"}], CorpusGraph.of([result, result | {"id": "e"}]))
+    for _, name in downloads.choices():
+        assert Path(downloads.write(downloads.alone(result), name)).stat().st_size > 0
+    for _, name in downloads.choices(several=True):
+        file = Path(downloads.write(extracted, name))
+        if name in FOLDERS:
+            given = extracted.documents() if name in DOCUMENT_FORMATS else extracted.graph
+            with ZipFile(file) as archive:
+                members = {member: archive.read(member).decode() for member in archive.namelist()}
+            assert members == (DOCUMENT_FORMATS | GRAPH_FORMATS)[name](given) and file.name == f"{name}.zip"
+        elif name in ("jsonl", "graphml", "html"):
+            assert file.read_bytes().decode() == GRAPH_FORMATS[name](extracted.graph)
+        assert SUFFIXES.get(file.suffix, name) == name or name in ("documents", "displacy")
+    lines = Path(downloads.write(extracted, "documents")).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == extracted.results
+    monkeypatch.setattr(downloads, "find_spec", lambda name: None)
+    assert set(offered) - {name for _, name in downloads.choices()} == set(downloads.NEEDED)
+    assert downloads.note() == "RDF and Ladybug: install `modeling-docre[graph]`"
+
+
+def test_a_click_gives_a_page_and_files_and_the_slider_filters_them():
     pytest.importorskip("gradio")
     import app
 
-    model = decisive_jerex(relation_threshold=0.123)
+    model = decisive_jerex(relation_threshold=0.123, named_thresholds=[["precise", 0.987], ["everything", 0.031]])
     extract = build(model)
     assert app.build(extract, "tiny").blocks
+    demo = app.Demo(extract)
+    assert (demo.thresholds.lowest, demo.thresholds.exact(0.99), demo.thresholds.exact(0.5)) == (0.031, 0.987, 0.5)
     text = "Anna Berg was born in Berlin. She works at the Institute."
     expected, calls = extract(text), []
     run = extract._forward
     extract._forward = lambda *inputs, **options: calls.append(1) or run(*inputs, **options)
-    full, page, whole, json_file, csv_file = app._answer(extract)(text, "", 0.12)
+    full, _, page, whole, file = demo.one(text, Marks(), 0.12, "json")
     assert whole["relations"] == expected["relations"] != full["relations"], "the slider's place means the threshold"
-    assert json.loads(Path(json_file).read_text(encoding="utf-8")) == whole and "data-relation" in page
-    assert len(Path(csv_file).read_text(encoding="utf-8").splitlines()) == 1 + len(whole["relations"])
-    high = app._show(0.123)(full, 0.999)[2]
-    assert high["relations"] == [item for item in full["relations"] if item["score"] >= 0.999] != full["relations"]
+    assert json.loads(content(file)) == whole and "data-relation" in page and file["label"] == "Download graph.json"
+    high = demo.show_one(full, 0.99, "json")[1]
+    assert high["relations"] == [item for item in full["relations"] if item["score"] >= 0.987] != full["relations"]
+    low, most = (json.loads(content(demo.file_of_one(full, least, "json"))) for least in (0.99, 0.03))
+    assert low == high and most["relations"] == full["relations"]
     assert len(calls) == 1, "the slider extracts nothing"
+    assert demo.show_one(None, 0.5, "json") == app.gr.skip() == demo.show_several([], 0.5, "exact", "documents", None)
     for empty, message in ((" ", "There is no text"), ("a" * 20_001, "reads up to 20000")):
-        result = app._answer(extract)(empty, "", 0.5)
-        assert message in result[1] and result[0] is result[2] is result[3] is None
-    assert "extract the graph of a text first" in app._show(0.5)(None, 0.5)[1]
-    (tmp_path / "text.txt").write_text("Zoë\n", encoding="utf-8")
-    assert app.read_file(str(tmp_path / "text.txt")) == "Zoë\n"
+        result = demo.one(empty, Marks(), 0.5, "json")
+        assert message in result[2] and result[0] is result[3] is result[4] is None
+    given = demo.one(text, Marks(text).add((0, 9), "PER").add((22, 28), "LOC"), 0, "json")[0]
+    assert [entity["mentions"][0]["name"] for entity in given["entities"]] == ["Anna Berg", "Berlin"]
+
+
+def content(update: dict[str, Any]) -> str:
+    """The content of the file that a button gives."""
+    return Path(update["value"]).read_text(encoding="utf-8")
+
+
+def test_documents_are_merged_and_filtered_without_another_extraction(tmp_path):
+    pytest.importorskip("gradio")
+    import app
+
+    extract = build(decisive_jerex(relation_threshold=0.0))
+    demo, request = app.Demo(extract), SimpleNamespace(query_params={"__theme": "dark"})
+    text = "Anna Berg was born in Berlin. She works at the Institute."
+    settings = (0.0, "exact", "documents", request)
+    results, _, page, file = demo.several(f"{text}\n---\n{text}", None, *settings)
+    assert [result["id"] for result in results] == ["text 1", "text 2"]
+    graph = CorpusGraph.of(results)
+    assert page == corpus.show(graph, "dark") and any(node.documents == 2 for node in graph.nodes)
+    assert len(content(file).splitlines()) == 2
+    extract._forward = None
+    apart = demo.show_several(results, 1, "off", "documents", request)[0]
+    assert "Graph of 2 documents" in apart and "No two documents" in apart
+    none = json.loads(content(demo.file_of_several(results, 1, "off", "documents")).splitlines()[0])
+    assert none["relations"] == [relation for relation in results[0]["relations"] if relation["score"] >= 1]
+    _, more, _, page, _ = demo.add(results[0], results, *settings)
+    assert [result["id"] for result in more] == ["text 1", "text 2", "text 1 (2)"] and "Graph of 3 documents" in page
+    (tmp_path / "no.pdf").write_bytes(b"no")
+    for texts, files, message in (
+        ("", None, "There is no text"),
+        ("---", [str(tmp_path / "no.pdf")], "cannot be read as a PDF"),
+        ("a\n---\n" * 51, None, "There are 51 documents"),
+    ):
+        assert message in demo.several(texts, files, *settings)[2]
 
 
 def chromium() -> str:
@@ -133,94 +301,186 @@ def chromium() -> str:
     return path
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
-def wait_for(url: str, process: subprocess.Popen, seconds: int = 240) -> None:
-    for _ in range(seconds):
-        assert process.poll() is None, process.stdout.read()
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
-    raise AssertionError(f"{url} does not answer")
-
-
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> Iterator:
-    """A browser, and a function that opens the demo of a model in it."""
-    from playwright.sync_api import sync_playwright
+def browser() -> Iterator:
+    from playwright.sync_api import expect, sync_playwright
 
-    running = []
+    expect.set_options(timeout=120_000)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield running
+        running.close()
 
-    def opened(model, tab):
-        folder = tmp_path_factory.mktemp("model")
-        build(model).save_pretrained(folder)
-        port = free_port()
-        kept = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DOCRE_MODEL": str(folder)}
-        kept["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
-        command = [sys.executable, str(DEMO / "app.py"), "--port", str(port)]
-        running.append(subprocess.Popen(command, env=kept, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
-        wait_for(f"http://127.0.0.1:{port}", running[-1])
+
+@pytest.fixture
+def demo(browser, tmp_path, monkeypatch) -> Iterator:
+    """A function that serves the demo of a model as its `main` does, and opens it in a new tab."""
+    gradio = pytest.importorskip("gradio")
+    import app
+
+    launch, served = gradio.Blocks.launch, []
+
+    def launched(blocks, **options):
+        served.append(blocks)
+        return launch(blocks, prevent_thread_lock=True, quiet=True, **options)
+
+    def opened(model, **options):
+        build(model).save_pretrained(tmp_path / "model")
+        app.main([str(tmp_path / "model")])
+        tab = browser.new_page(**options)
         tab.set_default_timeout(120_000)
-        tab.goto(f"http://127.0.0.1:{port}")
+        tab.goto(served[-1].local_url)
         return tab
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        try:
-            yield lambda model: opened(model, browser.new_page())
-        finally:
-            browser.close()
-            for process in running:
-                process.terminate()
-                process.wait()
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    monkeypatch.setattr(gradio.Blocks, "launch", launched)
+    monkeypatch.setattr(gradio.networking, "url_ok", lambda url: True)  # gives up early on a busy machine
+    yield opened
+    for blocks in served:
+        blocks.close()
+
+
+def click(tab, name: str) -> None:
+    tab.get_by_role("button", name=name, exact=True).click()
+
+
+def has_no_overhang(tab) -> bool:
+    """Whether nothing sticks out of a page on a side."""
+    widths = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    return widths[0] == widths[1]
+
+
+def choose(tab, label: str, option: str) -> None:
+    """Choose an option of a drop-down list by the keyboard."""
+    listed = tab.get_by_label(label, exact=True).locator("visible=true")
+    listed.fill(option)
+    tab.get_by_role("option", name=option).first.wait_for()
+    listed.press("Enter")
 
 
 @pytest.mark.browser
-def test_a_text_becomes_a_graph_in_the_browser(page, tmp_path):
-    model = decisive_jerex(relation_threshold=0.0)
-    tab = page(model)
+def test_a_text_becomes_a_graph_in_the_browser(demo, tmp_path):
+    from playwright.sync_api import expect
+
+    model = decisive_jerex(relation_threshold=0.0, named_thresholds=[["precise", 1.0]])
+    tab = demo(model, color_scheme="dark")
     text = "Anna Berg was born in Berlin. She works at the Institute."
     expected = build(model)(text)
     assert len(expected["entities"]) > 1 and expected["relations"], "the test needs something to show"
     tab.get_by_role("textbox", name="Text", exact=True).fill(text)
-    tab.get_by_role("button", name="Extract").click()
-    tab.locator("svg[aria-label=graph]").wait_for()
+    click(tab, "Extract")
+    picture = tab.locator("svg[aria-label=graph]")
+    picture.wait_for()
     marked = tab.locator(".highlighted")
     numbers = {number for ended in marked.locator("sup").all_inner_texts() for number in ended.strip().split(",")}
     assert numbers == {str(number) for number in range(len(expected["entities"]))}
-    assert tab.locator("svg[aria-label=graph] rect").count() == len(expected["entities"])
+    assert picture.locator("rect").count() == len(expected["entities"])
     for cell in views.relation_rows(expected)[0][:3]:
         tab.locator("table.relations").get_by_text(cell, exact=True).first.wait_for()
     evidence = tab.locator("[data-sentence]").first
-    plain = evidence.evaluate("item => getComputedStyle(item).backgroundColor")
+    style = "item => getComputedStyle(item)"
+    plain = evidence.evaluate(f"{style}.backgroundColor")
     tab.locator("tr[data-relation]").first.focus()
     number = expected["relations"][0]["evidence"][0] if expected["relations"][0].get("evidence") else None
-    assert number is None or evidence.evaluate("item => getComputedStyle(item).backgroundColor") != plain
+    assert number is None or evidence.evaluate(f"{style}.backgroundColor") != plain
+    ground = picture.evaluate(f"{style}.backgroundColor")
+    label = picture.locator("text[stroke]").first.evaluate(f"{style}.fill")
+    assert ground == "rgb(20, 23, 27)" and label == "rgb(227, 230, 234)", "light letters on a dark ground"
+    for kind, name in (("brat", "brat.zip"), ("GraphML", "graph.graphml")):
+        choose(tab, "Format", kind)
+        with tab.expect_download() as loaded:
+            click(tab, f"Download {name}")
+        assert loaded.value.suggested_filename == name
     tab.set_viewport_size({"width": 390, "height": 844})
-    widths = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert widths[0] == widths[1], "nothing sticks out of a phone's page"
-    tab.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert has_no_overhang(tab)
+    tab.get_by_role("slider", name="Least score of a relation").locator("visible=true").press("End")
+    expect(tab.locator("tr[data-relation]")).to_have_count(sum(item["score"] >= 1 for item in expected["relations"]))
     tab.get_by_role("textbox", name="Text", exact=True).fill("   ")
-    tab.get_by_role("button", name="Extract").click()
+    click(tab, "Extract")
     tab.get_by_text("There is no text; write some, or take an example.").wait_for()
+    assert tab.get_by_text("Error", exact=True).count() == 0 and picture.count() == 0
     tab.screenshot(path=tmp_path / "page.png", full_page=True)
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
 @pytest.mark.browser
-def test_entities_are_asked_for_where_the_model_needs_them(page):
-    tab = page(decisive_atlop(relation_threshold=0.0))
-    tab.get_by_role("textbox", name="Text", exact=True).fill("Tom met Anna.")
-    tab.get_by_role("textbox", name="Entities").fill("PER: Tom\nPER: Bob")
-    tab.get_by_role("button", name="Extract").click()
-    tab.get_by_text("the entity name 'Bob' does not stand in the text").wait_for()
-    tab.get_by_role("textbox", name="Entities").fill("PER: Tom\nPER: Anna")
-    tab.get_by_role("button", name="Extract").click()
+def test_entities_are_marked_where_the_model_needs_them(demo):
+    from playwright.sync_api import expect
+
+    tab = demo(decisive_atlop(relation_threshold=0.0), viewport={"width": 390, "height": 844}, has_touch=True)
+    text = tab.get_by_role("textbox", name="Text", exact=True)
+    text.fill("Tom met Anna. Tom left.")
+    click(tab, "Extract")
+    tab.get_by_text("This model relates entities that you mark").wait_for()
+    click(tab, "Mark the selected words")
+    tab.get_by_text("Nothing is selected").wait_for()
+    text.press("Control+Home")
+    for _ in "Tom":
+        text.press("Shift+ArrowRight")
+    marks = tab.locator("[data-remove]")
+    tab.get_by_role("button", name="Mark the selected words").press("Enter")
+    expect(marks).to_have_count(2)
+    select(text, "Anna")
+    choose(tab, "Type", "LOC")
+    tab.get_by_role("button", name="Mark the selected words").tap()
+    expect(marks).to_have_count(3)
+    assert tab.locator(".marks .entity").all_inner_texts() == ["Tom [0] · PER", "Anna [1] · LOC"]
+    select(text, "left")
+    choose(tab, "Entity", "Anna [1] · LOC")
+    click(tab, "Mark the selected words")
+    expect(marks).to_have_count(4)
+    tab.get_by_role("button", name="Remove the mention Tom at character 14").press("Enter")
+    expect(marks).to_have_count(3)
+    text.fill("Oh, Tom met Anna. Tom left.")
+    tab.get_by_role("button", name="Remove the mention Tom at character 4").wait_for()
+    click(tab, "Extract")
     tab.locator("svg[aria-label=graph]").wait_for()
-    assert tab.locator(".highlighted mark").all_inner_texts()[0].startswith("Tom")
+    shown = tab.locator(".docre:not(.marks) .highlighted mark").evaluate_all(
+        "all => all.map(one => one.firstChild.data)"
+    )
+    assert shown == ["Tom", "Anna", "left"] and has_no_overhang(tab)
+    click(tab, "Add to the documents")
+    tab.frame_locator("iframe[title='Graph of 1 document']").get_by_text("2 entities").wait_for()
+    tab.get_by_role("tab", name="One text").click()
+    tab.get_by_text("A politician", exact=True).click()
+    expect(marks).to_have_count(9)
+
+
+def select(text, words: str) -> None:
+    """Select words in a text box, as a pointer does."""
+    text.evaluate(
+        "(box, words) => { box.focus(); const at = box.value.indexOf(words);"
+        " box.setSelectionRange(at, at + words.length); }",
+        words,
+    )
+
+
+@pytest.mark.browser
+def test_documents_become_one_graph_in_the_browser(demo, tmp_path):
+    from playwright.sync_api import expect
+
+    text = "Anna Berg was born in Berlin. She works at the Institute."
+    results = [
+        build(decisive_jerex(relation_threshold=0.0))({"text": text, "id": name}) for name in ("text 1", "more.txt")
+    ]
+    graph = CorpusGraph.of(results)
+    tab = demo(decisive_jerex(relation_threshold=0.0), viewport={"width": 390, "height": 844})
+    tab.goto(f"{tab.url}?__theme=dark")
+    tab.get_by_role("tab", name="Several documents").click()
+    tab.get_by_role("textbox", name="Texts").fill(text)
+    (tmp_path / "more.txt").write_text(text, encoding="utf-8")
+    tab.locator("input[type=file][multiple]").set_input_files(tmp_path / "more.txt")
+    tab.get_by_text("more.txt").first.wait_for()
+    click(tab, "Extract all")
+    frame = tab.frame_locator("iframe[title='Graph of 2 documents']")
+    size = f"{views.counted(len(graph.nodes), 'entity')}, {views.counted(len(graph.edges), 'relation')}"
+    expect(frame.locator("#size")).to_have_text(size)
+    ground = frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    assert ground == "rgb(20, 23, 27)", "the page in the page is dark where that is, whatever the system says"
+    joined = sum(node.documents > 1 or len(node.aliases) > 1 for node in graph.nodes)
+    expect(tab.locator("table.merges tbody tr")).to_have_count(joined)
+    assert joined and has_no_overhang(tab)
+    tab.get_by_role("slider", name="Least score of a relation").locator("visible=true").press("End")
+    expect(frame.locator("#size")).not_to_have_text(size)
+    tab.get_by_label("nothing").check()
+    tab.get_by_text("No two documents name the same entity.").wait_for()
