@@ -37,8 +37,12 @@ class Marks:
 
     @classmethod
     def of_names(cls, text: str, entities: Sequence[tuple[str, Sequence[str]]]) -> Marks:
-        """The entities of these types and names; each place of a name is a mention."""
-        marked = (Marked(kind, tuple(_places(text, called))) for kind, called in entities)
+        """The entities of these types and names; each place of a name that lies in no longer one is a mention."""
+        owners = {name: number for number, (_, called) in enumerate(entities) for name in called}
+        spans: list[list[Span]] = [[] for _ in entities]
+        for span in _places(text, list(owners)):
+            spans[owners[text[slice(*span)]]].append(span)
+        marked = (Marked(kind, tuple(some)) for (kind, _), some in zip(entities, spans, strict=True) if some)
         return cls(text, tuple(marked))
 
     def add(self, span: Span, kind: str, entity: str | int = BY_NAME, everywhere: bool = False) -> Marks:
