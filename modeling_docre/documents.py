@@ -218,8 +218,9 @@ def _faults(document: Document) -> Iterator[Fault]:
     for number, soft in enumerate(document.soft_relations or ()):
         yield from _pair_faults(document, soft, f"soft_relations[{number}]")
         yield from _share_faults((soft.score,), f"soft_relations[{number}].score")
+    count = len(document.sentences)
     for number, (start, end) in enumerate(document.sections.sentences if document.sections else ()):
-        if not 0 <= start < end <= (count := len(document.sentences)):
+        if not 0 <= start < end <= count:
             yield f"sections.sentences[{number}]", (start, end), f"give 0 <= start < end <= {count}, the sentences"
 
 

@@ -259,7 +259,7 @@ class DocRelationExtractionPipeline(Pipeline):
         signatures: Any = "stored",
         mentions: str = "all",
         batch_size: int = 1,
-        progress: bool | None = False,
+        progress: bool | None = None,
     ) -> list[Document]:
         """Predicted documents of a batch of inputs about which the same is known; sections go by `batch_size`."""
         parts, given = [part for item in model_inputs for part in item["features"]], model_inputs[0]["given"]

@@ -213,24 +213,25 @@ def test_short_documents_are_read_as_before(extract: DocRelationExtractionPipeli
 
 def test_every_system_reads_a_long_text_in_sections() -> None:
     known = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 9}]}]
-    at = LONG.rindex("Institute")
+    text = " ".join(LINES * 2)
+    at = text.rindex("Institute")
     known.append({"type": "ORG", "mentions": [{"char_start": at, "char_end": at + 9}]})
     for name, model in TINY.items():
         pipe = build(model())
         given = known if pipe.model.config.traits.entities_given else None
-        result = pipe(LONG, entities=given, section_words=40, threshold=0.0)
+        result = pipe(text, entities=given, section_words=20)
         read = Document.from_dict(result)
         assert len(read.sections.sentences) > 3 and read.to_dict() == result, name
         assert read.sections.unscored_pairs == (2 if given else None)
         for entity in result["entities"]:
-            assert all(LONG[m["char_start"] : m["char_end"]] == m["name"] for m in entity["mentions"])
+            assert all(text[m["char_start"] : m["char_end"]] == m["name"] for m in entity["mentions"])
 
 
 def test_a_model_that_reads_sentences_finds_the_same() -> None:
     pipe = build(tiny_spert(seed=3))
-    whole, cut = (pipe(LONG, section_words=size, threshold=0.3) for size in (None, 30))
-    assert cut.pop("sections") and whole["entities"] and close(whole["entities"], cut["entities"])
-    assert sorted(map(str, whole["relations"])) != []
+    whole, cut = (pipe(" ".join(LINES[:4]), section_words=size) for size in (None, 12))
+    assert cut["sections"] == {"sentences": [[0, 1], [1, 3], [3, 4]]}
+    assert whole["entities"] and whole["relations"] and close(whole["entities"], cut["entities"])
 
     def facts(result: Any) -> list[Any]:
         return sorted((item["head"], item["tail"], item["type"]) for item in result["relations"])
@@ -283,7 +284,7 @@ def test_a_text_four_times_as_long_takes_four_times_the_calls_of_one_size(extrac
         counts.append(len(calls))
         assert {documents for documents, _ in calls} == {1}
         limit = max(subwords for _, subwords in calls)
-    assert counts[0] > 3 and counts[1] <= 4 * counts[0] + 1 and limit < 300
+    assert counts[0] > 3 and counts[1] <= 4 * counts[0] + 3 and limit < 300
     calls.clear()
     texts = [LINES[0], LONG, LONG]
     results = extract(texts, section_words=40, batch_size=4)
