@@ -23,7 +23,7 @@ def load(folder: Path, **options: Any) -> Any:
 
 @pytest.mark.parametrize("system", TINY)
 def test_every_system_runs_in_bfloat16(system: str, tmp_path: Path) -> None:
-    build(finding(TINY[system](), TEXTS[2], 12)).save_pretrained(tmp_path)
+    build(finding(TINY[system]())).save_pretrained(tmp_path)
     whole, half = load(tmp_path), load(tmp_path, dtype="bfloat16")
     assert whole.model.dtype == torch.float32 and half.model.dtype == torch.bfloat16
     scores = [
@@ -33,17 +33,18 @@ def test_every_system_runs_in_bfloat16(system: str, tmp_path: Path) -> None:
         }
         for pipe in (whole, half)
     ]
-    assert len(scores[0]) >= 12 and scores[1] == pytest.approx(scores[0], abs=0.02) and scores[0] != scores[1]
+    assert len(scores[0]) >= 12 and scores[1] == pytest.approx(scores[0], abs=0.02)
     predictor = half.predictor
     output, _ = predictor.run([half.preprocess(TEXTS[0], ENTITIES)["features"]], "entities")
     found = {name: output[name] for name in LOGITS if output.get(name) is not None}
     assert "relation_logits" in found
+    assert half(f"{TEXTS[0]} {TEXTS[2]}", entities=ENTITIES, threshold=0.0)["relations"], "read in windows"
     if not half.model.config.traits.entities_given:
-        results = half([*TEXTS, " ".join([TEXTS[2]] * 2)], batch_size=3)
-        assert sum(len(result["entities"]) for result in results) > 5
-        output, _ = predictor.run([half.preprocess(TEXTS[2])["features"]])
-        found |= {f"alone, {name}": output[name] for name in LOGITS if output.get(name) is not None}
-        assert len(found) > 3
+        assert len(half([TEXTS[1], "", TEXTS[4]], batch_size=3)) == 3
+        output, _ = predictor.run([half.preprocess(TEXTS[1])["features"]])
+        made = {f"alone, {name}": output[name] for name in LOGITS if output.get(name) is not None}
+        found |= {name: values for name, values in made.items() if values.numel()}
+        assert len(found) > 2
     for name, values in found.items():
         assert values.dtype == torch.float32, name
         assert values.isfinite().any() and not values.isnan().any(), name

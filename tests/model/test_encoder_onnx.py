@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from encoder_configs import ENCODERS
@@ -28,7 +29,7 @@ from modeling_docre.hub.onnx_export import export_encoders
 from modeling_docre.hub.push import model_files
 
 # Beyond the encoder's 64 positions, so that it is read in windows.
-LONG = " ".join([TEXTS[2]] * 2)
+LONG = f"{TEXTS[0]} {TEXTS[2]}"
 
 
 def load(folder: Path, backend: str, **options: Any) -> Any:
@@ -38,12 +39,10 @@ def load(folder: Path, backend: str, **options: Any) -> Any:
 
 
 def results(pipe: Any) -> list[dict[str, Any]]:
-    """What a pipeline says of given entities and, if it finds any, of texts alone."""
-    found = pipe([TEXTS[0]], entities=[ENTITIES], threshold=0.0)
-    if not pipe.model.config.traits.entities_given:
-        return found + pipe([*TEXTS, LONG], batch_size=4)
-    given = [{"text": text, "entities": entities} for text, entities in ((LONG, ENTITIES), (TEXTS[0], ENTITIES[:2]))]
-    return found + pipe(given, batch_size=2, threshold=0.0)
+    """What a pipeline says of given entities and, if it finds any, of short texts alone."""
+    texts, entities = [TEXTS[0], LONG], [ENTITIES, ENTITIES[:2]]
+    found = pipe(texts, entities=entities, threshold=0.0, batch_size=2)
+    return found if pipe.model.config.traits.entities_given else found + pipe([TEXTS[1], "", TEXTS[4]], batch_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def folder(system: str) -> Path:
         if system not in made:
             made[system] = root / system
-            build(finding(TINY[system](relation_threshold=0.45), TEXTS[2], 12)).save_pretrained(made[system])
+            build(finding(TINY[system](relation_threshold=0.45))).save_pretrained(made[system])
             export_encoders(made[system])
             if system in ("jerex", "atlop"):
                 export_encoders(made[system], int8=True)
@@ -81,8 +80,7 @@ def test_torch_weights_are_not_read_beside_it(folders: Callable[[str], Path], ca
     names = [name for name, _ in model.named_parameters()]
     assert names and all("classifier." in name for name in names)
     first, second = (module for module in model.modules() if isinstance(module, OnnxEncoder))
-    ids = torch.tensor([[2, 5, 6, 3]])
-    assert not torch.equal(first(ids).last_hidden_state + 1e-9, second(ids).last_hidden_state + 1)
+    assert second.session.get_outputs()[1].name == "query"
     assert first.session.get_session_options().intra_op_num_threads == torch.get_num_threads()
 
 
@@ -90,7 +88,7 @@ def test_each_encoder_of_a_model_has_its_own_file(tmp_path: Path) -> None:
     model = tiny_jerex(task="pipeline")
     with torch.no_grad():
         for number, encoder in enumerate(model.encoders):
-            encoder.model.embeddings.word_embeddings.weight += number
+            encoder.model.embeddings.word_embeddings.weight *= 1 + number
     build(model).save_pretrained(tmp_path)
     assert [file.name for file in export_encoders(tmp_path)] == [
         "encoder.onnx",
@@ -108,7 +106,7 @@ def encoder_of(name: str, kind: type[DocumentEncoder]) -> DocumentEncoder:
     encoder = kind(config).eval()
     for key, value in encoder.named_parameters():
         if value.dim() == 2 and "embedding" not in key:
-            value.data *= 5  # attention that is nearly uniform compares nothing
+            value.data *= 10  # attention that is nearly uniform compares nothing
     return encoder
 
 
@@ -128,14 +126,15 @@ def test_hidden_states_and_attention_are_those_of_torch(name: str, tmp_path: Pat
         assert torch.allclose(found_hidden, hidden, atol=1e-5) and found_hidden.shape == hidden.shape
         assert torch.allclose(found_attention(queries), attention(queries), atol=1e-5)
         if lengths:
-            assert attention(queries).amax(2).mean() > 3 / max(lengths)
+            assert attention(queries).amax(2).mean() > 1.5 / max(lengths)
 
 
-def test_integers_are_close_and_smaller(folders: Callable[[str], Path]) -> None:
+def test_integers_are_close(folders: Callable[[str], Path]) -> None:
     for system in ("jerex", "atlop"):
         folder = folders(system)
-        rounded, whole = (folder / "onnx" / f"encoder{suffix}.onnx" for suffix in ("_int8", ""))
-        assert rounded.stat().st_size < whole.stat().st_size
+        nodes = onnx.load(folder / "onnx" / "encoder_int8.onnx").graph.node
+        layers = [node.op_type for node in nodes].count("MatMulInteger")
+        assert layers == 2 * 6 - 2, "linear layers of the two layers, but for two that stay in float32"
         wanted, found = (
             load(folder, backend)([TEXTS[0]], entities=[ENTITIES], threshold=0.0) for backend in ("onnx", "onnx-int8")
         )
@@ -150,7 +149,7 @@ def test_saving_removes_and_pushing_carries_exported_encoders(folders: Callable[
     names = {file.relative_to(folder).as_posix() for file in model_files(folder)}
     assert {"onnx/encoder.onnx", "onnx/encoder_int8.onnx"} <= names
     (folder / "onnx" / "mine.txt").write_text("kept", encoding="utf-8")
-    load(folder, "torch").save_pretrained(folder)
+    build(tiny_jerex()).save_pretrained(folder)
     assert [file.name for file in (folder / "onnx").iterdir()] == ["mine.txt"]
 
 
