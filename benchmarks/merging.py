@@ -22,9 +22,10 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import count, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -180,12 +181,26 @@ def growth_row(folder: Path, size: int) -> str:
     start = time.process_time()
     nodes, edges = len(graph.nodes), len(graph.edges)
     seconds += time.process_time() - start
-    start = time.process_time()
-    graph.add([more])
-    assert graph.nodes and graph.edges
-    once = time.process_time() - start
     memory = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 2**10
-    return f"| {size:,} | {nodes:,} | {edges:,} | {seconds:.1f} | {once:.2f} | {memory:,.0f} |"
+    added = _seconds_to(partial(graph.add, [more]), graph)
+    removed = _seconds_to(partial(graph.remove, more.id), graph)
+    cells = (
+        f"{size:,}",
+        f"{nodes:,}",
+        f"{edges:,}",
+        f"{seconds:.1f}",
+        f"{added:.2f}",
+        f"{removed:.2f}",
+        f"{memory:,.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _seconds_to(change: Callable[[], None], graph: CorpusGraph) -> float:
+    start = time.process_time()
+    change()
+    assert graph.nodes and graph.edges
+    return time.process_time() - start
 
 
 def re_docred(folder: Path) -> list[Document]:
@@ -234,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.show is not None:
         print(summary(paragraph_graphs() if options.paragraphs else re_docred(options.data_dir), options.show))
     elif options.growth:
-        columns = ("documents", "nodes", "edges", "seconds", "one more, seconds", "memory, MiB")
+        columns = ("documents", "nodes", "edges", "seconds", "one more, seconds", "one less, seconds", "memory, MiB")
         print(f"| {' | '.join(columns)} |\n|{' ---: |' * len(columns)}")
         for size in options.growth:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:

@@ -30,6 +30,7 @@ def ray_session(address: str | None = None, cores: int | None = None, memory: in
 
     Raises:
         ConnectionError: there is no cluster at the address.
+        TimeoutError: Ray did not start in time, because this machine is busy.
     """
     begun = not ray.is_initialized()
     if begun:
@@ -37,13 +38,23 @@ def ray_session(address: str | None = None, cores: int | None = None, memory: in
             {} if address else {"num_cpus": cores, "object_store_memory": memory, "include_dashboard": False}
         )
         with _environment(RAY_USAGE_STATS_ENABLED="0", MODELING_DOCRE_LAZY="1"):
-            ray.init(address=address or "local", logging_level=logging.WARNING, **local)
+            _init(address=address or "local", logging_level=logging.WARNING, **local)
     try:
         with _quiet_data_context():
             yield
     finally:
         if begun:
             ray.shutdown()
+
+
+def _init(**options: Any) -> None:
+    try:
+        ray.init(**options)
+    except Exception as error:
+        if type(error) is not Exception or "timed out" not in str(error):
+            raise
+        fix = "try again when the machine is less busy, or start it by `ray start --head` and give --address auto"
+        raise TimeoutError(f"Ray did not start on this machine in time; {fix}") from error
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     )
     fails(capsys, "threshold is 'nice'; give a number", *command, model, file, "--threshold", "nice")
     fails(capsys, "the model no/model cannot be loaded", *command, "no/model", file)
+    fails(capsys, "which is read; name a folder elsewhere", *command, model, tmp_path)
     table = tmp_path / "wrong.parquet"
     pq.write_table(pa.table({"id": ["a"], "body": ["x"]}), table)
     fails(capsys, f"{table} has no column text or sentences; rename", *command, model, table)
@@ -85,7 +86,6 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     mine = "extract-corpus", file, "--model", model, "--out"
     fails(capsys, "mine holds other files, such as notes; name a new folder", *mine, tmp_path / "mine")
     fails(capsys, "notes is a file; name a folder", *mine, tmp_path / "mine" / "notes")
-    fails(capsys, "which is read; name a folder elsewhere", *command, model, tmp_path)
     fails(capsys, "give one name", *command, model, file, file, "--split", "train", code=2)
     assert not (tmp_path / "out").exists()
     (tmp_path / "begun").mkdir()
