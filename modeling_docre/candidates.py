@@ -6,7 +6,6 @@ Training and inference call the same functions, so what is trained is what is as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -114,13 +113,13 @@ def span_candidates(sentence_starts: Sequence[int], max_span_size: int) -> tuple
     They are half-open document word ranges [spans, 2] and sentence numbers [spans], int64, ordered by sentence, then
     size, then start (the order decides which mention of a pair comes first in coreference).
     """
-    ranges, sentences = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for sentence, (start, end) in enumerate(pairwise(sentence_starts)):
-        for size in range(1, min(max_span_size, end - start) + 1):
-            first = np.arange(start, end - size + 1)
-            ranges.append(np.stack([first, first + size], axis=1))
-            sentences.append(np.full(len(first), sentence))
-    return np.concatenate(ranges), np.concatenate(sentences)
+    starts, lengths = np.array(sentence_starts[:-1], dtype=np.int64), np.diff(sentence_starts)
+    sizes = np.arange(1, max_span_size + 1)
+    counts = (lengths[:, None] - sizes + 1).clip(min=0)  # [sentences, sizes]
+    sentences, columns = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
+    before = np.repeat(counts.cumsum() - counts.ravel(), counts.ravel())
+    first = starts[sentences] + np.arange(len(sentences)) - before
+    return np.stack([first, first + sizes[columns]], axis=1), sentences
 
 
 def entity_pairs(documents: Tensor) -> Tensor:

@@ -17,8 +17,7 @@ class DocRECollator:
     The result holds `input_ids` [subwords], `document_lengths` [documents, or their sentences where those are read by
     themselves] and the group `spans` (see `Spans`), and, where the examples have them, `special_lengths` [2],
     `subword_sentences` [subwords], `span_labels` [spans], `span_texts`, `entity_types` [entities], and the groups
-    `coreference` (`pairs`, `distances`, `labels`), `entities` (see `Entities`) and `relations` (`pairs`, and in
-    training `labels`). All examples of a batch must ask for the same.
+    `entities` (see `Entities`) and `relations` (`pairs`, and in training `labels`). All examples must ask for the same.
     """
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
@@ -49,13 +48,6 @@ class DocRECollator:
                 batch[name] = concat(column(name))
         if first.span_texts is not None:
             batch["span_texts"] = [text for texts in column("span_texts") for text in texts]
-        if first.coreference is not None:
-            pairs, distances, labels = zip(*column("coreference"), strict=True)
-            batch["coreference"] = {
-                "pairs": shifted(pairs, span_offsets),
-                "distances": concat(distances),
-                "labels": concat(labels),
-            }
         if first.members is not None:
             entity_counts = [len(sizes) for sizes in column("sizes")]
             batch["entities"] = {

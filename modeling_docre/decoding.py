@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,10 +32,6 @@ class Scaling(NamedTuple):
     def scale(self, logits: np.ndarray) -> np.ndarray:
         """The logits of the scores, in the shape and dtype given."""
         return logits / self.temperature + self.shift
-
-    def undo(self, logits: np.ndarray) -> np.ndarray:
-        """The logits of the model, from those of the scores."""
-        return (logits - self.shift) * self.temperature
 
     def rescore(self, score: float) -> float:
         """The score that the scaling makes of a model's; one of 0 or 1 counts as 1e-7 away, so that it can move."""
@@ -158,14 +154,18 @@ class _Decoder:
     given: str | None
 
     def __post_init__(self) -> None:
-        output = self.output
-        self.undirected = frozenset(self.config.symmetric_relations if self.config.traits.reads_sentences else ())
+        output, config = self.output, self.config
+        self.scaling = Scaling.of(config, "entity")
+        self.entity_types, self.relation_types = config.entity_types, config.relation_types
+        self.labels = config.relation_labels
+        self.undirected = frozenset(config.symmetric_relations if config.traits.reads_sentences else ())
         self.mention_scores = _sigmoid(output["mention_logits"]) if "mention_logits" in output else None
         if "entity_members" not in output:  # mentions alone: each stands for itself
             mentions = output["mentions"]
             output |= {"entity_members": mentions, "entity_documents": self.spans["document"][mentions]}
             output["entity_sizes"] = np.ones(len(mentions), dtype=np.int64)
-        self.members = np.split(output["entity_members"], output["entity_sizes"].cumsum())  # spans by entity
+        borders = pairwise([0, *output["entity_sizes"].cumsum().tolist()])
+        self.members = [output["entity_members"][slice(*border)] for border in borders]  # spans by entity
         self.type_scores = None
         if "entity_type_logits" in output:
             self.type_scores = torch.softmax(torch.from_numpy(output["entity_type_logits"]), dim=1).numpy()
@@ -181,9 +181,9 @@ class _Decoder:
         if self.given == "entities":
             names = [entity.type for document in documents for entity in document.entities]
         else:
-            types = [*self.config.entity_types, ""]  # class -1 is no type
+            types = [*self.entity_types, ""]  # class -1 is no type
             names = [types[kind] for kind in self.output["entity_types"]]
-        allow, relations = signatures.allow, [self.config.relation_types[kind] for kind in self.kept_types]
+        allow, relations = signatures.allow, [self.relation_types[kind] for kind in self.kept_types]
         ends = self.output["pairs"][self.kept_pairs].tolist()
         allowed = [allow(name, names[head], names[tail]) for name, (head, tail) in zip(relations, ends, strict=True)]
         kept = np.array(allowed, dtype=bool)
@@ -199,7 +199,7 @@ class _Decoder:
         if self.given != "entities":
             kept = self._kept(first, end, relations)
             entities = tuple(self._entity(first + position, members[position], document) for position in kept)
-            relations = renumbered(relations, kept)
+            relations = relations if len(kept) == end - first else renumbered(relations, kept)
         if self.given == "clusters":
             typed = zip(document.entities, entities, strict=True)
             entities = tuple(replace(old, type=new.type, score=new.score) for old, new in typed)
@@ -220,19 +220,19 @@ class _Decoder:
         score = float(self.type_scores[entity, kind])
         if "entity_linkage_scores" in self.output:
             score *= float(self.output["entity_linkage_scores"][entity])
-        return Entity(self.config.entity_types[kind], mentions, score=Scaling.of(self.config, "entity").rescore(score))
+        return Entity(self.entity_types[kind], mentions, score=self.scaling.rescore(score))
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])
         start, end = (self.spans["word_range"][span] - document.sentence_starts[sentence]).tolist()
         score = None if self.mention_scores is None else float(self.mention_scores[span])
-        mention = Mention(sentence, start, end, score=score)
-        if document.token_offsets is None:
-            return mention
-        offsets = document.token_offsets[sentence]
-        char_start, char_end = offsets[start][0], offsets[end - 1][1]
-        # A word may be without a character in the text.
-        return replace(mention, char_start=char_start, char_end=char_end) if char_start < char_end else mention
+        characters: tuple[Any, Any] = (None, None)
+        if document.token_offsets is not None:
+            offsets = document.token_offsets[sentence]
+            characters = offsets[start][0], offsets[end - 1][1]
+            if characters[0] >= characters[1]:  # a word may be without a character in the text
+                characters = None, None
+        return Mention(sentence, start, end, None, None, score, *characters)
 
     def _relations(self, first: int, end: int, members: list[np.ndarray]) -> list[Relation]:
         """Relations among the entities `first` to `end`, best score first."""
@@ -254,8 +254,8 @@ class _Decoder:
         pair = self.kept_pairs[row]
         head, tail = (self.output["pairs"][pair] - first).tolist()
         kind = self.kept_types[row]
-        name = self.config.relation_types[kind]
-        label, score = self.config.relation_labels.get(name), float(self.kept_scores[row])
+        name = self.relation_types[kind]
+        label, score = self.labels.get(name), float(self.kept_scores[row])
         evidence = self._evidence(pair, kind, members[head], members[tail])
         return Relation(head, tail, name, label=label, score=score, **evidence)
 

@@ -125,9 +125,10 @@ def _parse_record(cls: Any, value: Any, where: str, document_id: Any) -> Any:
 
 def to_plain(value: Any) -> Any:
     """Lists, dicts, strings and numbers of dataclasses; fields that are None are left out."""
-    if is_dataclass(value):
-        named = ((f.name, getattr(value, f.name)) for f in fields(value))
-        return {name: to_plain(item) for name, item in named if item is not None}
     if isinstance(value, tuple | list):
-        return [to_plain(item) for item in value]
-    return value
+        return [item if type(item) in _SCALARS else to_plain(item) for item in value]
+    names = getattr(value, "__dataclass_fields__", None)  # as `fields` has them, but for its checks
+    if names is None:
+        return value
+    named = ((name, getattr(value, name)) for name in names)
+    return {name: to_plain(item) for name, item in named if item is not None}

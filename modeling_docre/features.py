@@ -100,7 +100,9 @@ class Features:
     def span_texts(self, spans: np.ndarray) -> list[str]:
         """The words of each span joined by single spaces."""
         words = [word for sentence in self.document.sentences for word in sentence]
-        return [" ".join(words[start:end]).strip() for start, end in spans.tolist()]
+        text, lengths = " ".join(words), [len(word) + 1 for word in words]
+        bounds = np.concatenate([[0], lengths]).cumsum().astype(np.int64)[spans].tolist()
+        return [text[start : end - 1].strip() for start, end in bounds]
 
     @property
     def subword_sentences(self) -> np.ndarray:
@@ -186,8 +188,10 @@ class Featurizer:
             return []
         prefix = " " if self.config.add_prefix_space else ""
         bare = dict.fromkeys(("add_special_tokens", "return_attention_mask", "return_token_type_ids", "verbose"), False)
-        encoded = self.tokenizer([prefix + word for word in words], **bare)
-        return [ids or [self.filler] for ids in encoded["input_ids"]]
+        known = dict.fromkeys(words)  # each word once
+        encoded = self.tokenizer([prefix + word for word in known], **bare)
+        pieces = {word: ids or [self.filler] for word, ids in zip(known, encoded["input_ids"], strict=True)}
+        return [pieces[word] for word in words]
 
     def _check_length(self, document: Document, length: int) -> None:
         limit = self.config.encoder_positions
@@ -203,6 +207,8 @@ class Featurizer:
         if _WARNED_OF_SCRIPT.is_set() or self.config.language in ("zh", "ja"):  # read letter by letter as a rule
             return
         words = [word for sentence in features.document.sentences for word in sentence]
+        if 2 * sum(not word.isascii() for word in words) <= sum(len(word) > 1 and word.isalpha() for word in words):
+            return  # most words are of letters that every encoder knows
         strange = []
         for word, (start, end) in zip(words, features.word_ranges.tolist(), strict=True):
             if (letters := sum(map(str.isalpha, word))) > 1:

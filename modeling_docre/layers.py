@@ -25,22 +25,18 @@ class ConcatLinear(nn.Linear):
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
         weights, bias = self.weight.split(self.part_sizes, dim=1), self.bias  # the first part carries the bias
-        result, tables, indices, entries = None, [], [], 0
+        summands, tables, indices = [], [], []
         for part, weight in zip(parts, weights, strict=True):
             table, index = part if isinstance(part, tuple) else (part, None)
             if index is not None and len(index) <= len(table):  # fewer rows than entries
                 table, index = table.index_select(0, index), None
             projected, bias = nn.functional.linear(table, weight, bias), None  # [entries or rows, out]
-            if index is None:
-                result = projected if result is None else result + projected
-                continue
-            tables.append(projected)
-            indices.append(index + entries)
-            entries += len(table)
-        if not tables:
-            return result
-        sums = nn.functional.embedding_bag(torch.stack(indices, dim=1), torch.cat(tables), mode="sum")
-        return sums if result is None else result + sums
+            if index is not None:
+                indices.append(index + sum(map(len, tables)))
+            (summands if index is None else tables).append(projected)
+        if tables:
+            summands.append(nn.functional.embedding_bag(torch.stack(indices, 1), torch.cat(tables), mode="sum"))
+        return sum(summands[1:], summands[0])
 
 
 class TwoLayer(nn.Module):

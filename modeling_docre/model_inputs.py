@@ -17,9 +17,8 @@ class Example:
     """A document and what is asked about it, as arrays with indices local to the document.
 
     `word_ranges` [spans, 2] and `sentences` [spans] list the spans. The rest is absent (None) where a model has to
-    find it itself: `span_labels` [spans]; `coreference` = (pairs [pairs, 2], edit distances [pairs], labels [pairs]);
-    `members` [mentions], `sizes` [entities], `entity_types` [entities]; `relations` = (pairs [pairs, 2], labels
-    [pairs, types]). `span_texts` are the strings that coreference compares at inference.
+    find it itself: `span_labels` [spans]; `members` [mentions], `sizes` [entities], `entity_types` [entities];
+    `relations` = (pairs [pairs, 2], labels [pairs, types]). `span_texts` are what coreference compares at inference.
     """
 
     features: Features
@@ -27,7 +26,6 @@ class Example:
     sentences: np.ndarray
     span_texts: list[str] | None = None
     span_labels: np.ndarray | None = None
-    coreference: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     members: np.ndarray | None = None
     sizes: np.ndarray | None = None
     entity_types: np.ndarray | None = None

@@ -100,7 +100,9 @@ class JointModel(EndToEndModel):
         result = {"pairs": pairs, "relation_logits": scores.logits[:, 1:] - threshold}
         losses: dict[str, Tensor] = {}
         if relations is not None and "labels" in relations:
-            losses = self._relation_losses(scores, relations)
+            losses = {"relation": binary_loss(scores.logits[:, 1:], relations["labels"])}
+            if self.config.loss == "at":
+                losses = threshold_losses(scores.logits, relations, self.config.unlabelled_weight)
             if attended is not None and "evidence_pairs" in relations:  # (e)
                 losses["evidence"] = _evidence_loss(scores, relations, attended)
         elif attending is not None:
@@ -114,12 +116,6 @@ class JointModel(EndToEndModel):
             vectors = range_mean(hidden, ranges) if self.config.mention_pool == "mean" else hidden[ranges[:, 0]]
         pooled = entities.pool(at_least_float32(vectors), self.config.entity_pool).to(hidden.dtype)
         return pooled if self.type_embedding is None else torch.cat([pooled, self.type_embedding(types)], dim=1)
-
-    def _relation_losses(self, scores: PairScores, relations: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The losses of labels and of a teacher's scores."""
-        if self.config.loss == "at":
-            return threshold_losses(scores.logits, relations, self.config.unlabelled_weight)
-        return {"relation": binary_loss(scores.logits[:, 1:], relations["labels"])}
 
     def _explain(self, scores: PairScores, attending: Tensor, entities: Entities, pairs: Tensor) -> dict[str, Tensor]:
         """The sentences and the mention pairs that carried each pair, by what mentions attend to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -65,7 +65,8 @@ class Predictor:
         batch = self.collator([self.example(item, given) for item in features])
         if signatures is not None and self.config.traits.typed_pairs:
             batch["related_types"] = torch.from_numpy(signatures.related_types(self.config.entity_types))
-        self.model.eval()
+        if self.model.training:  # to go through the modules takes time
+            self.model.eval()
         return self.model(**to_device(batch, self.model.device)), batch["spans"]
 
     def predict_batch(
@@ -81,12 +82,17 @@ class Predictor:
         documents = [item.document for item in features]
         return decode(output, spans, documents, self.config, given, relation_threshold, obeyed)
 
+    def batches(self, features: Sequence[Features], max_tokens: int | None = None) -> Iterator[list[int]]:
+        """Positions of documents that share a batch (`token_batches`), by default of as many subwords as is fastest."""
+        fastest = 512 if self.model.device.type == "cpu" else 2048  # 512 is most often one document
+        return token_batches([len(item.input_ids) for item in features], max_tokens or fastest)
+
     def predict(
-        self, documents: Sequence[Document | Mapping[str, Any]], max_tokens: int = 2048, **options: Any
+        self, documents: Sequence[Document | Mapping[str, Any]], max_tokens: int | None = None, **options: Any
     ) -> list[Document]:
         """Predicted documents, in the order of the input; at most `max_tokens` subwords per batch, padding included."""
         features = self.featurizer(documents)
         predictions: dict[int, Document] = {}
-        for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
+        for batch in self.batches(features, max_tokens):
             predictions |= zip(batch, self.predict_batch([features[n] for n in batch], **options), strict=True)
         return [predictions[position] for position in range(len(features))]

@@ -7,6 +7,7 @@ They are kept end to end in one tensor, and an index tells whom each row belongs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -70,62 +71,54 @@ def range_max(values: Tensor, ranges: Tensor) -> Tensor:
     if len(ranges) == 0 or len(values) == 0:
         return values.new_zeros(len(ranges), values.shape[1])
     start, end = ranges.unbind(1)
-    shortest, longest = torch.stack((end - start).aminmax()).tolist()
-    sizes = [len(values)]
+    length = (end - start).clamp(min=0)
+    sizes, longest = [len(values)], int(length.max())
     while 2 ** len(sizes) <= longest:
         sizes.append(len(values) - 2 ** len(sizes) + 1)
-    level = torch.frexp((end - start).clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
-    before = segment_starts(torch.tensor(sizes, device=values.device))[level]
-    empty = end <= start
+    level = torch.frexp(length.clamp(min=1).float()).exponent.long() - 1  # floor(log2(length))
+    before, empty = segment_starts(torch.tensor(sizes, device=values.device))[level], length == 0
     first, second = ((before + row).masked_fill(empty, 0) for row in (start, end - (1 << level)))
     highest = _TableMax.apply(values, first, second, sizes)
-    return highest if shortest > 0 else highest.masked_fill(empty[:, None], 0)
+    return highest.masked_fill(empty[:, None], 0) if empty.any() else highest
 
 
 class _TableMax(torch.autograd.Function):
-    """The maximum of rows `first` and `second` of the table whose levels have `sizes` rows; equal ones share gradients.
-
-    It is written out because autograd would pad the gradient of each part of a level.
-    """
+    """The maximum of rows `first` and `second` of the table with levels of `sizes` rows; equal ones share gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, first: Tensor, second: Tensor, sizes: list[int]) -> Tensor:
         table = values.new_empty(sum(sizes), values.shape[1])
-        last, *rest = table.split(sizes)
-        last.copy_(values)
-        for number, level in enumerate(rest):
-            last = torch.maximum(last[: len(level)], last[2**number :], out=level)
+        levels = table.split(sizes)
+        levels[0].copy_(values)
+        for half, (last, level) in enumerate(pairwise(levels)):
+            torch.maximum(last[: len(level)], last[2**half :], out=level)
         ctx.save_for_backward(table, first, second)
         ctx.sizes = sizes
-        left = table.index_select(0, first)
-        return torch.maximum(left, table.index_select(0, second), out=left)
+        return torch.maximum(left := table.index_select(0, first), table.index_select(0, second), out=left)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        table, *ends = ctx.saved_tensors
-        gradient, gradients_of_table = gradients[0], torch.zeros_like(table)
-        for row, part in zip(ends, _shared(gradient, *(table.index_select(0, row) for row in ends)), strict=True):
-            gradients_of_table.index_add_(0, row, part)
-        levels, into = table.split(ctx.sizes), gradients_of_table.split(ctx.sizes)
-        for number in range(len(levels) - 1, 0, -1):
-            parts = slice(len(levels[number])), slice(2 ** (number - 1), None)
-            shares = _shared(into[number], *(levels[number - 1][part] for part in parts))
-            for part, share in zip(parts, shares, strict=True):
-                into[number - 1][part] += share
+        table, first, second = ctx.saved_tensors
+        left, right = _share(gradients[0], table.index_select(0, first), table.index_select(0, second))
+        into = torch.zeros_like(table).index_add_(0, first, left).index_add_(0, second, right).split(ctx.sizes)
+        for half, (last, level) in reversed(list(enumerate(pairwise(table.split(ctx.sizes))))):
+            left, right = _share(into[half + 1], last[: len(level)], last[2**half :])
+            into[half][: len(level)] += left
+            into[half][2**half :] += right
         return into[0], None, None, None
 
 
-def _shared(gradient: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+def _share(gradient: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of two tensors from that of their maximum."""
     part = torch.addcmul(gradient, gradient, (left - right).sign_()) / 2
     return part, gradient - part
 
 
 def unique_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Each of the pairs [pairs, 2] int64 from 0 on once, ascending, [unique, 2]; and the position of each, [pairs] int64."""
+    """Each of the pairs [pairs, 2] int64 from 0 on once, ascending, and the position [pairs] of each among them."""
     base = pairs.amax() + 1 if len(pairs) else 1
     keys, index = torch.unique(pairs[:, 0] * base + pairs[:, 1], return_inverse=True)
-    return torch.stack([torch.div(keys, base, rounding_mode="floor"), keys % base], dim=1), index
+    return torch.stack([keys // base, keys % base], dim=1), index
 
 
 def rows_in_ranges(ranges: Tensor) -> tuple[Tensor, Tensor]:

@@ -84,10 +84,8 @@ def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
 def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Tensor:
     """Character Levenshtein distances (unit costs, case-sensitive) between mention strings, [pairs] int64.
 
-    Args:
-        texts: the string of each mention.
-        documents: [mentions], int64, ascending: the document of each mention.
-        pairs: [pairs, 2], int64 positions in `texts`, both of one document.
+    From the string and the document [mentions] int64, ascending, of each mention, and pairs [pairs, 2] int64 of
+    positions in `texts`, both of one document.
     """
     distances = np.zeros(len(pairs), dtype=np.int64)
     host_pairs, host_documents = pairs.cpu().numpy(), documents.cpu().numpy()
@@ -132,38 +130,25 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
 def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, threshold: float) -> Entities:
     """Entities of a batch, ordered by document and first mention; each mention belongs to exactly one.
 
-    Args:
-        mentions: [mentions], int64 span indices in candidate order.
-        documents: [mentions], int64, ascending: the document of each mention.
-        scores: [pairs], scores of the pairs of `coreference_pairs`.
-        threshold: least score of every pair inside a cluster.
+    From span indices [mentions] int64 in candidate order, the document of each mention [mentions] int64, ascending, the
+    scores [pairs] of the pairs of `coreference_pairs`, and the least score of every pair inside a cluster.
     """
-    host_scores = scores.detach().float().cpu().numpy()
-    counts = np.bincount(documents.cpu().numpy()) if len(documents) else np.zeros(0, dtype=np.int64)
-    owners, owner_documents, pair_start, entity_start = [], [], 0, 0
-    for document, count in enumerate(counts.tolist()):
-        pairs = count * (count - 1) // 2
-        clusters = complete_linkage(host_scores[pair_start : pair_start + pairs], count, threshold)
-        found = int(clusters.max()) + 1 if count else 0
-        owners.append(clusters + entity_start)
-        owner_documents += [document] * found
-        pair_start, entity_start = pair_start + pairs, entity_start + found
-    owner = np.concatenate(owners) if owners else np.zeros(0, dtype=np.int64)
-    order = torch.from_numpy(np.argsort(owner, kind="stable")).to(mentions.device)
-    sizes = torch.from_numpy(np.bincount(owner, minlength=entity_start)).to(mentions.device)
-    return Entities(mentions[order], sizes, torch.tensor(owner_documents, dtype=torch.int64, device=mentions.device))
+    counts = np.bincount(documents.cpu().numpy())
+    parts = np.split(scores.detach().float().cpu().numpy(), (counts * (counts - 1) // 2).cumsum())
+    clusters = [complete_linkage(part, count, threshold) for part, count in zip(parts, counts.tolist(), strict=False)]
+    found = np.array([numbers.max(initial=-1) + 1 for numbers in clusters], dtype=np.int64)
+    owner = np.concatenate([np.zeros(0, dtype=np.int64), *map(np.add, clusters, found.cumsum() - found)])
+    arrays = np.argsort(owner, kind="stable"), np.bincount(owner), np.repeat(np.arange(len(found)), found)
+    order, sizes, owner_documents = (torch.from_numpy(array).to(mentions.device) for array in arrays)
+    return Entities(mentions[order], sizes, owner_documents)
 
 
 def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: Tensor) -> Tensor:
     """The lowest score of the mention pairs of each entity, [entities]; 1 for an entity with a single mention.
 
-    Under complete linkage that is the score at which the last two parts of the cluster were joined.
-
-    Args:
-        mentions: [mentions], int64 span indices, ascending.
-        entities: the entities of these mentions.
-        pairs: [pairs, 2], int64 positions in `mentions`.
-        scores: [pairs], one score per unordered pair.
+    Under complete linkage that is the score at which the last two parts of the cluster were joined. From span indices
+    [mentions] int64, ascending, their entities, and one score [pairs] for each of the unordered pairs [pairs, 2] int64
+    of positions in `mentions`.
     """
     owners = torch.empty_like(mentions)
     owners[torch.searchsorted(mentions, entities.members)] = entities.owners
@@ -183,15 +168,9 @@ def resolve_mentions(
 ) -> tuple[dict[str, Tensor], Entities]:
     """Score all mention pairs of each document and cluster its mentions.
 
-    Args:
-        scorer: scores mention pairs.
-        vectors, texts: [spans, hidden], and the string of each span.
-        spans: the batch's spans.
-        mentions: [mentions], int64 span indices in candidate order.
-        config: how the two orders of a pair become one score, and the threshold.
-
-    Returns:
-        `coreference_logits` [pairs] of `coreference_pairs` and `entity_linkage_scores` [entities], and the entities.
+    From the vectors [spans, hidden] and strings of the batch's spans, and the indices of those that are mentions
+    [mentions] int64 in candidate order, come `coreference_logits` [pairs] of `coreference_pairs`,
+    `entity_linkage_scores` [entities], and the entities.
 
     Raises:
         ValueError: there is not one string per span.

@@ -37,18 +37,6 @@ class AttendedText(NamedTuple):
     sentences: Tensor | None = None
 
 
-class Evidence(NamedTuple):
-    """Sentences that hold most of a pair's context: the `pair` [items], its `sentence` [items], its `weight` [items].
-
-    A weight is the sentence's part of the context's weight that lies on sentences: start and end tokens take most of
-    the attention of many encoders, and say nothing.
-    """
-
-    pair: Tensor
-    sentence: Tensor
-    weight: Tensor
-
-
 class Block(NamedTuple):
     """Pairs of one document whose first entity lies in a run of entities.
 
@@ -121,13 +109,14 @@ def weigh_sentences(text: AttendedText, block: Block, weights: Tensor) -> Tensor
     return segment_sum(weights[inside], sentences[inside], int(text.sentences.max()) + 1).T
 
 
-def find_evidence(sentence_weights: Tensor, least_share: float) -> Evidence:
-    """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair.
+def find_evidence(sentence_weights: Tensor, least_share: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The fewest sentences that hold more than a share of the weight [pairs, sentences] of each pair; with 1, all.
 
-    With 1 as the least share they are all sentences that have any weight.
+    Each item is a pair, a sentence, and the sentence's part of the context's weight that lies on sentences: start and
+    end tokens take most of the attention of many encoders, and say nothing.
     """
     total = sentence_weights.sum(1, keepdim=True)
     ranked, order = sentence_weights.sort(dim=1, descending=True, stable=True)
     before = ranked.cumsum(1) - ranked
     pair, rank = ((before <= least_share * total) & (ranked > 0)).nonzero(as_tuple=True)
-    return Evidence(pair, order[pair, rank], ranked[pair, rank] / total[pair, 0])
+    return pair, order[pair, rank], ranked[pair, rank] / total[pair, 0]

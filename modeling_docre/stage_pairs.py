@@ -43,8 +43,8 @@ class PairScores(NamedTuple):
         """As fields of the output, the fewest sentences that hold more than a share of each pair's context."""
         if self.sentence_weights is None:
             return {}
-        found = find_evidence(self.sentence_weights, least_share)
-        return {f"evidence_{name}": values for name, values in found._asdict().items()}
+        names = ("evidence_pair", "evidence_sentence", "evidence_weight")
+        return dict(zip(names, find_evidence(self.sentence_weights, least_share), strict=True))
 
 
 class PairClassifier(NamedTuple):
@@ -87,22 +87,16 @@ class PairClassifier(NamedTuple):
         return PairScores(torch.cat(logits)[order.argsort()], torch.cat(weights)[index] if weights else None)
 
     def _score_run(
-        self,
-        entity_vectors: Tensor,
-        pairs: Tensor,
-        index: Tensor,
-        text: AttendedText,
-        unordered: Tensor,
-        run: Sequence[Block],
+        self, vectors: Tensor, pairs: Tensor, index: Tensor, text: AttendedText, unordered: Tensor, run: Sequence[Block]
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits of the pairs of some blocks, and the sentence weights of their unordered pairs."""
         contexts, sentence_weights = [], []
         for block in run:
             context, weights = pool_block(text, unordered, block)
-            contexts.append(context.to(entity_vectors.dtype))
+            contexts.append(context.to(vectors.dtype))
             if text.sentences is not None:
                 sentence_weights.append(weigh_sentences(text, block, weights))
-        return self._logits(entity_vectors, pairs, torch.cat(contexts), index), sentence_weights
+        return self._logits(vectors, pairs, torch.cat(contexts), index), sentence_weights
 
     def _logits(
         self, entity_vectors: Tensor, pairs: Tensor, contexts: Tensor | None = None, index: Tensor | None = None

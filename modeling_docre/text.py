@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 import spacy
+from spacy.attrs import IS_PUNCT, IS_SPACE
 
 from .document_parsing import check_encoding
 from .documents import Document, DocumentError
@@ -39,6 +40,9 @@ def _splitter(language: str) -> Any:
         fix = "install what it asks for, or set the config's `language` to another of its codes"
         raise ValueError(f"spaCy cannot cut text in language {language!r} into words; {fix}: {error}") from error
     pipeline.add_pipe("sentencizer")
+    # What it works out of each new word: the sentencizer and the cut into words ask for no more.
+    getters = pipeline.vocab.lex_attr_getters
+    pipeline.vocab.lex_attr_getters = {name: getters[name] for name in (IS_PUNCT, IS_SPACE) if name in getters}
     return pipeline
 
 

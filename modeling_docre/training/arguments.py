@@ -58,7 +58,8 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
         adam_bias_correction: whether AdamW corrects its moments for their start at zero.
         train_max_tokens: subwords per training batch, padding included; None means `per_device_train_batch_size`
             documents.
-        eval_max_tokens: subwords per batch in evaluation, padding included.
+        eval_max_tokens: subwords per batch in evaluation, padding included; None for as many as is fastest on the
+            device (`Predictor.batches`).
     """
 
     output_dir: str | None = field(default="outputs")
@@ -86,7 +87,7 @@ class DocRETrainingArguments(SamplingArguments, PhaseArguments, MemoryArguments,
     signature_min: int = 0
     adam_bias_correction: bool = True
     train_max_tokens: int | None = None
-    eval_max_tokens: int = 2048
+    eval_max_tokens: int | None = None
 
 
 @dataclass

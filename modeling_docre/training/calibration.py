@@ -162,7 +162,7 @@ def scores_of(logits: Any, scaling: Scaling) -> np.ndarray:
 def logits_of(scores: Any, scaling: Scaling) -> np.ndarray:
     """The model's logits of scores from 0 to 1, float64 of any shape; those of 0 and 1 are infinite."""
     with np.errstate(divide="ignore"):
-        return scaling.undo(logit(np.asarray(scores, dtype=np.float64)))
+        return (logit(np.asarray(scores, dtype=np.float64)) - scaling.shift) * scaling.temperature
 
 
 def fit_scaling(

@@ -22,7 +22,6 @@ from modeling_docre.hub.loading import model_named
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.pipeline_docre import TASK
 from modeling_docre.predictor import Predictor
-from modeling_docre.segments import token_batches
 
 LEAST_SCORE = 0.05
 """Scores below are not stored; training takes them for 0."""
@@ -97,20 +96,20 @@ class Teacher:
         """The readable labels of relation types that have one."""
         return self.predictors[0].config.relation_labels
 
-    def judge(self, documents: Sequence[Document], max_tokens: int = 2048) -> list[Judgement]:
+    def judge(self, documents: Sequence[Document], max_tokens: int | None = None) -> list[Judgement]:
         """What the models say of documents, in order.
 
         Args:
             documents: documents with their entities; of their relations nothing is read.
-            max_tokens: subwords per batch, padding included.
+            max_tokens: subwords per batch, padding included; None for as many as is fastest (`Predictor.batches`).
         """
         judged = [self._judge(predictor, documents, max_tokens) for predictor in self.predictors]
         return [_mean(of_document) for of_document in zip(*judged, strict=True)]
 
-    def _judge(self, predictor: Predictor, documents: Sequence[Document], max_tokens: int) -> list[Judgement]:
+    def _judge(self, predictor: Predictor, documents: Sequence[Document], max_tokens: int | None) -> list[Judgement]:
         features = predictor.featurizer(documents)
         found: dict[int, Judgement] = {}
-        for batch in token_batches([len(item.input_ids) for item in features], max_tokens):
+        for batch in predictor.batches(features, max_tokens):
             output, spans = predictor.run([features[position] for position in batch], "entities")
             here = [documents[position] for position in batch]
             decoded = decode(output, spans, here, predictor.config, "entities", relation_threshold=LEAST_SCORE)

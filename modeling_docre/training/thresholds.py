@@ -16,7 +16,6 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.decoding import decode
 from modeling_docre.documents import Document, Relation
 from modeling_docre.predictor import Predictor, to_device
-from modeling_docre.segments import token_batches
 from modeling_docre.stage_entities import cluster_mentions, select_mentions, symmetric_scores
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ Score = Callable[..., Mapping[str, Any]]
 
 
 def tune_thresholds(
-    predictor: Predictor, documents: Sequence[Document], score: Score, max_tokens: int = 2048
+    predictor: Predictor, documents: Sequence[Document], score: Score, max_tokens: int | None = None
 ) -> dict[str, Any]:
     """Set the model's thresholds to the best values on a grid, and return them.
 
@@ -52,7 +51,7 @@ def tune_thresholds(
         predictor: the model; its configuration is changed. What it is given is not decided and so not tuned.
         documents: validation documents.
         score: from predictions for these documents, and options of docre_f1, to scores (`DocRETrainer.scorer`).
-        max_tokens: subwords per batch.
+        max_tokens: subwords per batch; None for as many as is fastest (`Predictor.batches`).
     """
     config = predictor.config
     chosen: dict[str, Any] = {}
@@ -230,9 +229,9 @@ class _Run(NamedTuple):
     spans: Mapping[str, Tensor]
 
 
-def _run(predictor: Predictor, documents: Sequence[Document], max_tokens: int) -> Iterator[_Run]:
+def _run(predictor: Predictor, documents: Sequence[Document], max_tokens: int | None) -> Iterator[_Run]:
     features = predictor.featurizer(documents)
-    for positions in token_batches([len(item.input_ids) for item in features], max_tokens):
+    for positions in predictor.batches(features, max_tokens):
         output, spans = predictor.run([features[position] for position in positions])
         # The rest is large and not needed.
         kept = {name: output[name] for name in ("mention_logits", "mentions", "coreference_logits") if name in output}

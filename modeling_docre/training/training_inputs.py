@@ -27,17 +27,18 @@ class EntityList(NamedTuple):
 class TrainingExample(Example):
     """A document and what is learned from it.
 
-    `incomplete` and `evidence` say more of the pairs; `related_entities` are what the pairs are made of where that is
-    not the document's entities.
+    `coreference` = (pairs [pairs, 2] of spans, edit distances [pairs], labels [pairs]). `incomplete` and `evidence` say
+    more of the entity pairs; `related_entities` are what these are made of where that is not the document's entities.
     """
 
+    coreference: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     incomplete: IncompleteLabels | None = None
     evidence: EvidenceLabels | None = None
     related_entities: EntityList | None = None
 
 
 class TrainingCollator(DocRECollator):
-    """Adds to the group `relations` what the examples know of their pairs.
+    """Adds the group `coreference` (`pairs`, `distances`, `labels`), and to `relations` what is known of the pairs.
 
     Where labels are incomplete, these are `masked`, `complete`, `soft` and `taught` (see `IncompleteLabels`); for
     evidence `evidence_pairs`, `evidence_sentences` and `evidence_shares`; for pairs of other entities than those of
@@ -50,6 +51,12 @@ class TrainingCollator(DocRECollator):
         known = [example for example in examples if isinstance(example, TrainingExample)]
         if "relations" in batch and known:
             batch["relations"] |= self._of_pairs(known)
+        samples = [example.coreference for example in known if example.coreference]
+        if samples:
+            pairs, distances, labels = zip(*samples, strict=True)
+            starts = offsets(len(example.word_ranges) for example in known)
+            batch["coreference"] = {"pairs": shifted(pairs, starts)}
+            batch["coreference"] |= {"distances": concat(distances), "labels": concat(labels)}
         return batch
 
     def _of_pairs(self, examples: Sequence[TrainingExample]) -> dict[str, torch.Tensor]:

@@ -13,9 +13,9 @@ from tiny import ENTITY_TYPES, RELATION_TYPES, tiny_encoder_config
 from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_jerex import JerexConfig
 from modeling_docre.configuration_spert import SpertConfig
-from modeling_docre.data_collator import DocRECollator
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import training_example
+from modeling_docre.training.training_inputs import TrainingCollator
 
 CONFIG = JerexConfig(
     encoder_config=tiny_encoder_config(), window_overlap=16, entity_types=ENTITY_TYPES, relation_types=RELATION_TYPES
@@ -68,7 +68,7 @@ def test_each_part_of_a_batch_is_its_example(corpus):
         training_example(features, CONFIG, SamplingArguments(6, 4, 3), np.random.default_rng(0))
         for features in featurize(corpus, CONFIG)
     ]
-    check_parts(DocRECollator()(examples), examples)
+    check_parts(TrainingCollator()(examples), examples)
 
 
 def test_types_of_tensors_are_the_same_whatever_is_empty():

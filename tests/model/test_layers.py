@@ -12,9 +12,9 @@ from modeling_docre.modeling_spert import DropoutLinear
 SIZES = (4, 3, 2)
 
 
-def inputs() -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
-    """Two shared tables with an index each, and one part given row by row."""
-    tables = [torch.randn(5, 4), torch.randn(2, 3), torch.randn(7, 2)]
+def inputs(entries: int = 5) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+    """Two shared tables with an index each, the first of so many entries, and one part given row by row."""
+    tables = [torch.randn(entries, 4), torch.randn(2, 3), torch.randn(7, 2)]
     index = [torch.tensor([0, 4, 4, 2, 1, 0, 3]), torch.tensor([1, 1, 0, 0, 1, 0, 1]), None]
     return [table.double().requires_grad_() for table in tables], index
 
@@ -37,10 +37,11 @@ def test_state_dict_is_that_of_one_linear_layer():
     assert isinstance(ours, nn.Linear)
 
 
-def test_values_and_gradients_equal_a_linear_layer_over_the_concatenation():
+@pytest.mark.parametrize("entries", [5, 9])  # fewer and more than rows
+def test_values_and_gradients_equal_a_linear_layer_over_the_concatenation(entries):
     ours, plain = ConcatLinear(SIZES, 6).double(), nn.Linear(9, 6).double()
     plain.load_state_dict(ours.state_dict())
-    tables, index = inputs()
+    tables, index = inputs(entries)
     weight = torch.randn(7, 6).double()
     result = ours(*parts_of(tables, index))
     (result * weight).sum().backward()

@@ -341,5 +341,6 @@ def test_a_half_is_not_more_than_half():
     attention = torch.full((2, HEADS, 4), 0.25).double()
     text = text._replace(attention=attention)
     [block] = blocks(text, torch.tensor([[0, 1]]))
-    evidence = find_evidence(weigh_sentences(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1]), 0.5)
-    assert evidence.sentence.tolist() == [0, 1] and evidence.pair.tolist() == [0, 0]
+    weights = weigh_sentences(text, block, pool_block(text, torch.tensor([[0, 1]]), block)[1])
+    pair, sentence, _ = find_evidence(weights, 0.5)
+    assert sentence.tolist() == [0, 1] and pair.tolist() == [0, 0]

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import documents
 
 from modeling_docre.documents import Document, DocumentError, Entity, Mention
 from modeling_docre.given_entities import place_entities
-from modeling_docre.text import _splitter, document_from_text
+from modeling_docre.text import _splitter, document_from_spacy, document_from_text
 
 TEXT = "Anna Berg-Lee was born in Berlin. She works there."
 RAW_TEXT = st.text(st.sampled_from("aB. \n\t!?日é\u200b’-"), max_size=40) | st.text(max_size=40)
@@ -64,6 +65,13 @@ def test_words_and_sentences() -> None:
     assert document.sentences == (("Anna", "ca", "n't", "come", "."), ("She", "is", "ill", "!"), ("Bye",))
     assert document.token_offsets[1][0] == (18, 21)
     assert document.id == "a"
+
+
+def test_words_have_what_the_rules_ask_of_them() -> None:
+    text = "Er sagte: „Komm.“ Sie ging (nie!) fort.  Dann war es\u2028vorbei … !"
+    whole = spacy.blank("de")
+    whole.add_pipe("sentencizer")
+    assert document_from_text(text, "x", "de").sentences == document_from_spacy(whole(text), "x").sentences
 
 
 @pytest.mark.parametrize("break_", ["\n\n", "\n \n", "\r\n\r\n", "\n\n\n"])
