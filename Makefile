@@ -46,8 +46,11 @@ lint: $(STAMP)-dev ## Check style, format, the arrows between rooms, and the dep
 types: $(STAMP)-dev ## Check types
 	$(BIN)/mypy
 
-bench: $(STAMP)-offline ## Measure speed and memory against the bare encoder
-	$(BIN)/python benchmarks/speed.py
+bench: $(STAMP)-offline ## Measure speed and memory against the bare encoder, in ten minutes or less
+	$(BIN)/python benchmarks/floor.py --documents 5 --repetitions 2
+	$(BIN)/python benchmarks/speed.py --encoders minilm --documents 8 --training_documents 2 --lengths 500 --repetitions 2
+	$(BIN)/python benchmarks/end_to_end.py --texts 30
+	$(BIN)/python benchmarks/batches.py --documents 20 --repetitions 2
 
 docs: $(STAMP)-docs ## Build the documentation into build/docs; warnings are errors
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs

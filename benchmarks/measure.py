@@ -32,7 +32,11 @@ def synchronize(device: torch.device | str) -> None:
 
 
 def interleaved_seconds(
-    contenders: Sequence[Contender], task: str, batches: Sequence[Any], repetitions: int
+    contenders: Sequence[Contender],
+    task: str,
+    batches: Sequence[Any],
+    repetitions: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, np.ndarray]:
     """Time the contenders in turns on each batch, so that drift of the machine affects all equally.
 
@@ -43,6 +47,7 @@ def interleaved_seconds(
         task: `"inference"` or `"training"`.
         batches: batches of documents; each contender tokenises them before the timing starts.
         repetitions: how often every batch is run.
+        clock: gives seconds; `time.process_time` counts those of the processor, on a busy machine.
 
     Returns:
         Seconds by contender name, [repetitions, batches] float64.
@@ -57,16 +62,16 @@ def interleaved_seconds(
         turn = repetition % len(names)
         for number in range(len(batches)):
             for name in names[turn:] + names[:turn]:
-                seconds[name][repetition, number] = _seconds(runs[name], prepared[name][number], device)
+                seconds[name][repetition, number] = _seconds(runs[name], prepared[name][number], device, clock)
     return seconds
 
 
-def _seconds(run: Callable[[Any], Any], batch: Any, device: torch.device) -> float:
+def _seconds(run: Callable[[Any], Any], batch: Any, device: torch.device, clock: Callable[[], float]) -> float:
     synchronize(device)
-    started = time.perf_counter()
+    started = clock()
     run(batch)
     synchronize(device)
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def typical_seconds(seconds: np.ndarray) -> float:

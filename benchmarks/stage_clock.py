@@ -1,4 +1,4 @@
-"""Measures the share of each stage in a model's time, including the backward pass."""
+"""Measures the share of each stage in what a model costs, including the backward pass: time, or what is counted."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ PLACES = {
 
 
 class StageClock:
-    """A clock that charges all time to one stage at a time.
+    """A clock that charges all time, or all that another meter counts, to one stage at a time.
 
     The time of a function is charged to its stage. In the backward pass the clock is switched when the gradient of a
     stage's output arrives, because the stage's own backward computation begins then. Autograd processes the graph in
@@ -148,17 +148,18 @@ class StageClock:
 
     Args:
         device: device of the model; the clock waits for it before each switch.
+        read: what has been spent so far, a number or an array.
     """
 
-    def __init__(self, device: torch.device | str):
-        self.device = device
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._running, self._since = REST, time.perf_counter()
+    def __init__(self, device: torch.device | str, read: Callable[[], Any] = time.perf_counter):
+        self.device, self.read = device, read
+        self.seconds: dict[str, Any] = defaultdict(float)
+        self._running, self._since = REST, read()
 
     def switch(self, stage: str) -> str:
         """Charge the time since the last switch to the running stage, start `stage`, and return the former one."""
         synchronize(self.device)
-        now = time.perf_counter()
+        now = self.read()
         self.seconds[self._running] += now - self._since
         previous, self._running, self._since = self._running, stage, now
         return previous
@@ -207,9 +208,9 @@ class _BackwardMark(torch.autograd.Function):
 
 
 @contextmanager
-def watched(contender: SystemContender) -> Iterator[StageClock]:
+def watched(contender: SystemContender, read: Callable[[], Any] = time.perf_counter) -> Iterator[StageClock]:
     """Put a clock on the stages of a model for the duration of the block."""
-    clock = StageClock(contender.device)
+    clock = StageClock(contender.device, read)
     with ExitStack() as stack:
         for owner, name, stage in _places(contender):
             function = getattr(owner, name)
@@ -237,11 +238,13 @@ def stages(contender: SystemContender) -> list[str]:
     return [*dict.fromkeys(stage for _, _, stage in _places(contender)), REST]
 
 
-def stage_seconds(contender: SystemContender, task: str, batches: Sequence[Any]) -> dict[str, float]:
-    """Seconds that each of `stages` costs over all batches, after one untimed batch."""
+def stage_seconds(
+    contender: SystemContender, task: str, batches: Sequence[Any], read: Callable[[], Any] = time.perf_counter
+) -> dict[str, Any]:
+    """Seconds (or what else is read) that each of `stages` costs over all batches, after one untimed batch."""
     run = getattr(contender, TASKS[task])
     run(batches[0])
-    with watched(contender) as clock:
+    with watched(contender, read) as clock:
         clock.switch(REST)
         clock.seconds.clear()
         for batch in batches:
