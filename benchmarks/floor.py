@@ -95,7 +95,8 @@ def count(contender: Contender, task: str, batches: Sequence[Any]) -> np.ndarray
 def stage_counts(contender: SystemContender, task: str, batches: Sequence[Any]) -> dict[str, np.ndarray]:
     """FLOPs and bytes of each stage of a system over tokenised batches, [2] float64 each."""
     with Counter() as counter:
-        return stage_seconds(contender, task, batches, counter.read)
+        counts = stage_seconds(contender, task, batches, counter.read)
+    return {stage: np.zeros(2) + value for stage, value in counts.items()}  # where nothing ran it is 0
 
 
 def compare(setup: Setup, documents: Sequence[Document], task: str, repetitions: int) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             setup = Setup(encoder, labels=label_lists(documents), systems=(system,))
             for task in options.tasks:
                 rows.append(compare(setup, documents[: options.documents], task, options.repetitions))
-                print(f"{encoder}: {task} of {system} is counted", file=sys.stderr, flush=True)
+                print(markdown(rows[-1:]), file=sys.stderr, flush=True)
     print(markdown(rows))
 
 
