@@ -19,6 +19,14 @@ def logits_linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) ->
     return at_least_float32(nn.functional.linear(at_least_float32(values), at_least_float32(weight), bias))
 
 
+class LogitsLinear(nn.Linear):
+    """`nn.Linear` whose outputs are logits."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Logits [..., out_features], at least float32, of values [..., in_features]."""
+        return logits_linear(values, self.weight, self.bias)
+
+
 class ConcatLinear(nn.Linear):
     """`nn.Linear` over a concatenation of parts of `part_sizes`, with its parameters, without the concatenation.
 
@@ -56,11 +64,11 @@ class TwoLayer(nn.Module):
         super().__init__()
         self.hidden = ConcatLinear(part_sizes, hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden_size, out_features)
+        self.output = LogitsLinear(hidden_size, out_features)
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features] for parts as in `ConcatLinear.forward`."""
-        return logits_linear(self.dropout(torch.relu(self.hidden(*parts))), self.output.weight, self.output.bias)
+        return self.output(self.dropout(torch.relu(self.hidden(*parts))))
 
 
 class ClampedEmbedding(nn.Embedding):

@@ -135,7 +135,7 @@ def test_cluster_threshold_is_between_the_merges(wanted, merges):
     assert sum(threshold < score for score in (0.9, 0.2)) == merges
 
 
-def test_contenders_take_turns(monkeypatch):
+def test_contenders_take_turns():
     calls: list[tuple[str, int]] = []
     now = [0.0]
     costs = {"a": 1.0, "b": 3.0}
@@ -147,8 +147,8 @@ def test_contenders_take_turns(monkeypatch):
 
         return SimpleNamespace(name=name, device=torch.device("cpu"), infer=infer, prepare=lambda batches: batches)
 
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
-    seconds = measure.interleaved_seconds([contender("a"), contender("b")], "inference", [1, 2], 2)
+    contenders = [contender("a"), contender("b")]
+    seconds = measure.interleaved_seconds(contenders, "inference", [1, 2], 2, clock=lambda: now[0])
     warm, timed = calls[:2], calls[2:]
     assert warm == [("a", 1), ("b", 1)]
     assert timed == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 1), ("a", 1), ("b", 2), ("a", 2)]

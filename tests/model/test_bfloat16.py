@@ -35,13 +35,13 @@ def test_every_system_runs_in_bfloat16(system: str, tmp_path: Path) -> None:
     ]
     assert len(scores[0]) >= 12 and scores[1] == pytest.approx(scores[0], abs=0.02)
     predictor = half.predictor
-    output, _ = predictor.run([half.preprocess(TEXTS[0], ENTITIES)["features"]], "entities")
+    output, _ = predictor.run(half.preprocess(TEXTS[0], ENTITIES)["features"], "entities")
     found = {name: output[name] for name in LOGITS if output.get(name) is not None}
     assert "relation_logits" in found
     assert half(f"{TEXTS[0]} {TEXTS[2]}", entities=ENTITIES, threshold=0.0)["relations"], "read in windows"
     if not half.model.config.traits.entities_given:
         assert len(half([TEXTS[1], "", TEXTS[4]], batch_size=3)) == 3
-        output, _ = predictor.run([half.preprocess(TEXTS[1])["features"]])
+        output, _ = predictor.run(half.preprocess(TEXTS[1])["features"])
         made = {f"alone, {name}": output[name] for name in LOGITS if output.get(name) is not None}
         found |= {name: values for name, values in made.items() if values.numel()}
         assert len(found) > 2
