@@ -43,14 +43,16 @@ class ConcatLinear(nn.Linear):
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
         weights, bias = self.weight.split(self.part_sizes, dim=1), self.bias  # the first part carries the bias
-        summands, tables, indices = [], [], []
+        summands: list[Tensor] = []
+        tables: list[Tensor] = []
+        indices: list[Tensor] = []
         for part, weight in zip(parts, weights, strict=True):
             table, index = part if isinstance(part, tuple) else (part, None)
             if index is not None and len(index) <= len(table):  # fewer rows than entries
                 table, index = table.index_select(0, index), None
             projected, bias = self.project(table, weight, bias), None  # [entries or rows, out]
             if index is not None:
-                indices.append(index + sum(map(len, tables)))
+                indices.append(index + sum(len(other) for other in tables))
             (summands if index is None else tables).append(projected)
         if tables:
             summands.append(nn.functional.embedding_bag(torch.stack(indices, 1), torch.cat(tables), mode="sum"))

@@ -41,8 +41,9 @@ def _splitter(language: str) -> Any:
         raise ValueError(f"spaCy cannot cut text in language {language!r} into words; {fix}: {error}") from error
     pipeline.add_pipe("sentencizer")
     # What it works out of each new word: the sentencizer and the cut into words ask for no more.
-    getters = pipeline.vocab.lex_attr_getters
-    pipeline.vocab.lex_attr_getters = {name: getters[name] for name in (IS_PUNCT, IS_SPACE) if name in getters}
+    vocab: Any = pipeline.vocab
+    getters = vocab.lex_attr_getters
+    vocab.lex_attr_getters = {name: getters[name] for name in (IS_PUNCT, IS_SPACE) if name in getters}
     return pipeline
 
 

@@ -23,7 +23,7 @@ from modeling_docre.features import (
     Featurizer,
     mention_table,
 )
-from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
+from modeling_docre.model_inputs import entity_classes, entity_sizes
 from modeling_docre.stage_entities import coreference_pairs, edit_distances
 
 from .arguments import DocRETrainingArguments, SamplingArguments
@@ -41,7 +41,7 @@ def training_example(
     arguments: SamplingArguments,
     generator: np.random.Generator,
     incomplete: bool = False,
-) -> Example:
+) -> TrainingExample:
     """Gold mentions, clusters, types and relations of a document with sampled negatives.
 
     All gold mentions are positives, also those longer than the longest candidate and exact duplicates (JEREX's
@@ -169,7 +169,7 @@ class TrainingExamples(Dataset):
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> TrainingExample:
         generator = np.random.default_rng((self.seed, self.epoch, index))
         return training_example(self.features[index], self.config, self.arguments, generator, self.incomplete)
 
@@ -211,7 +211,7 @@ def training_examples(
     return TrainingExamples(kept, config, training, training.seed)
 
 
-def _has_samples(example: Example, stages: Sequence[str]) -> bool:
+def _has_samples(example: TrainingExample, stages: Sequence[str]) -> bool:
     samples: dict[str, Any] = {
         "span": example.span_labels,
         "mention": example.span_labels,

@@ -45,5 +45,5 @@ def test_mentions_given_alone_are_taken_once_each_in_the_order_of_candidates():
 def test_what_is_not_asked_is_absent():
     [features] = featurize([ANNA], tiny_jerex().config)
     example = Example(features, np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64))
-    asked = ("span_texts", "span_labels", "coreference", "members", "sizes", "entity_types", "relations")
+    asked = ("span_texts", "span_labels", "members", "sizes", "entity_types", "relations")
     assert all(getattr(example, name) is None for name in asked)

@@ -361,10 +361,10 @@ def test_a_model_that_finds_its_entities_does_not_read_candidates():
 def test_given_entities_draw_no_spans_and_no_coreference_and_tell_sentences_at_inference():
     training, inference = atlop_examples(ANNA)
     for example in (training, inference):
-        assert example.span_labels is None and example.coreference is None and example.span_texts is None
+        assert example.span_labels is None and example.span_texts is None
         assert example.entity_types is None, "its types enter no score"
         assert example.word_ranges.tolist() == [list(span) for span in gold_spans(ANNA)]
-    assert training.subword_sentences is None
+    assert training.coreference is None and training.subword_sentences is None
     assert inference.subword_sentences.tolist() == inference.features.subword_sentences.tolist()
 
 
