@@ -23,7 +23,7 @@ from modeling_docre.features import (
     Featurizer,
     mention_table,
 )
-from modeling_docre.model_inputs import entity_classes, entity_sizes
+from modeling_docre.model_inputs import Example, entity_classes, entity_sizes
 from modeling_docre.stage_entities import coreference_pairs, edit_distances
 
 from .arguments import DocRETrainingArguments, SamplingArguments
@@ -41,7 +41,7 @@ def training_example(
     arguments: SamplingArguments,
     generator: np.random.Generator,
     incomplete: bool = False,
-) -> TrainingExample:
+) -> Example:
     """Gold mentions, clusters, types and relations of a document with sampled negatives.
 
     All gold mentions are positives, also those longer than the longest candidate and exact duplicates (JEREX's
@@ -169,7 +169,7 @@ class TrainingExamples(Dataset):
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, index: int) -> TrainingExample:
+    def __getitem__(self, index: int) -> Example:
         generator = np.random.default_rng((self.seed, self.epoch, index))
         return training_example(self.features[index], self.config, self.arguments, generator, self.incomplete)
 
@@ -211,11 +211,12 @@ def training_examples(
     return TrainingExamples(kept, config, training, training.seed)
 
 
-def _has_samples(example: TrainingExample, stages: Sequence[str]) -> bool:
+def _has_samples(example: Example, stages: Sequence[str]) -> bool:
+    coreference = example.coreference if isinstance(example, TrainingExample) else None  # sentences have none
     samples: dict[str, Any] = {
         "span": example.span_labels,
         "mention": example.span_labels,
-        "coreference": example.coreference and example.coreference[2],
+        "coreference": coreference and coreference[2],
         "entity": example.entity_types,
         "relation": example.relations and example.relations[1],
     }

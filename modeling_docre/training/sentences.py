@@ -16,10 +16,10 @@ from modeling_docre.candidates import entity_pairs, span_candidates
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.documents import Document, Entity, Relation
 from modeling_docre.features import Features, entity_type_ids, mention_table
+from modeling_docre.model_inputs import Example
 
 from .arguments import SamplingArguments
 from .relation_samples import relation_type_ids
-from .training_inputs import TrainingExample
 
 
 def split_entities(document: Document, symmetric: Collection[str] = ()) -> Document:
@@ -75,7 +75,7 @@ def _start(document: Document, entity: Entity) -> int:
 
 def sentence_example(
     features: Features, config: DocREConfig, arguments: SamplingArguments, generator: np.random.Generator
-) -> TrainingExample:
+) -> Example:
     """Gold spans with their types and relations between them, and sampled negatives of both (SpERT section 3.3).
 
     All gold spans are positives, also those longer than the longest candidate. Negatives are counted per sentence.
@@ -105,7 +105,7 @@ def sentence_example(
     spans = np.concatenate([gold, candidates[other]])
     sentences = np.concatenate([gold_sentences, candidate_sentences[other]])
     related = len(gold) if config.relation_negatives == "strong" else len(spans)
-    return TrainingExample(
+    return Example(
         features,
         spans,
         sentences,
