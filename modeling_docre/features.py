@@ -101,8 +101,9 @@ class Features:
         """The words of each span joined by single spaces."""
         words = [word for sentence in self.document.sentences for word in sentence]
         text, lengths = " ".join(words), [len(word) + 1 for word in words]
-        bounds = np.concatenate([[0], lengths]).cumsum().astype(np.int64)[spans].tolist()
-        return [text[start : end - 1].strip() for start, end in bounds]
+        bounds = np.concatenate([[0], lengths]).cumsum().astype(np.int64)
+        starts, ends = bounds[spans].T.tolist()  # two lists of numbers, which the garbage collector does not visit
+        return [text[start : end - 1].strip() for start, end in zip(starts, ends, strict=True)]
 
     @property
     def subword_sentences(self) -> np.ndarray:
