@@ -31,7 +31,7 @@ class ConcatLinear(nn.Linear):
     """`nn.Linear` over a concatenation of parts of `part_sizes`, with its parameters, without the concatenation.
 
     It is the sum of one projection per part. Parts that many rows share (the vector of a mention that stands in forty
-    pairs) are projected once, and all of them looked up and added in one pass.
+    pairs) are projected once and added by index.
     """
 
     project = staticmethod(nn.functional.linear)
@@ -42,21 +42,14 @@ class ConcatLinear(nn.Linear):
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
-        weights, bias = self.weight.split(self.part_sizes, dim=1), self.bias  # the first part carries the bias
-        summands: list[Tensor] = []
-        tables: list[Tensor] = []
-        indices: list[Tensor] = []
+        weights = self.weight.split(self.part_sizes, dim=1)
+        result, bias = None, self.bias  # the first part carries the bias
         for part, weight in zip(parts, weights, strict=True):
             table, index = part if isinstance(part, tuple) else (part, None)
-            if index is not None and len(index) <= len(table):  # fewer rows than entries
-                table, index = table.index_select(0, index), None
-            projected, bias = self.project(table, weight, bias), None  # [entries or rows, out]
-            if index is not None:
-                indices.append(index + sum(len(other) for other in tables))
-            (summands if index is None else tables).append(projected)
-        if tables:
-            summands.append(nn.functional.embedding_bag(torch.stack(indices, 1), torch.cat(tables), mode="sum"))
-        return sum(summands[1:], summands[0])
+            projected = self.project(table, weight, bias)  # [entries or rows, out]
+            rows = projected if index is None else projected.index_select(0, index)
+            result, bias = rows if result is None else result + rows, None
+        return result
 
 
 class TwoLayer(nn.Module):

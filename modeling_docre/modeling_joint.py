@@ -100,9 +100,10 @@ class JointModel(EndToEndModel):
         result = {"pairs": pairs, "relation_logits": scores.logits[:, 1:] - threshold}
         losses: dict[str, Tensor] = {}
         if relations is not None and "labels" in relations:
-            losses = {"relation": binary_loss(scores.logits[:, 1:], relations["labels"])}
             if self.config.loss == "at":
                 losses = threshold_losses(scores.logits, relations, self.config.unlabelled_weight)
+            else:
+                losses = {"relation": binary_loss(scores.logits[:, 1:], relations["labels"])}
             if attended is not None and "evidence_pairs" in relations:  # (e)
                 losses["evidence"] = _evidence_loss(scores, relations, attended)
         elif attending is not None:

@@ -253,9 +253,9 @@ def _united(statements: Sequence[tuple[Relation, Sequence[Piece], Sequence[Any],
     weights: defaultdict[int, float] = defaultdict(float)
     pairs: dict[tuple[int, int], MentionPair] = {}
     for relation, pieces, heads, tails in statements:
-        here: Counter[int] = Counter()
+        here: defaultdict[int, float] = defaultdict(float)
         for sentence, weight in zip(relation.evidence or (), relation.evidence_scores or (), strict=True):
-            here[pieces[sentence].sentence] += weight  # type: ignore[assignment]
+            here[pieces[sentence].sentence] += weight
         for sentence, weight in here.items():
             weights[sentence] = max(weight, weights[sentence])
         for pair in relation.mention_pairs or ():
