@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import annotation_files
 import pytest
 import spacy
 from annotation_files import Made
+from annotation_reading import TEXT, facts, names, read, written
 from spacy.tokens import DocBin, Span
 
 from modeling_docre.annotations import (
@@ -22,7 +21,6 @@ from modeling_docre.annotations import (
     clusters,
     doc_bin,
     document_file,
-    label_studio,
     prodigy,
     pubtator,
     table,
@@ -30,26 +28,11 @@ from modeling_docre.annotations import (
 )
 from modeling_docre.annotations.clusters import ReadingSettings
 from modeling_docre.annotations.document_file import read_annotations
-from modeling_docre.documents import Document, DocumentError
+from modeling_docre.documents import DocumentError
 
-TEXT = "Anna was born in Ulm. She works in New York City."
 MADE = Made(
     TEXT, [("PER", [(0, 4), (22, 25)]), ("LOC", [(17, 20)]), ("LOC", [(35, 48)])], [(0, 1, "born"), (0, 2, "works")]
 )
-
-
-def read(path: Path, settings: ReadingSettings | None = None, form: str = "auto") -> tuple[Document, Counter[str]]:
-    [document], counts = read_annotations(path, settings, form)
-    return document, counts
-
-
-def names(document: Document) -> list[list[str]]:
-    return [[document.mention_text(mention) for mention in entity.mentions] for entity in document.entities]
-
-
-def facts(document: Document) -> list[tuple[str, str, str]]:
-    first = [own[0] for own in names(document)]
-    return [(first[item.head], item.type, first[item.tail]) for item in document.relations]
 
 
 def standoff(folder: Path, *lines: str, text: str = TEXT) -> Path:
@@ -118,106 +101,6 @@ def test_lines_that_brat_does_not_write_are_named(tmp_path: Path) -> None:
         read(standoff(tmp_path, "T1\tPER 0 4\tAnna", "R1\tborn Arg1:T1 Arg2:T9"))
     with pytest.raises(DocumentError, match=r"T1 in line 2 of a\.ann is 'T1'; another mention of the document has"):
         read(standoff(tmp_path, "T1\tPER 0 4\tAnna", "T1\tLOC 17 20\tUlm"))
-
-
-def task(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"id": 4, "data": {"text": TEXT}, "annotations": [{"result": list(results)}], **more}
-
-
-def region(key: str, start: int, end: int, *labels: str) -> dict[str, Any]:
-    value = {"start": start, "end": end, "text": TEXT[start:end], "labels": list(labels)}
-    return {"id": key, "type": "labels", "value": value, "from_name": "label", "to_name": "text"}
-
-
-def written(folder: Path, *records: Any) -> Path:
-    path = folder / "export.json"
-    path.write_text(json.dumps(list(records)), encoding="utf-8")
-    return path
-
-
-def link(head: str, tail: str, direction: str, *labels: str) -> dict[str, Any]:
-    return {"type": "relation", "from_id": head, "to_id": tail, "direction": direction, "labels": list(labels)}
-
-
-def test_label_studio(tmp_path: Path) -> None:
-    regions = [region("a", 0, 4, "PER", "HUMAN"), region("b", 17, 20, "LOC"), region("c", 22, 25)]
-    links = [
-        link("b", "a", "left", "born"),
-        link("a", "b", "bi", "near"),
-        link("a", "b", "right"),
-        link("a", "c", "right", "x"),
-    ]
-    other = {"type": "choices", "value": {"choices": ["news"]}}
-    more = {
-        "annotations": [
-            {"result": [], "was_cancelled": True},
-            {"result": []},
-            {"result": [*regions, *links, other], "ground_truth": True},
-        ],
-        "predictions": [{"result": []}],
-    }
-    documents, counts = read_annotations(
-        written(tmp_path, task(**more), {"id": 5, "data": {"text": "x"}, "annotations": []})
-    )
-    [document] = documents
-    assert document.id == "4" and names(document) == [["Anna"], ["Ulm"]]
-    assert facts(document) == [("Anna", "born", "Ulm"), ("Anna", "near", "Ulm"), ("Ulm", "near", "Anna")]
-    for what in ("NOT_ANNOTATED", "FURTHER", "PREDICTIONS", "OTHER_RESULTS", "SEVERAL_LABELS", "UNLABELLED"):
-        assert counts[getattr(label_studio, what)] == 1, what
-    assert counts[clusters.UNTYPED] == counts[clusters.OF_DROPPED] == 1
-
-
-def test_label_studios_region_may_have_labels_of_two_controls(tmp_path: Path) -> None:
-    document, counts = read(written(tmp_path, task(region("a", 0, 4, "PER"), region("a", 0, 4, "ROLE"))))
-    assert [entity.type for entity in document.entities] == ["PER"] and counts[label_studio.SEVERAL_LABELS] == 1
-
-
-def test_label_studios_text_is_the_one_that_was_annotated(tmp_path: Path) -> None:
-    data = {"title": "Anna", "body": TEXT}
-    document, _ = read(written(tmp_path, task(region("b", 17, 20, "LOC"), data=data)))
-    assert document.text == TEXT
-    with pytest.raises(
-        DocumentError, match=r"'4': data is \['body', 'title'\]; the text that was annotated cannot be told"
-    ):
-        read(written(tmp_path, task(region("a", 0, 4, "PER"), data=data)))
-    html = region("a", 0, 4, "PER")
-    html["value"]["start"] = "/p[1]/text()[1]"
-    with pytest.raises(DocumentError, match=r"result\[0\]\.value\.start.*annotate it as plain <Text>"):
-        read(written(tmp_path, task(html)))
-
-
-def test_label_studios_line_breaks_may_be_written_out(tmp_path: Path) -> None:
-    """The browser writes a backslash and an n, which a text may also have itself."""
-    for text, start, end, quote in (("in New\nYork", 3, 11, r"New\nYork"), (r"C:\new is full", 0, 6, r"C:\new")):
-        one = region("a", 0, 4, "LOC")
-        one["value"] |= {"start": start, "end": end, "text": quote}
-        assert names(read(written(tmp_path, task(one, data={"text": text})))[0]) == [[text[start:end]]]
-
-
-def test_label_studios_offsets_count_each_character_of_a_line_break(tmp_path: Path) -> None:
-    """`\\r\\n` counts as two, as the documentation says; quotes have breaks written out, doubled, or lost."""
-    text = "Tom lives\r\nin New\r\nYork.\n\nAnna lives\nin New\nUlm."
-    for quotes in ((r"New\n\nYork", r"New\nUlm"), ("New\n\nYork", "New\nUlm"), ("NewYork", "NewUlm"), (None, None)):
-        regions = []
-        for number, (place, quote) in enumerate(zip(("New\r\nYork", "New\nUlm"), quotes, strict=True)):
-            start = text.index(place)
-            value = {"start": start, "end": start + len(place), "labels": ["LOC"]} | ({"text": quote} if quote else {})
-            regions.append({"id": f"r{number}", "type": "labels", "value": value})
-        document, _ = read(written(tmp_path, task(*regions, data={"text": text})))
-        assert names(document) == [["New\r\nYork"], ["New\nUlm"]] and document.text == text
-        rows = [region["value"] for region in regions]
-        short = {"id": 1, "text": text, "label": rows, "annotator": 1, "annotation_id": 3}
-        assert names(read(written(tmp_path, short))[0]) == names(document)
-    regions[0]["value"] |= {"text": "New\nYork", "start": 13, "end": 21}
-    with pytest.raises(DocumentError, match=r"the text has .* there, but the file says"):
-        read(written(tmp_path, task(regions[0], data={"text": text})))
-
-
-def test_label_studios_short_form_has_no_relations(tmp_path: Path) -> None:
-    rows = [{"start": 17, "end": 20, "text": "Ulm", "labels": ["LOC"]}]
-    record = {"text": TEXT, "id": 1, "ner": rows, "annotator": 1, "annotation_id": 3, "created_at": "2026-01-01"}
-    document, counts = read(written(tmp_path, record))
-    assert names(document) == [["Ulm"]] and counts[label_studio.NO_RELATIONS] == 1
 
 
 def test_doccano_without_relations(tmp_path: Path) -> None:

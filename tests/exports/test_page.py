@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import chromium
 from exported import odd_graph, texts
 from hatchling.builders.wheel import WheelBuilder
 
@@ -118,12 +117,10 @@ def test_a_graph_that_no_page_can_show_is_refused():
 def test_the_page_in_a_browser(tmp_path):
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "no Chromium is installed; set CHROMIUM to the path of one"
     (tmp_path / "odd.html").write_text(to_page(GRAPH), encoding="utf-8")
     (tmp_path / "many.html").write_text(to_page(random_graph(500, 900)), encoding="utf-8")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         complaints = []
         tab = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
         tab.on("console", lambda message: complaints.append(message.text))
