@@ -19,7 +19,17 @@ from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
 from .files import check_output, write_output
-from .process import FAILURE, Threshold, UsageError, complain, describe, threshold_of, without_progress_bars
+from .process import (
+    FAILURE,
+    Backend,
+    Dtype,
+    Threshold,
+    UsageError,
+    complain,
+    describe,
+    threshold_of,
+    without_progress_bars,
+)
 
 Graph = dict[str, Any]
 
@@ -63,6 +73,8 @@ def extract(
     relations: Annotated[
         list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
     ] = None,
+    dtype: Dtype = None,
+    backend: Backend = None,
     format: Annotated[
         Format, typer.Option(help="What to print: a table, JSON, or JSON Lines with one graph per line.")
     ] = Format.TABLE,
@@ -104,7 +116,7 @@ def extract(
     if entities:
         known = _read_json(entities)
         sources = (source._replace(entities=known) for source in sources)
-    options = {"threshold": least, "relations": relations or None}
+    options = {"threshold": least, "relations": relations or None, "dtype": dtype, "backend": backend}
     failures = Failures(single)
     load = partial(_load, model, options)
     if out:

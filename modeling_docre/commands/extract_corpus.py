@@ -9,7 +9,7 @@ import typer
 
 from modeling_docre.graphs.similarity import Merge
 
-from .process import FAILURE, Threshold, UsageError, complain, threshold_of
+from .process import FAILURE, Backend, Dtype, Threshold, UsageError, complain, threshold_of
 
 
 def extract_corpus(
@@ -30,6 +30,8 @@ def extract_corpus(
     relations: Annotated[
         list[str] | None, typer.Option(metavar="TYPE", help="A relation type to keep; may be repeated.")
     ] = None,
+    dtype: Dtype = None,
+    backend: Backend = None,
     actors: Annotated[
         int | None,
         typer.Option(
@@ -77,6 +79,8 @@ def extract_corpus(
         block_size=block_size,
         threshold=least,
         relations=relations or None,
+        dtype=dtype,
+        backend=backend,
         max_tokens=max_tokens,
     )
     print(f"{result.documents} documents in {result.folder}")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,34 @@ Threshold = Annotated[
     ),
 ]
 """The option of a least score or its name."""
+
+
+class Dtypes(StrEnum):
+    """What a model computes in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class Backends(StrEnum):
+    """What an encoder runs in."""
+
+    TORCH = "torch"
+    ONNX = "onnx"
+    ONNX_INT8 = "onnx-int8"
+
+
+Dtype = Annotated[
+    Dtypes | None,
+    typer.Option(help="What the model computes in, by default float32; bfloat16 where the processor or GPU has it."),
+]
+"""The option of a data type."""
+
+Backend = Annotated[
+    Backends | None,
+    typer.Option(help="What the encoder runs in, by default torch; the others need an encoder from docre export."),
+]
+"""The option of a backend."""
 
 
 class UsageError(TyperException):

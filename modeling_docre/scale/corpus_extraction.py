@@ -117,7 +117,7 @@ def extract_corpus(
         address: of a running Ray cluster; by default Ray runs on this machine while this function does.
         block_size: documents that are extracted, written and lost by an interruption together, and the size of a file.
         memory: bytes of this machine's shared memory for blocks, by default as Ray chooses.
-        **options: `threshold`, `relations` and `max_tokens`, as for `Extractor`.
+        **options: `threshold`, `relations`, `dtype`, `backend` and `max_tokens`, as for `Extractor`.
 
     Raises:
         FileNotFoundError: a name gives no file, or the model does not exist.

@@ -41,16 +41,30 @@ class Extractor:
         model: folder or Hub name of a trained model.
         max_tokens: subwords per batch, padding included; a longer document forms a batch of its own.
         device: of the model, as for `pipeline`; by default an accelerator, if there is one.
+        dtype: of the model, such as `bfloat16`; by default float32.
+        backend: of the encoder, `onnx` or `onnx-int8`, which run on the processor; by default torch.
         **options: `threshold` and `relations`, as for a call of the pipeline.
 
     Raises:
         OSError: the model cannot be loaded.
+        ImportError: the backend needs the extra `onnx`.
         ValueError: an option has no such value.
     """
 
-    def __init__(self, model: str, max_tokens: int = MAX_TOKENS, device: str | None = None, **options: Any):
+    def __init__(
+        self,
+        model: str,
+        max_tokens: int = MAX_TOKENS,
+        device: str | None = None,
+        dtype: str | None = None,
+        backend: str | None = None,
+        **options: Any,
+    ):
+        if backend and backend != "torch":
+            device = device or "cpu"
+        chosen = {name: value for name, value in (("dtype", dtype), ("backend", backend)) if value}
         with model_named(model):
-            self.pipeline: Any = pipeline(TASK, model=model, device=device)
+            self.pipeline: Any = pipeline(TASK, model=model, device=device, model_kwargs=chosen)
         self.max_tokens = max_tokens
         _, self._deciding, self._choosing = self.pipeline._sanitize_parameters(**options)
 

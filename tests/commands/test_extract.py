@@ -252,3 +252,14 @@ def test_one_file_has_one_run_at_a_time(model, capsys, tmp_path):
     other.finish()
     works(capsys, *command, "--resume")
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", out.name, f"{out.name}.settings.json"}
+
+
+def test_a_run_computes_in_what_it_is_told_and_keeps_to_it(model, capsys, texts, tmp_path):
+    out, missing = tmp_path / "results.jsonl", "holds no onnx/encoder_int8.onnx; write it into the model's folder by"
+    command = ("extract", texts, "--model", model, "--out", out)
+    fails(capsys, missing, *command, "--backend", "onnx-int8")
+    works(capsys, *command, "--dtype", "bfloat16")
+    works(capsys, "extract", texts, "--model", model, "--out", tmp_path / "float32.jsonl")
+    halved, whole = lines(out), lines(tmp_path / "float32.jsonl")
+    assert [graph["id"] for graph in halved] == [graph["id"] for graph in whole] and not close(halved, whole)
+    fails(capsys, "was begun with dtype 'bfloat16', but now it is None", *command, "--resume")
