@@ -255,7 +255,8 @@ def _united(statements: Sequence[tuple[Relation, Sequence[Piece], Sequence[Any],
     for relation, pieces, heads, tails in statements:
         here: defaultdict[int, float] = defaultdict(float)
         for sentence, weight in zip(relation.evidence or (), relation.evidence_scores or (), strict=True):
-            here[pieces[sentence].sentence] += weight
+            number = pieces[sentence].sentence
+            here[number] = min(1.0, here[number] + weight)  # a pair between two parts counts in both
         for sentence, weight in here.items():
             weights[sentence] = max(weight, weights[sentence])
         for pair in relation.mention_pairs or ():

@@ -178,6 +178,16 @@ def test_results_of_sections_become_one():
     )
 
 
+def test_a_cut_sentence_carries_no_more_than_the_whole_decision():
+    words = ("Ada", "saw", "Rome", "again", "today")
+    cut = SectionedDocument.cut(Document("d", (words,)), 4, given=False)
+    relation = Relation(0, 1, "in", "is in", 0.5, (0, 2), (1.0, 1.0), (MentionPair(0, 0, 1.0),))
+    entities = Entity("PER", (Mention(0, 0, 1),)), Entity("LOC", (Mention(2, 0, 1),))
+    found = replace(cut.sections[0].document, entities=entities, relations=(relation,))
+    [united] = cut.unite([found, *(section.document for section in cut.sections[1:])]).relations
+    assert (united.evidence, united.evidence_scores) == ((0,), (1.0,))
+
+
 def _section(cut: SectionedDocument, first: int, stop: int) -> Any:
     [whole] = cut.sections
     pieces = [piece._replace(context=3.0 * (piece.sentence != 1)) for piece in whole.pieces[first:stop]]
