@@ -91,7 +91,10 @@ class OnnxEncoder(nn.Module):
         self.config._attn_implementation = "sdpa"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
-        self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        try:
+            self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its own kinds, which say nothing of the way out
+            raise ValueError(f"{file} cannot be loaded; write it anew by `docre export` ({error})") from error
         # Otherwise it hands back whole attention matrices.
         self._supports_attention_backend = "query" in {output.name for output in self.session.get_outputs()}
 

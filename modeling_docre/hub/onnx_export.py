@@ -45,7 +45,7 @@ def export_encoders(folder: str | Path, int8: bool = False) -> list[Path]:
     Raises:
         FileNotFoundError: there is no such folder, or no model in it.
         ImportError: the extra `onnx` is not installed.
-        ValueError: the encoder cannot be exported.
+        ValueError: the model is none of the systems, or its encoder cannot be exported.
     """
     with _extra_onnx():
         import onnx  # noqa: F401 (torch's exporter needs it)
@@ -55,6 +55,8 @@ def export_encoders(folder: str | Path, int8: bool = False) -> list[Path]:
     with model_named(str(folder)):
         model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     encoders = [module for module in model.modules() if isinstance(module, DocumentEncoder)]
+    if not encoders:
+        raise ValueError(f"{folder} holds a {type(model).__name__}, which is none of the systems; name a trained one")
     written = []
     for number, encoder in enumerate(encoders, 1):
         file = Path(folder) / exported_name(number, int8)

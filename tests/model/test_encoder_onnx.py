@@ -16,7 +16,7 @@ import pytest
 import torch
 from encoder_configs import ENCODERS
 from pipelines import ENTITIES, TEXTS, build, close, finding
-from tiny import TINY, tiny_jerex
+from tiny import TINY, tiny_encoder, tiny_jerex
 from transformers import AutoModel, pipeline
 from transformers.dynamic_module_utils import get_imports
 
@@ -166,6 +166,10 @@ def test_what_it_cannot_do_is_refused(
     }.items():
         with pytest.raises(FileNotFoundError, match=message):
             read(tmp_path / "bare", backend=backend)
+    (tmp_path / "bare" / "onnx").mkdir()
+    (tmp_path / "bare" / "onnx" / "encoder.onnx").write_text("version https://git-lfs.github.com/spec/v1", "utf-8")
+    with pytest.raises(ValueError, match=r"encoder.onnx cannot be loaded; write it anew by `docre export`"):
+        read(tmp_path / "bare", backend="onnx")
     with pytest.raises(
         ValueError, match=r"in float32 on the CPU, not in bfloat16 on cpu; give device=\"cpu\" and no dtype"
     ):
@@ -203,6 +207,9 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.
         encoder.model.encoder.layer[-1].attention.self.query.weight *= 2
     with pytest.raises(ValueError, match="BertModel cannot be exported to ONNX: the export computes something else"):
         onnx_export._compare(encoder, tmp_path / "encoder.onnx")
+    tiny_encoder().save_pretrained(tmp_path / "bert")
+    with pytest.raises(ValueError, match="bert holds a BertModel, which is none of the systems"):
+        export_encoders(tmp_path / "bert")
     with pytest.raises(FileNotFoundError, match=r"organisation/name is no folder; download the model"):
         export_encoders("organisation/name")
     monkeypatch.setitem(sys.modules, "onnx", None)
