@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .process import without_progress_bars
+
 
 def export(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a saved model.")],
@@ -27,5 +29,7 @@ def export(
     import modeling_docre.hub.registration  # noqa: F401 (the model's class is looked up by its name)
     from modeling_docre.hub.onnx_export import export_encoders
 
-    for file in export_encoders(folder, int8):
+    with without_progress_bars():
+        files = export_encoders(folder, int8)
+    for file in files:
         print(file)

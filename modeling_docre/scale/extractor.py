@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
-from transformers import pipeline
+from transformers import AutoModel, pipeline
 
 import modeling_docre.hub.registration  # noqa: F401 (registers the systems)
 from modeling_docre.annotations.sources import Source
@@ -62,9 +62,11 @@ class Extractor:
     ):
         if backend and backend != "torch":
             device = device or "cpu"
-        chosen = {name: value for name, value in (("dtype", dtype), ("backend", backend)) if value}
+        chosen = {"backend": backend} if backend else {}
         with model_named(model):
-            self.pipeline: Any = pipeline(TASK, model=model, device=device, model_kwargs=chosen)
+            # A pipeline that loads the model answers errors by trying float32, and then with two tracebacks.
+            loaded = AutoModel.from_pretrained(model, dtype=dtype or "auto", **chosen)
+            self.pipeline: Any = pipeline(TASK, model=loaded, tokenizer=model, device=device)
         self.max_tokens = max_tokens
         _, self._deciding, self._choosing = self.pipeline._sanitize_parameters(**options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import pytest
 from commands import docre, fails, works
@@ -257,7 +258,11 @@ def test_one_file_has_one_run_at_a_time(model, capsys, tmp_path):
 def test_a_run_computes_in_what_it_is_told_and_keeps_to_it(model, capsys, texts, tmp_path):
     out, missing = tmp_path / "results.jsonl", "holds no onnx/encoder_int8.onnx; write it into the model's folder by"
     command = ("extract", texts, "--model", model, "--out", out)
-    fails(capsys, missing, *command, "--backend", "onnx-int8")
+    fails(capsys, f"docre: the model {model} cannot be loaded: {model} {missing}", *command, "--backend", "onnx-int8")
+    folder = shutil.copytree(model, tmp_path / "exported")
+    assert not docre(capsys, "export", folder).err
+    float32 = ("extract", texts, "--model", folder, "--backend", "onnx", "--dtype", "bfloat16")
+    fails(capsys, "computes in float32 on the CPU, not in bfloat16", *float32)
     works(capsys, *command, "--dtype", "bfloat16")
     works(capsys, "extract", texts, "--model", model, "--out", tmp_path / "float32.jsonl")
     halved, whole = lines(out), lines(tmp_path / "float32.jsonl")
