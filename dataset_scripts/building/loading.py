@@ -41,7 +41,7 @@ class CorpusArguments:
         train_file, validation_file, test_file: files or folders in any format that `docre convert` reads: DocRED's
             JSON, Document dicts, texts with entities in characters, or what an annotation tool exports. With a corpus
             only `train_file` is taken: its documents join those of the corpus, whose labels they use.
-        relation_labels: JSON file with the readable label of each relation type.
+        relation_labels: JSON file with the readable label of each relation type of files; a corpus has its own.
         symmetric_relations: relation types of files that hold in both directions; a corpus has its own.
         no_relation_types: relation types of files that mark an unrelated pair; such relations are left out.
         drop_self_relations: leave out relations from an entity to itself in files.
@@ -83,13 +83,14 @@ def load_corpus(arguments: CorpusArguments, language: str = "en") -> Corpus:
         language: spaCy language code of files with raw text.
 
     Raises:
-        ValueError: no data is named, a corpus is unknown, or the test corpus has labels that the training corpus lacks.
+        ValueError: no data is named, a corpus is unknown, a file beside it holds no document, or the test corpus has
+            labels that the training corpus lacks.
         FileNotFoundError: a file does not exist, or a folder holds no annotations.
         DocumentError: a document is not valid.
     """
     if arguments.test_corpus is None and (arguments.test_corpus_config or arguments.test_data_dir):
         raise ValueError("--test_corpus_config and --test_data_dir need a --test_corpus")
-    for option in ("symmetric_relations", "no_relation_types", "drop_self_relations"):
+    for option in ("relation_labels", "symmetric_relations", "no_relation_types", "drop_self_relations"):
         if arguments.corpus is not None and getattr(arguments, option):
             raise ValueError(f"--{option} belongs to files of your own; a --corpus has its own")
     for option in ("validation_file", "test_file"):
@@ -143,6 +144,8 @@ def _further_documents(file: str, corpus: Corpus, language: str) -> list[Documen
     """Documents of a file for training beside a corpus: their types are the corpus', and none is in it already."""
     labels = corpus.labels
     documents = _read_file(file, "train", labels["relation_labels"], RelationFilter((), False), language)
+    if not documents:
+        raise ValueError(f"--train_file {file} holds no document; name another one, or leave it out")
     known = {document.id for split in corpus.splits.values() for document in split}
     for document in documents:
         if document.id in known:
@@ -222,7 +225,7 @@ def _read_labels(file: str) -> dict[str, str]:
 def _read_file(
     file: str, split: str, labels: dict[str, str], relation_filter: RelationFilter, language: str
 ) -> list[Document]:
-    if not Path(file).exists():
+    if not file or not Path(file).exists():
         raise FileNotFoundError(f"--{split}_file names {file!r}, but there is no such file or folder")
     settings = ReadingSettings(language=language)
     documents, counts = read_annotations(file, settings, edit=relation_filter, relation_labels=labels)

@@ -96,6 +96,13 @@ def test_documents_of_files_join_the_training_documents_of_a_corpus(tmp_path: Pa
     ):
         with pytest.raises(DocumentError, match=message):
             read(**changes)
+    file.write_text("", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"--train_file .*more.jsonl holds no document; name another one"):
+        load_corpus(CorpusArguments(corpus="sample", train_file=str(file)))
+    with pytest.raises(FileNotFoundError, match="--train_file names ''"):
+        load_corpus(CorpusArguments(corpus="sample", train_file=""))
     for option in ("validation_file", "test_file"):
         with pytest.raises(ValueError, match=f"--{option} does not go with a --corpus"):
             load_corpus(CorpusArguments(corpus="sample", **{option: str(file)}))
+    with pytest.raises(ValueError, match="--relation_labels belongs to files of your own"):
+        load_corpus(CorpusArguments(corpus="sample", relation_labels=str(file)))
