@@ -135,8 +135,10 @@ def record_settings(file: Path, settings: Mapping[str, Any], result: Path, other
     Raises:
         ValueError: the result was begun with other settings.
     """
+    content = json.dumps(dict(settings), ensure_ascii=False, indent=1)
     if not file.is_file():
-        _write_whole(file, json.dumps(dict(settings), ensure_ascii=False, indent=1).encode() + b"\n")
+        _write_whole(file, content.encode() + b"\n")
+    settings = json.loads(content)  # plain values, as in the record
     known = json.loads(file.read_text(encoding="utf-8"))
     for name in {**known, **settings}:
         before, now = known.get(name), settings.get(name)

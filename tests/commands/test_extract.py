@@ -267,4 +267,5 @@ def test_a_run_computes_in_what_it_is_told_and_keeps_to_it(model, capsys, texts,
     works(capsys, "extract", texts, "--model", model, "--out", tmp_path / "float32.jsonl")
     halved, whole = lines(out), lines(tmp_path / "float32.jsonl")
     assert [graph["id"] for graph in halved] == [graph["id"] for graph in whole] and not close(halved, whole)
-    fails(capsys, "was begun with dtype 'bfloat16', but now it is None", *command, "--resume")
+    for given, now in (((), None), (("--dtype", "float32"), "float32")):
+        fails(capsys, f"was begun with dtype 'bfloat16', but now it is {now!r};", *command, "--resume", *given)
