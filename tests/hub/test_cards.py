@@ -13,7 +13,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 from pipelines import build
-from tiny import TINY, tiny_atlop, tiny_jerex, tiny_memory_jerex
+from tiny import TINY, tiny_atlop, tiny_jerex, tiny_joint, tiny_memory_jerex
 
 from modeling_docre import SYSTEMS, DocREPreTrainedModel
 from modeling_docre.graphs.printable import printable
@@ -91,6 +91,13 @@ def test_a_single_stage_says_what_it_reads():
         text = render_card(model)
         assert "returns a graph" not in text
         assert f"does the stage {task}" in text or f"with its {model.config.traits.given}" in text, task
+
+
+def test_signatures_are_a_table_of_readable_types():
+    signatures = [["born", "PER", "LOC"], ["born", "PER", "PER"], ["works", "PER", "LOC"]]
+    text = render_card(tiny_joint(signatures=signatures, relation_labels={"born": "place of birth"}))
+    assert "\n| born, place of birth | PER → LOC, PER → PER |\n| works | PER → LOC |\n" in text
+    assert "head → tail" not in render_card(tiny_joint(signatures=[])) + render_card(tiny_joint())
 
 
 def test_the_metadata_is_what_the_hub_reads(tmp_path):
