@@ -17,6 +17,8 @@ class EndToEndConfig(DocREConfig):
         mention_threshold: least score of a mention.
         coreference_threshold: least score of every mention pair inside a cluster.
         relation_threshold: least score of a relation; None for the system's own.
+        relation_score: `"pair"`, the score of the type between the pair, or `"with_entities"`, that times the lower score
+            of the two entities, since a relation is right only if both are. Given entities count as certain.
         coref_symmetrise: how the two orders of a mention pair become one score: the score of (earlier, later),
             the mean, or the lower score.
         edit_distance_text: at inference compare mention strings made of the document's words or of decoded subwords.
@@ -30,6 +32,7 @@ class EndToEndConfig(DocREConfig):
     mention_threshold: float | int = 0.85
     coreference_threshold: float | int = 0.85
     relation_threshold: float | int | None = None
+    relation_score: Literal["pair", "with_entities"] = "pair"
     coref_symmetrise: Literal["upper", "mean", "max_distance"] = "upper"
     edit_distance_text: Literal["tokens", "decoded"] = "tokens"
     max_span_size: int = 10

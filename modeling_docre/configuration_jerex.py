@@ -55,4 +55,5 @@ class JerexConfig(EndToEndConfig):
             stages=everything if self.task in ("joint", "pipeline") else (self.task,),
             given={"coreference": "mentions", "entity": "clusters", "relation": "entities"}.get(self.task),
             relation_cut=RelationCut(self.relation_threshold),
+            scores_with_entities=self.relation_score == "with_entities",
         )

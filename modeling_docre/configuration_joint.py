@@ -75,6 +75,7 @@ class JointConfig(EndToEndConfig):
         return Traits(
             stages=("mention", "coreference", "entity", "relation"),
             relation_cut=RelationCut(self.relation_threshold, strict=True),
+            scores_with_entities=self.relation_score == "with_entities",
             special_tokens=True,  # attention is paid to them, too
             mention_attention=self.attended_context,
             adaptive_threshold=self.loss == "at",

@@ -74,8 +74,8 @@ def decode(
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
-    Scores are probabilities: of a mention, of a relation's type, and of an entity's type times its
-    `entity_linkage_scores` if any, after the scaling of entities. A mention without coreference, or a related span that
+    Scores are probabilities: of a mention, of a relation's type (with `scores_with_entities` times the lower score of its
+    entities), and of an entity's type times its `entity_linkage_scores` if any, after the scalings. A mention without coreference, or a related span that
     is no entity, becomes an entity of its own with the empty type. Where sentences are read by themselves a symmetric
     relation stands once, its head being what begins first.
 
@@ -88,6 +88,8 @@ def decode(
         signatures: which types of head and tail each relation type may have; None for any.
     """
     host = {name: _to_host(value) for name, value in output.items() if isinstance(value, torch.Tensor)}
+    if config.traits.scores_with_entities and given != "entities" and "relation_logits" in host:
+        host["relation_logits"] = _with_entities(host["relation_logits"], _entity_scores(host)[host["pairs"]])
     for name in ("relation_logits", "mention_pair_logits"):
         if name in host:
             host[name] = Scaling.of(config).scale(host[name])
@@ -135,6 +137,20 @@ def renumbered(relations: Iterable[Relation], positions: Mapping[int, int]) -> l
     return [replace(item, head=positions[item.head], tail=positions[item.tail]) for item in kept]
 
 
+def _entity_scores(output: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The score of each entity, [entities] float32, before scaling; of one without a type it means nothing."""
+    scores = torch.softmax(torch.from_numpy(output["entity_type_logits"]), dim=1).numpy()
+    of_types = scores[np.arange(len(scores)), output["entity_types"]]
+    return of_types * output["entity_linkage_scores"] if "entity_linkage_scores" in output else of_types
+
+
+def _with_entities(logits: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The logits [pairs, types] of the scores times the lower one of the scores `ends` [pairs, 2] of their entities."""
+    with np.errstate(divide="ignore"):
+        products = np.log(ends.min(axis=1, keepdims=True)) - np.logaddexp(0, -logits)  # logarithms
+        return products - np.log(-np.expm1(products))
+
+
 def _reversed(relation: Relation) -> Relation:
     """The relation in the other direction."""
     pairs = relation.mention_pairs and tuple(
@@ -166,9 +182,7 @@ class _Decoder:
             output["entity_sizes"] = np.ones(len(mentions), dtype=np.int64)
         borders = pairwise([0, *output["entity_sizes"].cumsum().tolist()])
         self.members = [output["entity_members"][slice(*border)] for border in borders]  # spans by entity
-        self.type_scores = None
-        if "entity_type_logits" in output:
-            self.type_scores = torch.softmax(torch.from_numpy(output["entity_type_logits"]), dim=1).numpy()
+        self.entity_scores = _entity_scores(output) if "entity_type_logits" in output else None
         if "relation_logits" in output:
             logits = output["relation_logits"]  # [pairs, types]
             self.kept_pairs, self.kept_types = keep_relations(logits, self.cut).nonzero()
@@ -215,12 +229,9 @@ class _Decoder:
 
     def _entity(self, entity: int, spans: np.ndarray, document: Document) -> Entity:
         mentions = tuple(self._mention(span, document) for span in spans.tolist())
-        if self.type_scores is None or (kind := int(self.output["entity_types"][entity])) < 0:
+        if self.entity_scores is None or (kind := int(self.output["entity_types"][entity])) < 0:
             return Entity("", mentions)
-        score = float(self.type_scores[entity, kind])
-        if "entity_linkage_scores" in self.output:
-            score *= float(self.output["entity_linkage_scores"][entity])
-        return Entity(self.entity_types[kind], mentions, score=self.scaling.rescore(score))
+        return Entity(self.entity_types[kind], mentions, score=self.scaling.rescore(float(self.entity_scores[entity])))
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])
