@@ -74,10 +74,10 @@ def decode(
 ) -> list[Document]:
     """Turn a model's output for a batch into documents.
 
-    Scores are probabilities: of a mention, of a relation's type (with `scores_with_entities` times the lower score of its
-    entities), and of an entity's type times its `entity_linkage_scores` if any, after the scalings. A mention without coreference, or a related span that
-    is no entity, becomes an entity of its own with the empty type. Where sentences are read by themselves a symmetric
-    relation stands once, its head being what begins first.
+    Scores are probabilities, after the scalings: of a mention, of a relation's type (with `scores_with_entities` times
+    the lower score of its entities), and of an entity's type times its `entity_linkage_scores` if any. A mention
+    without coreference, or a related span that is no entity, becomes an entity of its own with the empty type. Where
+    sentences are read by themselves a symmetric relation stands once, its head being what begins first.
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.
