@@ -112,7 +112,7 @@ def extract_corpus(
         out: the folder of results; on a cluster on storage that all machines share.
         actors: number of models that work at the same time; by default one for each GPU, without a GPU one for each
             `cores_per_actor` cores.
-        gpus_per_actor: GPUs of each, or the part of one; by default 1 where there are GPUs.
+        gpus_per_actor: GPUs of each, or the part of one; by default 1 where there are GPUs and the backend is torch.
         cores_per_actor: cores of each; by default 1 with a GPU and 2 without.
         address: of a running Ray cluster; by default Ray runs on this machine while this function does.
         block_size: documents that are extracted, written and lost by an interruption together, and the size of a file.
@@ -133,6 +133,8 @@ def extract_corpus(
     folder.mkdir(parents=True, exist_ok=True)
     decisive = {name: value for name, value in options.items() if name != "max_tokens"}
     record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
+    if gpus_per_actor is None and options.get("backend") not in (None, "torch"):
+        gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor
     cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)
     # Reading and writing take little, so here they may share the cores of the actors.
     with ray_session(address, cores + SPARE_CORES, memory):
