@@ -37,15 +37,33 @@ def iter_records(source: str | PathLike[str] | BinaryIO | Iterable[Mapping[str, 
             unreasonably long or deep record or number, or is broken gzip; the message names the record.
         IsADirectoryError: the file is a folder.
     """
-    if isinstance(source, str | PathLike):
-        if Path(source).is_dir():
-            raise IsADirectoryError(f"{source} is a folder; name a file in it")
-        with open(source, "rb") as handle:
-            yield from _records(handle, Path(source).name)
-    elif hasattr(source, "read"):
-        yield from _records(cast(BinaryIO, source), "the file")
+    if isinstance(source, str | PathLike) or hasattr(source, "read"):
+        for record in records_and_errors(cast("str | PathLike[str] | BinaryIO", source)):
+            if isinstance(record, DocumentError):
+                raise record
+            yield record
     else:
         yield from cast(Iterable[Mapping[str, Any]], source)
+
+
+def records_and_errors(source: str | PathLike[str] | BinaryIO) -> Iterator[Any]:
+    """Yield the records of a file; in the place of one that cannot be read stands its `DocumentError`.
+
+    The lines after a broken line are read. Nothing is read after a broken record of an array, or broken gzip.
+
+    Args:
+        source: a file or an open binary file, as for `iter_records`.
+
+    Raises:
+        IsADirectoryError: the file is a folder.
+    """
+    if not isinstance(source, str | PathLike):
+        yield from _records(source, "the file")
+        return
+    if Path(source).is_dir():
+        raise IsADirectoryError(f"{source} is a folder; name a file in it")
+    with open(source, "rb") as handle:
+        yield from _records(handle, Path(source).name)
 
 
 def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
@@ -54,18 +72,23 @@ def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
     compressed = buffered.peek(2)[:2] == _GZIP_MAGIC
     plain = gzip.GzipFile(fileobj=buffered) if compressed else buffered
     text = _JsonText(io.TextIOWrapper(cast(BinaryIO, plain), encoding="utf-8-sig", errors="surrogateescape"))
-    number = 0
-    try:
-        for record in text.array() if text.peek() == "[" else text.lines():
-            yield record
-            number += 1
-    except json.JSONDecodeError as error:
-        raise _syntax_error(error, number + 1, name) from error
-    except _Unreadable as error:
-        raise DocumentError(f"number {number + 1} of {name}", error.field, error.value, error.fix) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        fix = f"the compressed file is broken or ends too early ({error}); get it again"
-        raise DocumentError(f"after number {number} of {name}", "gzip data", name, fix) from error
+    number, more = 0, True
+    while more:
+        more = False
+        try:
+            for record in text.array() if number == 0 and text.peek() == "[" else text.lines(first=number == 0):
+                yield record
+                number += 1
+        except json.JSONDecodeError as error:
+            yield _syntax_error(error, number + 1, name)
+            more = text.line_is_read()
+        except _Unreadable as error:
+            yield DocumentError(f"number {number + 1} of {name}", error.field, error.value, error.fix)
+            more = text.line_is_read()
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            fix = f"the compressed file is broken or ends too early ({error}); get it again"
+            yield DocumentError(f"after number {number} of {name}", "gzip data", name, fix)
+        number += 1
 
 
 def _syntax_error(error: json.JSONDecodeError, number: int, name: str) -> DocumentError:
@@ -120,7 +143,7 @@ class _JsonText:
 
     def __init__(self, text: TextIO):
         self._text, self._buffer, self._position = text, "", 0
-        self._decoder = json.JSONDecoder()
+        self._decoder, self._in_array = json.JSONDecoder(), False
 
     def peek(self) -> str:
         """The next character that is not white space; empty at the end of the text."""
@@ -136,6 +159,7 @@ class _JsonText:
                 return ""
 
     def array(self) -> Iterator[Any]:
+        self._in_array = True
         self._take("[")
         if self.peek() != "]":
             yield self._value()
@@ -146,8 +170,12 @@ class _JsonText:
         if self.peek():
             raise self._error("the array ends here, but text follows")
 
-    def lines(self) -> Iterator[Any]:
-        first = True
+    def lines(self, first: bool) -> Iterator[Any]:
+        """The records of the lines that follow; after an error it can be called again, if `line_is_read`.
+
+        Args:
+            first: whether the next line is the first of the file.
+        """
         while self.peek():
             line = self._line()
             if not line.startswith("{"):
@@ -156,11 +184,16 @@ class _JsonText:
                 _check_bytes(line)
                 yield _decoded(json.loads, line)
             except json.JSONDecodeError:
-                if not first:
+                following = _NOT_SPACE.search(self._buffer, self._position)
+                if not first or (following and following[0] == "{"):
                     raise
                 self._position -= len(line)  # the single record of a file may be indented over many lines
                 yield self._value()
             first = False
+
+    def line_is_read(self) -> bool:
+        """Whether the text continues at the end of a line; in an array it does not."""
+        return not self._in_array and self._buffer[self._position : self._position + 1] in ("", "\n")
 
     def _line(self) -> str:
         end, size = self._buffer.find("\n", self._position), _CHUNK

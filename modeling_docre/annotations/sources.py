@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from modeling_docre.documents import DocumentError
 
-from .records import iter_records
+from .records import records_and_errors
 
 TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
@@ -71,7 +71,7 @@ def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
     """Yield the inputs in a file: one text, or one record at a time.
 
     A record is a document in its dict form or a text, `{"text": str}` with optional "id" and "entities". What cannot be
-    read is an input with an `error`. Nothing can be read behind a record that is not JSON.
+    read is an input with an `error`. The lines after a broken line are read; after a broken record of an array nothing is.
 
     Args:
         file: the file; - for standard input.
@@ -95,17 +95,13 @@ def _text(file: str, name: str | None) -> Source:
 
 
 def _records(file: str, name: str) -> Iterator[Source]:
-    records, number = iter_records(file), 1
-    while True:
-        try:
-            record = next(records)
-        except StopIteration:
-            return
-        except (OSError, ValueError) as error:
-            yield Source(None, f"{name}:{number}", error=error)
-            return
-        yield source_of(record, f"{name}:{number}")
-        number += 1
+    number = 0
+    try:
+        for number, record in enumerate(records_and_errors(file), 1):
+            where = f"{name}:{number}"
+            yield Source(None, where, error=record) if isinstance(record, DocumentError) else source_of(record, where)
+    except OSError as error:
+        yield Source(None, f"{name}:{number + 1}", error=error)
 
 
 def source_of(record: Mapping[str, Any], name: str) -> Source:

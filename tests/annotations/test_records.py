@@ -62,6 +62,19 @@ def test_a_record_of_many_lines_may_stand_alone(tmp_path: Path) -> None:
     assert records_of(tmp_path / "x.json", json.dumps({"a": [1, 2]}, indent=1)) == [{"a": [1, 2]}]
 
 
+def test_what_follows_a_broken_line_is_read(tmp_path: Path) -> None:
+    path, good = tmp_path / "x.jsonl", b'{"a": 1}'
+    latin, deep, cut = b'{"a": "Zo\xeb"}', b'{"a": ' + b"[" * 200_000, b'{"a": "b'
+    for lines in ([cut, good, b"x", b"", good], [good, latin, deep, b"[1]", good], [latin, good], [good, good, cut]):
+        path.write_bytes(b"\n".join(lines))
+        whole = [line == good for line in lines if line]
+        assert [record == {"a": 1} for record in record_files.records_and_errors(path)] == whole
+    for content in (b"[" + b",\n".join([good, cut, good]) + b"]", b'{"a":\n{"b": [\n}', gzip.compress(good * 9)[:-12]):
+        path.write_bytes(content)
+        *_, last = record_files.records_and_errors(path)
+        assert isinstance(last, DocumentError), "where the next record begins is unknown"
+
+
 def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"):
         list(record_files.iter_records(tmp_path))

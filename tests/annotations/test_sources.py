@@ -62,8 +62,9 @@ def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):
         assert (first.error, last.error, last.id) == (None, None, f"{file}:3")
         assert message in str(wrong.error) and isinstance(wrong.id, str)
     file.write_text(f"{good}\n[\n{good}", encoding="utf-8")
-    first, broken = read_sources(str(file))
-    assert first.error is None and broken.id == f"{file}:2" and "number 2 of b.jsonl" in str(broken.error)
+    first, broken, last = read_sources(str(file))
+    assert broken.id == f"{file}:2" and "number 2 of b.jsonl" in str(broken.error)
+    assert first.error is last.error is None and last.id == f"{file}:3"
     (tmp_path / "latin.txt").write_bytes("Zo\xe9".encode("latin-1"))
     (latin,) = read_sources(str(tmp_path / "latin.txt"))
     assert "latin.txt is not in UTF-8" in str(latin.error)
