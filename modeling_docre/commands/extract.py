@@ -18,7 +18,7 @@ from modeling_docre.annotations.sources import Source, files_of, is_one_text, re
 from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
-from .files import check_output, write_output
+from .files import check_not_read, check_output, write_output
 from .process import (
     FAILURE,
     Backend,
@@ -210,9 +210,8 @@ def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None
     """Refuse to write over what is read, a file called `-`, or where nothing can be written."""
     if file == Path("-"):
         raise UsageError(f"{option} needs the name of a file; for standard output give --format json")
-    if file and file.exists() and any(os.path.exists(name) and file.samefile(name) for name in inputs):
-        raise UsageError(f"{option} {file} is what is read; give another name")
     if file:
+        check_not_read(option, file, inputs)
         check_output(file)
 
 
@@ -231,6 +230,10 @@ def _inputs(words: Sequence[str], names: Sequence[str], out: Path | None) -> tup
             raise UsageError("the text must be one argument; put it in quotes")
         if os.path.isfile(words[0]):
             raise UsageError(f"{words[0]} is a file; read it by --file {words[0]}")
+        if out:
+            raise UsageError(
+                f"--out needs files, and there is no folder {words[0]!r}; a text's graph is written by --json"
+            )
         return iter([Source(words[0])]), True
     if not names and not words and sys.stdin.isatty():
         raise UsageError("no text; give one in quotes, or files by --file")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from modeling_docre.hub.files import write_whole
+
+from .process import UsageError
 
 
 def check_output(file: str | Path) -> None:
@@ -28,6 +31,16 @@ def check_output(file: str | Path) -> None:
         raise OSError(error.errno, error.strerror, str(file)) from error
     if not os.access(target.parent, os.W_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+
+def check_not_read(option: str, file: Path, inputs: Iterable[str]) -> None:
+    """Check that an output is none of the inputs.
+
+    Raises:
+        UsageError: it is one of them.
+    """
+    if file.exists() and any(os.path.exists(name) and file.samefile(name) for name in inputs):
+        raise UsageError(f"{option} {file} is what is read; give another name")
 
 
 def write_output(file: str | Path, content: str) -> None:

@@ -15,7 +15,7 @@ from modeling_docre.annotations.growing_file import ENDINGS
 from modeling_docre.annotations.sources import files_of
 from modeling_docre.graphs.printable import printable
 
-from .files import check_output, write_output
+from .files import check_not_read, check_output, write_output
 from .process import UsageError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def export(
     if name in DOCUMENT_FORMATS and (top or _is_graph(inputs)):
         wanted = "results of `docre extract`, not a graph" if _is_graph(inputs) else "whole documents, without --top"
         raise UsageError(f"{name} takes {wanted}")
+    check_not_read("--out", out, inputs if _is_graph(inputs) else _all_files(inputs))
     if name == DATABASE:
         _check_new(out, "--out")
     elif name not in FOLDERS:
@@ -163,7 +164,7 @@ def _documents(names: Sequence[str]) -> list[Document]:
     if _is_graph(names):
         raise UsageError(f"{names[0]} is a graph already; give the results that it was built from, and the new ones")
     documents: dict[str, Document] = {}
-    for file in (file for name in names for file in _files_of(name)):
+    for file in _all_files(names):
         for document in _read(file):
             if document.id in documents:
                 fix = f"{file} has an id that an earlier document has; give each document its own"
@@ -172,11 +173,15 @@ def _documents(names: Sequence[str]) -> list[Document]:
     return list(documents.values())
 
 
+def _all_files(names: Sequence[str]) -> list[str]:
+    return [file for name in names for file in _files_of(name)]
+
+
 def _files_of(name: str) -> list[str]:
     """The files of a name; a folder of annotations stays whole, for its files may belong together."""
     if not os.path.isdir(name):
         return files_of([name])
-    tables = list(Path(name, "documents").glob("*.parquet"))
+    tables = [*Path(name, "documents").glob("*.parquet"), *Path(name).glob("*.parquet")]
     return sorted(map(str, tables or (file for file in Path(name).rglob("*") if file.name.endswith(ENDINGS)))) or [name]
 
 

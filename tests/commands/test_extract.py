@@ -147,6 +147,12 @@ def test_what_is_read_is_not_written_over(texts, model, capsys):
     assert file.read_text(encoding="utf-8") == TEXT
 
 
+def test_a_misspelled_folder_is_not_taken_for_a_text(model, capsys, tmp_path):
+    out = tmp_path / "out.jsonl"
+    fails(capsys, "there is no folder 'lettres'", "extract", "lettres", "--model", model, "--out", out, code=2)
+    assert not out.exists()
+
+
 # --- runs over many documents ---------------------------------------------------------------------------------------
 
 

@@ -76,6 +76,8 @@ def test_what_ray_and_other_tools_write_is_read(results, capsys, tmp_path):
         pq.write_table(table, tmp_path / "ray" / "documents" / f"{number}.parquet")
     again = works(capsys, "graph", "build", tmp_path / "ray", "--out", tmp_path / "again")
     assert again.split(" in ")[0] == built.split(" in ")[0]
+    shown = [works(capsys, "graph", "show", folder) for folder in (tmp_path / "ray", tmp_path / "ray" / "documents")]
+    assert shown[0] == shown[1]
 
     graph = CorpusGraph.load(tmp_path / "graph")
     assert read_elements(tmp_path / "graph") == (graph.nodes, graph.edges) and graph.edges
@@ -123,6 +125,10 @@ def test_what_is_wrong_is_said_in_one_line(results, capsys, tmp_path):
     fails(capsys, "holds other files, such as notes", *export, tmp_path / "mine", "--to", "csv", code=2)
     fails(capsys, "whole documents, without --top", *export, tmp_path / "x.spacy", "--top", "3", code=2)
     fails(capsys, "Is a directory", *export, tmp_path, "--to", "html")
+    before = results[0].read_bytes()
+    fails(capsys, "some.jsonl is what is read", *export, results[0], code=2)
+    fails(capsys, "is what is read", "graph", "export", tmp_path / "*.jsonl", "--out", results[0], code=2)
+    assert results[0].read_bytes() == before
     fails(capsys, "nothing.jsonl does not exist", "graph", "show", tmp_path / "nothing.jsonl")
     fails(capsys, "id is 'oslo'", "graph", "show", results[1], results[1])
     fails(capsys, "is a file; name a folder", "graph", "build", results[0], "--out", results[1], code=2)
