@@ -47,7 +47,8 @@ class DocumentSource(Datasource):
 
     Raises:
         FileNotFoundError: a name gives no file.
-        ValueError: a dataset or the first table has no column of texts or sentences.
+        ValueError: a dataset or the first table has no column of texts or sentences, or the name is that of standard
+            input.
     """
 
     def __init__(self, documents: Documents):
@@ -57,7 +58,9 @@ class DocumentSource(Datasource):
         elif isinstance(documents, IterableDataset):
             self._readers = _of_stream(documents)
         else:
-            files = files_of(names_of(documents), (*IN_FOLDERS, PARQUET))
+            if "-" in (names := names_of(documents)):
+                raise ValueError("several processes cannot read standard input; save it in a file")
+            files = files_of(names, (*IN_FOLDERS, PARQUET))
             _check_first_table(files)
             self._readers = _of_files(files)
 

@@ -40,6 +40,8 @@ def test_files_are_read_as_docre_extract_reads_them(tmp_path: Path, monkeypatch:
     assert found[0].id == "in/a.txt" and Document.from_dict(found[3].content) == ANNA
     with pytest.raises(FileNotFoundError, match=r"no\.txt does not exist"):
         DocumentSource(["in", "no.txt"])
+    with pytest.raises(ValueError, match="cannot read standard input; save it in a file"):
+        DocumentSource(["in", "-"])
 
 
 def test_tables_and_datasets_of_texts_and_of_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
