@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import ray
 from datasets import Features, Value
+from filelock import FileLock, Timeout
 from ray.data import ActorPoolStrategy
 from ray.data.aggregate import Count
 from ray.data.checkpoint import CheckpointConfig
@@ -123,8 +125,8 @@ def extract_corpus(
         FileNotFoundError: a name gives no file, or the model does not exist.
         FileExistsError, NotADirectoryError: the folder holds something else, or is a file.
         DocumentError: several documents have the same id.
-        ValueError: an option has no such value, a table has no texts, the folder was begun with other settings or lies
-            in a folder that is read, or Ray has too few cores or GPUs.
+        ValueError: an option has no such value, a table has no texts, the folder was begun with other settings, is
+            being written by another run, or lies in a folder that is read, or Ray has too few cores or GPUs.
     """
     source = DocumentSource(documents)
     folder = Path(out).absolute()
@@ -137,7 +139,7 @@ def extract_corpus(
         gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor
     cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)
     # Reading and writing take little, so here they may share the cores of the actors.
-    with ray_session(address, cores + SPARE_CORES, memory):
+    with _only_run(folder), ray_session(address, cores + SPARE_CORES, memory):
         pool = _actor_options(actors, gpus_per_actor, cores_per_actor)
         _check_ids(source)
         _run(source, folder, block_size, pool, (model, int(pool["num_cpus"]), options))
@@ -153,6 +155,24 @@ def _check_folder(documents: Documents, folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is a file; name a folder for the results")
     if folder.is_dir() and not (folder / SETTINGS).is_file() and (others := sorted(folder.iterdir())):
         raise FileExistsError(f"{folder} holds other files, such as {others[0].name}; name a new folder")
+
+
+@contextmanager
+def _only_run(folder: Path) -> Iterator[None]:
+    """No other run can write the folder inside the block.
+
+    Raises:
+        ValueError: another run is writing it.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(f"another run is writing {folder}; wait until it ends, or name another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_model(model: str, options: Mapping[str, Any]) -> None:

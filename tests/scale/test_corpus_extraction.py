@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from commands import fails
+from filelock import FileLock
 from pipelines import close
 from tiny import save_tiny
 from transformers import pipeline
@@ -92,6 +93,10 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     write(tmp_path / "begun" / "settings.json", [{"model": "other"}])
     with pytest.raises(ValueError, match="was begun with model 'other', but now it is"):
         extract_corpus(file, model, tmp_path / "begun")
+    (tmp_path / "busy").mkdir()
+    write(tmp_path / "busy" / "settings.json", [{"model": model}])
+    with FileLock(tmp_path / "busy" / ".lock"):
+        fails(capsys, "another run is writing", *mine, tmp_path / "busy")
 
 
 @pytest.mark.slow
