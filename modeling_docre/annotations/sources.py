@@ -71,7 +71,8 @@ def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
     """Yield the inputs in a file: one text, or one record at a time.
 
     A record is a document in its dict form or a text, `{"text": str}` with optional "id" and "entities". What cannot be
-    read is an input with an `error`. The lines after a broken line are read; after a broken record of an array nothing is.
+    read is an input with an `error`. The lines after a broken line are read; what follows a broken record of an array
+    is not.
 
     Args:
         file: the file; - for standard input.

@@ -231,9 +231,8 @@ def _inputs(words: Sequence[str], names: Sequence[str], out: Path | None) -> tup
         if os.path.isfile(words[0]):
             raise UsageError(f"{words[0]} is a file; read it by --file {words[0]}")
         if out:
-            raise UsageError(
-                f"--out needs files, and there is no folder {words[0]!r}; a text's graph is written by --json"
-            )
+            fix = "name files by --file, or write the graph of a text by --json"
+            raise UsageError(f"--out is for files, and there is no folder {words[0]!r}; {fix}")
         return iter([Source(words[0])]), True
     if not names and not words and sys.stdin.isatty():
         raise UsageError("no text; give one in quotes, or files by --file")
