@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby, islice
 from operator import itemgetter
@@ -120,7 +121,8 @@ def read_graph(folder: str | PathLike[str]) -> tuple[dict[str, Any], Iterator[Re
     for part, file in files.items():
         if not file.is_file():
             raise FileNotFoundError(f"{folder} has no {file.name}; name a folder that `CorpusGraph.save` has written")
-        schema = pq.read_schema(file)
+        with _named(file):
+            schema = pq.read_schema(file)
         if not schema.equals(SCHEMAS[part]) or _OPTIONS not in (schema.metadata or {}):
             raise ValueError(
                 f"{file} has other columns than a graph's; name a folder that `CorpusGraph.save` has written"
@@ -139,7 +141,13 @@ def read_elements(folder: str | PathLike[str]) -> tuple[tuple[Node, ...], tuple[
 
     Args:
         folder: one for which `is_graph` is true. Each table is a file or a folder of files.
+
+    Raises:
+        FileNotFoundError: the folder has no table `support`.
+        ValueError: a file is damaged.
     """
+    if not _tables(folder, "support"):
+        raise FileNotFoundError(f"{folder} has nodes but no support; copy the whole graph, or build it again")
     nodes = [_node_of_row(row) for row in _stored_rows(folder, "nodes")]
     stated: defaultdict[tuple[str, str, str], list[Statement]] = defaultdict(list)
     for row in _stored_rows(folder, "support"):
@@ -196,9 +204,18 @@ def _write(file: Path, schema: pa.Schema, rows: Iterator[Mapping[str, Any]]) -> 
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(file) as source:
+    with _named(file), pq.ParquetFile(file) as source:
         for batch in source.iter_batches(ROWS):
             yield from batch.to_pylist()
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say which file Parquet cannot read."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{file} is damaged, or is not Parquet ({error}); build the graph again") from error
 
 
 def entity_row(entity: LocalEntity) -> dict[str, Any]:

@@ -87,3 +87,14 @@ def test_what_is_no_graph_is_named(tmp_path: Path) -> None:
     (tmp_path / "other" / "documents.parquet").replace(tmp_path / "graph" / "documents.parquet")
     with pytest.raises(ValueError, match=r"support\.parquet has other columns"):
         CorpusGraph.load(tmp_path / "graph")
+
+
+def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:
+    small_graph().save(tmp_path)
+    (tmp_path / "support.parquet").write_bytes((tmp_path / "support.parquet").read_bytes()[:200])
+    for read in (CorpusGraph.load, graph_files.read_elements):
+        with pytest.raises(ValueError, match=r"support\.parquet is damaged"):
+            read(tmp_path)
+    (tmp_path / "support.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match="has nodes but no support"):
+        graph_files.read_elements(tmp_path)
