@@ -84,7 +84,7 @@ def extract_corpus(
         max_tokens=max_tokens,
     )
     print(f"{result.documents} documents in {result.folder}")
-    if graph:
+    if graph and result.documents:
         from modeling_docre.scale.graph_extraction import extract_graph
 
         merged = extract_graph(out, merge=graph, address=address)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import ray
 from ray.data import Dataset
 from ray.data.expressions import col
@@ -75,9 +76,10 @@ def extract_graph(
     cores: int | None = None,
     memory: int | None = None,
 ) -> ExtractedGraph:
-    """Merge the results of `extract_corpus` into one graph in `<results>/graph`; a graph that is there is replaced.
+    """Merge the results of `extract_corpus` into one graph in `<results>/graph`.
 
-    Its nodes, edges and support are those of `CorpusGraph` over the documents that did not fail.
+    A graph that is there is replaced when the new one is complete. Nodes, edges and support are those of `CorpusGraph`
+    over the documents that did not fail.
 
     Args:
         results: the folder of results.
@@ -94,16 +96,27 @@ def extract_graph(
     documents, folder = Path(results).absolute() / DOCUMENTS, Path(results).absolute() / GRAPH
     if not documents.is_dir():
         raise FileNotFoundError(f"{results} has no {DOCUMENTS}; name a folder that extract-corpus has written")
-    shutil.rmtree(folder, ignore_errors=True)
+    draft = folder.with_name(f"{GRAPH}.partial")  # an interrupted graph would look like one with fewer edges
+    shutil.rmtree(draft, ignore_errors=True)
     with ray_session(address, cores, memory):
         parts = max(1, int(ray.cluster_resources()["CPU"]) // 2, _rows(documents) // DOCUMENTS_PER_PART)
         groups = _name_groups(documents, merge, threshold)
-        _write_nodes(_records(documents), groups, folder, parts)
-        if _rows(folder / NODES):
-            _write_support(_records(documents), folder, parts)
-        if _rows(folder / SUPPORT):
-            _write_edges(folder, parts)
+        _write_nodes(_records(documents), groups, draft, parts)
+        if _rows(draft / NODES):
+            _write_support(_records(documents), draft, parts)
+        if _rows(draft / SUPPORT):
+            _write_edges(draft, parts)
+    _finish(draft, folder)
     return ExtractedGraph(folder, _rows(folder / NODES), _rows(folder / EDGES))
+
+
+def _finish(draft: Path, folder: Path) -> None:
+    for part in (NODES, SUPPORT, EDGES):
+        if not (draft / part).is_dir():
+            (draft / part).mkdir(parents=True)
+            pq.write_table(SCHEMAS[part].empty_table(), draft / part / "empty.parquet")
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
 
 
 def _rows(folder: Path) -> int:

@@ -16,8 +16,10 @@ from samples import ANNA, OTTO
 
 from modeling_docre import Document
 from modeling_docre.graphs.corpus_graph import CorpusGraph
+from modeling_docre.graphs.graph_files import is_graph, read_elements
+from modeling_docre.scale import graph_extraction
 from modeling_docre.scale.corpus_extraction import row_features
-from modeling_docre.scale.graph_extraction import extract_graph
+from modeling_docre.scale.graph_extraction import _finish, extract_graph
 from modeling_docre.scale.session import ray_session
 
 
@@ -29,6 +31,10 @@ def write(folder: Path, documents: list[Document]) -> Path:
         table = pa.Table.from_pylist(rows[number::2], schema=row_features().arrow_schema)
         pq.write_table(table, folder / "documents" / f"{number}.parquet")
     return folder
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def rows(folder: Path, order: list[str]) -> list[dict[str, Any]]:
@@ -43,14 +49,26 @@ def test_wrong_options_and_folders_are_named(tmp_path: Path) -> None:
         extract_graph(tmp_path)
 
 
+def test_a_graph_replaces_another_when_it_is_complete(tmp_path: Path) -> None:
+    draft, folder = tmp_path / "graph.partial", tmp_path / "graph"
+    for name in ("nodes", "support", "edges"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "former.parquet").touch()
+    _finish(draft, folder)
+    assert is_graph(folder) and read_elements(folder) == ((), ()) and not draft.exists()
+
+
 @pytest.mark.slow
-def test_the_graph_by_ray_is_that_of_one_process(tmp_path: Path) -> None:
+def test_the_graph_by_ray_is_that_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = [replace(item, id=f"{item.id} {n}") for n in range(3) for item in (ANNA, OTTO)]
     known = replace(OTTO.entities[0], id="Q1")
     documents.append(replace(OTTO, id="with an id", entities=(known, *OTTO.entities[1:])))
     folder = write(tmp_path / "results", documents)
     with ray_session(None, 2, 200 * 2**20):
         found = extract_graph(folder)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(graph_extraction, "_write_edges", interrupt)
+            extract_graph(folder)
     graph = CorpusGraph.of(reversed(documents))
     assert (found.nodes, found.edges) == (len(graph.nodes), len(graph.edges)) and found.edges
     assert len(graph.nodes) < sum(len(document.entities) for document in documents), "some are merged"
