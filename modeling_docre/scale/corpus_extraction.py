@@ -187,7 +187,7 @@ def _check_model(model: str, options: Mapping[str, Any]) -> None:
 
 def extracted_corpus(folder: str | Path) -> ExtractedCorpus:
     """What a folder of results holds; only the column of errors is read."""
-    if not (Path(folder) / DOCUMENTS).is_dir():  # Ray writes no folder for no rows
+    if not any((Path(folder) / DOCUMENTS).glob("*.parquet")):  # no rows, or interrupted before the first
         return ExtractedCorpus(Path(folder), 0, 0)
     table = pads.dataset(Path(folder) / DOCUMENTS, format="parquet")
     errors = pc.field("error").is_valid()

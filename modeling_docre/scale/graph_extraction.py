@@ -94,7 +94,7 @@ def extract_graph(
     """
     check_options(merge, threshold)
     documents, folder = Path(results).absolute() / DOCUMENTS, Path(results).absolute() / GRAPH
-    if not documents.is_dir():
+    if not any(documents.glob("*.parquet")):
         raise FileNotFoundError(f"{results} has no {DOCUMENTS}; name a folder that extract-corpus has written")
     draft = folder.with_name(f"{GRAPH}.partial")  # an interrupted graph would look like one with fewer edges
     shutil.rmtree(draft, ignore_errors=True)

@@ -18,7 +18,7 @@ from modeling_docre import Document
 from modeling_docre.graphs.corpus_graph import CorpusGraph
 from modeling_docre.graphs.graph_files import is_graph, read_elements
 from modeling_docre.scale import graph_extraction
-from modeling_docre.scale.corpus_extraction import row_features
+from modeling_docre.scale.corpus_extraction import extracted_corpus, row_features
 from modeling_docre.scale.graph_extraction import _finish, extract_graph
 from modeling_docre.scale.session import ray_session
 
@@ -45,8 +45,11 @@ def rows(folder: Path, order: list[str]) -> list[dict[str, Any]]:
 def test_wrong_options_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="merge is 'all'"):
         extract_graph(tmp_path, merge="all")  # type: ignore[arg-type]
-    with pytest.raises(FileNotFoundError, match="has no documents; name a folder that extract-corpus has written"):
-        extract_graph(tmp_path)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match="has no documents; name a folder that extract-corpus has written"):
+            extract_graph(tmp_path)
+        assert extracted_corpus(tmp_path) == (tmp_path, 0, 0, None)
+        (tmp_path / "documents").mkdir(exist_ok=True)  # as a run leaves it that ends before its first block
 
 
 def test_a_graph_replaces_another_when_it_is_complete(tmp_path: Path) -> None:
