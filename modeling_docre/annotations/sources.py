@@ -112,13 +112,16 @@ def source_of(record: Mapping[str, Any], name: str) -> Source:
         record: a document in its dict form, or a text.
         name: its id if it has none.
     """
+    place = name
     if record.get("id") is not None:
         name = record["id"]
     try:
         _check_string(name, "id", name)
+        if not name:
+            raise DocumentError(place, "id", name, "give a non-empty string, or none to name it by its place")
         return Source({**record, "id": name}, name) if "sentences" in record else _text_record(record, name)
     except DocumentError as error:
-        return Source(None, str(name), error=error)
+        return Source(None, str(name) or place, error=error)
 
 
 def _text_record(record: Mapping[str, Any], name: str) -> Source:

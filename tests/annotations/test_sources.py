@@ -56,11 +56,12 @@ def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):
         ('{"id": 7, "text": "x"}', "id is 7; give a string"),
         ('{"id": 7, "sentences": []}', "id is 7; give a string"),
         ("{}", "b.jsonl:2': text is None"),
+        ('{"id": "", "text": "x"}', "b.jsonl:2': id is ''; give a non-empty string"),
     ):
         file.write_text(f"{good}\n{line}\n{good}", encoding="utf-8")
         first, wrong, last = read_sources(str(file))
         assert (first.error, last.error, last.id) == (None, None, f"{file}:3")
-        assert message in str(wrong.error) and isinstance(wrong.id, str)
+        assert message in str(wrong.error) and isinstance(wrong.id, str) and wrong.id
     file.write_text(f"{good}\n[\n{good}", encoding="utf-8")
     first, broken, last = read_sources(str(file))
     assert broken.id == f"{file}:2" and "number 2 of b.jsonl" in str(broken.error)
