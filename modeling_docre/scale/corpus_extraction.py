@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import ray
 from datasets import Features, Value
 from filelock import FileLock, Timeout
@@ -18,6 +19,7 @@ from ray.data import ActorPoolStrategy
 from ray.data.aggregate import Count
 from ray.data.checkpoint import CheckpointConfig
 from ray.data.expressions import col
+from ray.exceptions import RayError
 
 from dataset_scripts.building.row_features import document_features
 from modeling_docre.annotations.growing_file import record_settings
@@ -126,7 +128,8 @@ def extract_corpus(
         FileExistsError, NotADirectoryError: the folder holds something else, or is a file.
         DocumentError: several documents have the same id.
         ValueError: an option has no such value, a table has no texts, the folder was begun with other settings, is
-            being written by another run, or lies in a folder that is read, or Ray has too few cores or GPUs.
+            being written by another run, holds a damaged file or lies in a folder that is read, or Ray has too few
+            cores or GPUs.
     """
     source = DocumentSource(documents)
     folder = Path(out).absolute()
@@ -139,11 +142,12 @@ def extract_corpus(
         gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor
     cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)
     # Reading and writing take little, so here they may share the cores of the actors.
-    with _only_run(folder), ray_session(address, cores + SPARE_CORES, memory):
-        pool = _actor_options(actors, gpus_per_actor, cores_per_actor)
-        _check_ids(source)
-        _run(source, folder, block_size, pool, (model, int(pool["num_cpus"]), options))
-    return extracted_corpus(folder)
+    with _only_run(folder), _damage_named(folder):
+        with ray_session(address, cores + SPARE_CORES, memory):
+            pool = _actor_options(actors, gpus_per_actor, cores_per_actor)
+            _check_ids(source)
+            _run(source, folder, block_size, pool, (model, int(pool["num_cpus"]), options))
+        return extracted_corpus(folder)
 
 
 def _check_folder(documents: Documents, folder: Path) -> None:
@@ -173,6 +177,32 @@ def _only_run(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _damage_named(folder: Path) -> Iterator[None]:
+    """Say which file of the folder is damaged, if that is why the block fails.
+
+    Raises:
+        ValueError: a file is damaged; errors of another cause are raised unchanged.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException, RayError) as error:
+        for file in sorted([*(folder / CHECKPOINT).glob("*.parquet"), *(folder / DOCUMENTS).glob("*.parquet")]):
+            if not _is_readable(file):
+                block = file.stem.partition("-")[0]  # a block's two files have the same name, and a number in documents
+                fix = f"delete it and all files {block}* in {DOCUMENTS} and {CHECKPOINT}, and run again"
+                raise ValueError(f"{file} is damaged; {fix}: only the documents of this block are lost") from error
+        raise
+
+
+def _is_readable(file: Path) -> bool:
+    try:
+        pq.read_metadata(file)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
 
 
 def _check_model(model: str, options: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from modeling_docre.documents import Document, DocumentError
 from modeling_docre.scale.corpus_extraction import (
     ExtractionActor,
     _actor_options,
+    _damage_named,
     extract_corpus,
     extracted_corpus,
     row_features,
@@ -97,6 +98,19 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     write(tmp_path / "busy" / "settings.json", [{"model": model}])
     with FileLock(tmp_path / "busy" / ".lock"):
         fails(capsys, "another run is writing", *mine, tmp_path / "busy")
+
+
+def test_a_damaged_file_is_named_with_what_to_delete(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    pq.write_table(pa.table({"error": [None, "no"]}), tmp_path / "documents" / "x_000000-0.parquet")
+    with _damage_named(tmp_path):
+        assert extracted_corpus(tmp_path)[1:] == (2, 1, "no")
+    with pytest.raises(OSError, match=r"^disk$"), _damage_named(tmp_path):
+        raise OSError("disk")
+    (tmp_path / "documents" / "y_000001-0.parquet").write_bytes(b"PAR1 half")
+    message = r"y_000001-0\.parquet is damaged; delete it and all files y_000001\* in documents and checkpoint"
+    with pytest.raises(ValueError, match=message), _damage_named(tmp_path):
+        extracted_corpus(tmp_path)
 
 
 @pytest.mark.slow
