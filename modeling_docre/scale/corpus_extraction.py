@@ -192,8 +192,9 @@ def _damage_named(folder: Path) -> Iterator[None]:
         for file in sorted([*(folder / CHECKPOINT).glob("*.parquet"), *(folder / DOCUMENTS).glob("*.parquet")]):
             if not _is_readable(file):
                 block = file.stem.partition("-")[0]  # a block's two files have the same name, and a number in documents
-                fix = f"delete it and all files {block}* in {DOCUMENTS} and {CHECKPOINT}, and run again"
-                raise ValueError(f"{file} is damaged; {fix}: only the documents of this block are lost") from error
+                fix = f"delete it and all files {block}* in {DOCUMENTS} and {CHECKPOINT}"
+                then = "the next run extracts their documents again"
+                raise ValueError(f"{file} is damaged; {fix}; {then}") from error
         raise
 
 
