@@ -70,7 +70,7 @@ class Traits(NamedTuple):
     adaptive_threshold: bool = False  # types are trained against a threshold class, uncertain ones can be left out
     evidence_guidance: bool = False  # the sentences that state a relation are trained, too
     typed_pairs: bool = False  # pairs whose entity types allow no relation need not be scored
-    scores_with_entities: bool = False  # a relation's score is times the lower score of its two entities
+    scores_with_entities: bool = False  # a relation's score is multiplied by the lower one of its two entities
     memory_levels: tuple[str, ...] | None = None  # at which a memory is read once `memory_reading` is on
     set_by_training: frozenset[str] = frozenset()  # options that no recipe may set
 

@@ -17,8 +17,8 @@ class EndToEndConfig(DocREConfig):
         mention_threshold: least score of a mention.
         coreference_threshold: least score of every mention pair inside a cluster.
         relation_threshold: least score of a relation; None for the system's own.
-        relation_score: `"pair"`, the score of a type between a pair, or `"with_entities"`, that times the lower score
-            of the two entities, since a relation is right only if both are. Given entities count as certain.
+        relation_score: `"pair"`, the score of a type between a pair, or `"with_entities"`, that score multiplied by the
+            lower one of the two entities, since a relation is right only if both are. Given entities count as certain.
         coref_symmetrise: how the two orders of a mention pair become one score: the score of (earlier, later),
             the mean, or the lower score.
         edit_distance_text: at inference compare mention strings made of the document's words or of decoded subwords.

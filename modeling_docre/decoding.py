@@ -75,9 +75,9 @@ def decode(
     """Turn a model's output for a batch into documents.
 
     Scores are probabilities, after the scalings: of a mention, of a relation's type (with `scores_with_entities` times
-    the lower score of its entities), and of an entity's type times its `entity_linkage_scores` if any. A mention
-    without coreference, or a related span that is no entity, becomes an entity of its own with the empty type. Where
-    sentences are read by themselves a symmetric relation stands once, its head being what begins first.
+    the lower score of its entities), and of an entity's type times its `entity_linkage_scores` if any. Mentions that no
+    coreference joins become entities of their own with the empty type, and so do related spans without a type. Where
+    sentences are read by themselves, a symmetric relation is stated once, headed by the entity that begins first.
 
     Args:
         output: fields of `DocREOutput`, tensors on any device.

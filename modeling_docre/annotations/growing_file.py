@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from .records import iter_records
 
@@ -53,10 +53,7 @@ class GrowingFile:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         record_settings(self.settings_path, settings, self.path, [self.partial])
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise ValueError(f"another run is writing {self.path}; wait until it ends, or name another file") from error
+        acquired(self._lock, self.path)
         self.settings = dict(settings)
         if self.path.exists():
             return {record["id"] for record in iter_records(self.path)}
@@ -122,6 +119,18 @@ class GrowingFile:
         finally:
             draft.unlink(missing_ok=True)
         self.partial.unlink()
+
+
+def acquired(lock: FileLock, result: Path) -> AcquireReturnProxy:
+    """The lock of a result, taken; as a context manager it is released with the block.
+
+    Raises:
+        ValueError: another run holds it, and so is writing the result.
+    """
+    try:
+        return lock.acquire()
+    except Timeout as error:
+        raise ValueError(f"another run is writing {result}; wait until it ends, or name another place") from error
 
 
 def record_settings(file: Path, settings: Mapping[str, Any], result: Path, others: Sequence[Path] = ()) -> None:

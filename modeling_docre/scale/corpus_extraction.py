@@ -14,7 +14,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import ray
 from datasets import Features, Value
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from ray.data import ActorPoolStrategy
 from ray.data.aggregate import Count
 from ray.data.checkpoint import CheckpointConfig
@@ -22,7 +22,7 @@ from ray.data.expressions import col
 from ray.exceptions import RayError
 
 from dataset_scripts.building.row_features import document_features
-from modeling_docre.annotations.growing_file import record_settings
+from modeling_docre.annotations.growing_file import acquired, record_settings
 from modeling_docre.documents import DocumentError
 
 from .document_source import Documents, DocumentSource, names_of, source_of_row
@@ -142,7 +142,7 @@ def extract_corpus(
         gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor
     cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)
     # Reading and writing take little, so here they may share the cores of the actors.
-    with _only_run(folder), _damage_named(folder):
+    with acquired(FileLock(folder / ".lock", timeout=0), folder), _damage_named(folder):
         with ray_session(address, cores + SPARE_CORES, memory):
             pool = _actor_options(actors, gpus_per_actor, cores_per_actor)
             _check_ids(source)
@@ -159,24 +159,6 @@ def _check_folder(documents: Documents, folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is a file; name a folder for the results")
     if folder.is_dir() and not (folder / SETTINGS).is_file() and (others := sorted(folder.iterdir())):
         raise FileExistsError(f"{folder} holds other files, such as {others[0].name}; name a new folder")
-
-
-@contextmanager
-def _only_run(folder: Path) -> Iterator[None]:
-    """No other run can write the folder inside the block.
-
-    Raises:
-        ValueError: another run is writing it.
-    """
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ValueError(f"another run is writing {folder}; wait until it ends, or name another folder") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

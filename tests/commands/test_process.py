@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from modeling_docre import JerexConfig
-from modeling_docre.commands.process import describe
+from modeling_docre.commands.process import Backends, describe
+from modeling_docre.encoder_onnx import BACKENDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "modeling_docre"]
@@ -60,3 +61,7 @@ def test_what_went_wrong_is_said_with_the_path():
     with pytest.raises(Exception, match="relation_threshold") as wrong:
         JerexConfig(relation_threshold=2.0)
     assert describe(wrong.value).startswith("relation_threshold is 2.0")
+
+
+def test_the_backends_of_the_command_line_are_those_of_the_models():
+    assert tuple(Backends) == BACKENDS
