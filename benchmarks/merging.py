@@ -1,6 +1,6 @@
 """Measures how well entities of different documents are merged, and what a graph of many documents costs.
 
-    python benchmarks/merging.py [--data_dir FOLDER] [--growth 1000 10000 100000] [--show 20] [--paragraphs]
+    python benchmarks/merging.py [--data_dir FOLDER] [--growth 1000 10000 100000 [--by_ray]] [--show 20] [--paragraphs]
 
 CDR and ChemDisGene know the concept of each entity. The ids are hidden from the rule; afterwards two entities of
 different documents belong together if type and id are equal. Pairs within one document do not count. B³ is the mean,
@@ -8,7 +8,7 @@ over all entities, of the share of its node (precision) and of its concept (reca
 
 `--growth` builds graphs of copies of these documents. Concepts of at least five documents keep their names in each
 copy, the names of all others get a word of the copy: a larger corpus has more of both, known names and new ones. Each
-entity has a relation to the next one of its document.
+entity has a relation to the next one of its document. `--by_ray` writes the copies as results and lets Ray merge them.
 
 `--show` prints so many nodes of the Re-DocRED documents, drawn at random from those of several documents, to be read;
 with `--paragraphs`, it prints those of the bundled model's graphs of the twenty paragraphs of `paragraphs.py`.
@@ -20,6 +20,7 @@ import argparse
 import os
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,9 @@ CORPORA = {
 }
 MODES: tuple[Merge, ...] = ("off", "exact", "similar")
 KNOWN = 5  # documents from which on a concept keeps its names in every copy
+RAY_MEMORY = 500 * 2**20
+"""Bytes that Ray's processes share for blocks of rows."""
+
 Place = tuple[str, int]
 Groups = Mapping[Place, tuple[Any, ...]]
 """The group of each entity; the first item is its type."""
@@ -196,6 +200,31 @@ def growth_row(folder: Path, size: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def ray_row(folder: Path, size: int) -> str:
+    """Seconds of the clock and memory of the same graph by Ray, from results in files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from benchmarks.scale import Memory, watched
+    from modeling_docre.scale.corpus_extraction import DOCUMENTS, row_features
+    from modeling_docre.scale.graph_extraction import extract_graph
+
+    with tempfile.TemporaryDirectory() as name:
+        results, schema, memory = Path(name), row_features().arrow_schema, list[Memory]()
+        (results / DOCUMENTS).mkdir()
+        stream = islice(copies([item for name in CORPORA for item in read_corpus(name, folder)]), size)
+        for number in count():
+            if not (portion := [{**document.to_dict(), "error": None} for document in islice(stream, 1000)]):
+                break
+            pq.write_table(pa.Table.from_pylist(portion, schema=schema), results / DOCUMENTS / f"{number}.parquet")
+        start = time.perf_counter()
+        with watched(memory, begun=True):
+            graph = extract_graph(results, memory=RAY_MEMORY)
+        seconds = time.perf_counter() - start
+    cells = f"{size:,}", f"{graph.nodes:,}", f"{graph.edges:,}", f"{seconds:.0f}", f"{memory[0].most / 2**20:,.0f}"
+    return f"| {' | '.join(cells)} |"
+
+
 def _seconds_to(change: Callable[[], None], graph: CorpusGraph) -> float:
     start = time.process_time()
     change()
@@ -243,17 +272,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root = os.environ.get("DOCRE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data_dir", type=Path, default=Path(root), help="folder with cdr, chemdisgene and re_docred")
     parser.add_argument("--growth", type=int, nargs="+", default=[], help="numbers of documents to build graphs of")
+    parser.add_argument("--by_ray", action="store_true", help="let Ray build these graphs, from results in files")
     parser.add_argument("--show", type=int, help="number of merged nodes to print")
     parser.add_argument("--paragraphs", action="store_true", help="show nodes of the twenty paragraphs")
     options = parser.parse_args(arguments)
     if options.show is not None:
         print(summary(paragraph_graphs() if options.paragraphs else re_docred(options.data_dir), options.show))
     elif options.growth:
-        columns = ("documents", "nodes", "edges", "seconds", "one more, seconds", "one less, seconds", "memory, MiB")
+        columns = ["documents", "nodes", "edges", "seconds"]
+        columns += (
+            ["largest process, MiB"] if options.by_ray else ["one more, seconds", "one less, seconds", "memory, MiB"]
+        )
         print(f"| {' | '.join(columns)} |\n|{' ---: |' * len(columns)}")
         for size in options.growth:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                print(process.submit(growth_row, options.data_dir, size).result(), flush=True)
+                done = process.submit(ray_row if options.by_ray else growth_row, options.data_dir, size)
+                print(done.result(), flush=True)
     else:
         print("| corpus | entities are one if | precision | recall | B³ precision | B³ recall |")
         print("| --- | --- | ---: | ---: | ---: | ---: |")

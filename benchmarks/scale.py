@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -80,23 +80,30 @@ class Sizes(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Resident bytes of a process before a piece of work, and the most during it."""
+    """Resident bytes before a piece of work, and the most during it."""
 
     before: int
     most: int
 
 
 @contextmanager
-def watched(seen: list[Memory]) -> Iterator[None]:
-    """Add to `seen` what this process holds during the block."""
-    process, ended = psutil.Process(), Event()
-    sizes = [process.memory_info().rss]
+def watched(seen: list[Memory], *, begun: bool = False) -> Iterator[None]:
+    """Add to `seen` what this process holds during the block, or the largest one that it has begun."""
+    process, ended, sizes = psutil.Process(), Event(), list[int]()
 
     def look() -> None:
-        while not ended.wait(0.5):
-            sizes.append(process.memory_info().rss)
+        held = 0
+        for one in process.children(recursive=True) if begun else [process]:
+            with suppress(psutil.NoSuchProcess):  # it has ended since
+                held = max(held, one.memory_info().rss)
+        sizes.append(held)
 
-    thread = Thread(target=look)
+    def keep_looking() -> None:
+        while not ended.wait(0.5):
+            look()
+
+    look()
+    thread = Thread(target=keep_looking)
     thread.start()
     try:
         yield

@@ -127,9 +127,9 @@ def extract_corpus(
         FileNotFoundError: a name gives no file, or the model does not exist.
         FileExistsError, NotADirectoryError: the folder holds something else, or is a file.
         DocumentError: several documents have the same id.
-        ValueError: an option has no such value, a table has no texts, the folder was begun with other settings, is
-            being written by another run, holds a damaged file or lies in a folder that is read, or Ray has too few
-            cores or GPUs.
+        ValueError: an option has no such value, a table has no texts or has numbers for ids, the folder was begun with
+            other settings, is being written by another run, holds a damaged file or lies in a folder that is read, or
+            Ray has too few cores or GPUs.
     """
     source = DocumentSource(documents)
     folder = Path(out).absolute()

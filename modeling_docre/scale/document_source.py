@@ -119,7 +119,7 @@ def _of_files(names: Iterable[str]) -> list[Reader]:
 def _parquet(file: str, name: str) -> Iterator[Source]:
     try:
         with pq.ParquetFile(file) as table:
-            _check_columns(table.schema_arrow.names, name)
+            _check_columns(table.schema_arrow, name)
             columns = _columns(table.schema_arrow.names)
             rows = (row for batch in table.iter_batches(ROWS_AT_ONCE, columns=columns) for row in batch.to_pylist())
             yield from _sources(rows, name)
@@ -128,7 +128,7 @@ def _parquet(file: str, name: str) -> Iterator[Source]:
 
 
 def _of_dataset(dataset: Dataset) -> list[Reader]:
-    _check_columns(dataset.column_names, "the dataset")
+    _check_columns(dataset.features.arrow_schema, "the dataset")
     columns = _columns(dataset.column_names)
     dataset = dataset.select_columns(columns) if columns else dataset
     parts = list(_shares(range(len(dataset)), min(MOST_TASKS, -(-len(dataset) // ROWS_AT_ONCE))))
@@ -136,8 +136,8 @@ def _of_dataset(dataset: Dataset) -> list[Reader]:
 
 
 def _of_stream(dataset: IterableDataset) -> list[Reader]:
-    if dataset.column_names:
-        _check_columns(dataset.column_names, "the dataset")
+    if dataset.features:
+        _check_columns(dataset.features.arrow_schema, "the dataset")
     count = dataset.num_shards
     return [partial(_of_shard, dataset, count, number) for number in range(count)]
 
@@ -152,13 +152,16 @@ def _check_first_table(files: Iterable[str]) -> None:
     for file in files:
         if file.endswith(PARQUET):
             with suppress(OSError, pa.ArrowInvalid):  # a broken file becomes a row with its error
-                return _check_columns(pq.read_schema(file).names, file)
+                return _check_columns(pq.read_schema(file), file)
 
 
-def _check_columns(names: Sequence[str], table: str) -> None:
-    if not {"text", "sentences"} & set(names):
-        fix = f"rename the column of the texts to text; it has {', '.join(names)}"
+def _check_columns(schema: pa.Schema, table: str) -> None:
+    if not {"text", "sentences"} & set(schema.names):
+        fix = f"rename the column of the texts to text; it has {', '.join(schema.names)}"
         raise ValueError(f"{table} has no column text or sentences; {fix}")
+    kind = schema.field("id").type if "id" in schema.names else pa.null()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        raise ValueError(f"{table} has a column id of type {kind}; make it one of strings")
 
 
 def _columns(names: Sequence[str]) -> list[str] | None:

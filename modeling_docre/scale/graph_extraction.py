@@ -1,21 +1,25 @@
 """The graph of a corpus by Ray Data: the nodes and edges of `CorpusGraph`, without a process that holds them.
 
-1. One actor reads the names of all entities, and finds which of them are one thing.
-2. Entities are grouped by what they are: nodes.
-3. Statements and members of nodes are grouped by document, which tells each statement its two nodes: support.
-4. Support is grouped by head, tail and type: edges.
+1. What the graph needs of each document is kept: its entities, and its statements with their evidence.
+2. One actor reads the names of all entities, and finds which of them are one thing.
+3. Entities are grouped by what they are: nodes.
+4. Statements and members of nodes are grouped by document, which tells each statement its two nodes: support.
+5. Support is grouped by head, tail and type: edges.
 
-Each step writes Parquet files, and the next one reads them. Only the first step needs memory for the whole corpus: for
-every name the numbers of the documents that have it.
+Each step writes Parquet files, and the next ones read them. Only the second step needs memory for the whole corpus: for
+every name the numbers of the documents that have it. The others group in buckets, each of which one call takes whole.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -46,8 +50,11 @@ from .session import ray_session
 GRAPH, NODES, SUPPORT, EDGES = "graph", "nodes", "support", "edges"
 """The folder of the graph in that of the results, and its tables, in the columns of `CorpusGraph.save`."""
 
-DOCUMENTS_PER_PART = 25_000
-"""Documents whose entities or statements a task groups in memory."""
+RECORDS = "records"
+"""The table of the first step, which goes when the graph is complete."""
+
+DOCUMENTS_PER_PART, DOCUMENTS_PER_BUCKET = 25_000, 2_500
+"""Documents of which a task holds the entities or statements, and of which it groups them at a time."""
 
 _ENTITIES, _STATEMENTS = SCHEMAS["documents"].field("entities").type, pa.list_(pa.struct(list(SCHEMAS[SUPPORT])))
 _RECORDS = pa.schema([("document_id", pa.string()), ("entities", _ENTITIES), ("statements", _STATEMENTS)])
@@ -57,6 +64,7 @@ _PLACES = pa.schema(
 _ENDS = pa.schema(
     [("document_id", pa.string()), ("number", pa.int32()), ("node", pa.string()), ("statements", _STATEMENTS)]
 )
+_BUCKET = "bucket"
 
 
 class ExtractedGraph(NamedTuple):
@@ -99,13 +107,14 @@ def extract_graph(
     draft = folder.with_name(f"{GRAPH}.partial")  # an interrupted graph would look like one with fewer edges
     shutil.rmtree(draft, ignore_errors=True)
     with ray_session(address, cores, memory):
-        parts = max(1, int(ray.cluster_resources()["CPU"]) // 2, _rows(documents) // DOCUMENTS_PER_PART)
-        groups = _name_groups(documents, merge, threshold)
-        _write_nodes(_records(documents), groups, draft, parts)
+        _write_records(documents, draft)
+        shares = _Shares(_rows(draft / RECORDS), int(ray.cluster_resources()["CPU"]))
+        if _rows(draft / RECORDS):
+            _write_nodes(draft, _name_groups(draft, merge, threshold), shares)
         if _rows(draft / NODES):
-            _write_support(_records(documents), draft, parts)
+            _write_support(draft, shares)
         if _rows(draft / SUPPORT):
-            _write_edges(draft, parts)
+            _write_edges(draft, shares)
     _finish(draft, folder)
     return ExtractedGraph(folder, _rows(folder / NODES), _rows(folder / EDGES))
 
@@ -115,6 +124,7 @@ def _finish(draft: Path, folder: Path) -> None:
         if not (draft / part).is_dir():
             (draft / part).mkdir(parents=True)
             pq.write_table(SCHEMAS[part].empty_table(), draft / part / "empty.parquet")
+    shutil.rmtree(draft / RECORDS, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
 
@@ -124,10 +134,42 @@ def _rows(folder: Path) -> int:
     return pads.dataset(folder, format="parquet").count_rows() if folder.is_dir() else 0
 
 
-def _records(documents: Path) -> Dataset:
-    """What the graph keeps of each document, without nodes: its entities and statements."""
+class _Shares:
+    """Shares a table out: rows of one key into one bucket, the buckets among Ray's tasks.
+
+    Args:
+        documents: of the corpus.
+        cores: that there are for the tasks.
+    """
+
+    def __init__(self, documents: int, cores: int):
+        self.parts = max(1, cores // 2, documents // DOCUMENTS_PER_PART)
+        self.buckets = max(self.parts, documents // DOCUMENTS_PER_BUCKET)
+
+    def map(self, table: Dataset, keys: Sequence[str], function: Callable[[pa.Table], pa.Table]) -> Dataset:
+        """What the function makes of each bucket; rows that are equal in `keys` are together."""
+        buckets = self.buckets  # without self, which Ray's processes need not know
+
+        def name(rows: pa.Table) -> pa.Table:
+            values = zip(*(rows[key].to_pylist() for key in keys), strict=True)
+            numbers = [crc32(repr(value).encode()) % buckets for value in values]
+            return rows.append_column(_BUCKET, pa.array(numbers, pa.int32()))
+
+        named = table.map_batches(name, batch_format="pyarrow").groupby(_BUCKET, num_partitions=self.parts)
+        return named.map_groups(lambda rows: function(rows.drop_columns([_BUCKET])), batch_format="pyarrow")
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+def _write_records(documents: Path, folder: Path) -> None:
+    """What the graph keeps of each document that did not fail, without nodes."""
     rows = ray.data.read_parquet(str(documents)).filter(expr=col("error").is_null()).drop_columns(["error"])
-    return rows.map_batches(_keep, batch_format="pyarrow")
+    rows.map_batches(_keep, batch_format="pyarrow").write_parquet(str(folder / RECORDS))
+
+
+def _records(folder: Path, *columns: str) -> Dataset:
+    return ray.data.read_parquet(str(folder / RECORDS), columns=["document_id", *columns])
 
 
 def _keep(rows: pa.Table) -> pa.Table:
@@ -164,7 +206,7 @@ class _Names:
         return self.blocks.groups_only()
 
 
-def _name_groups(documents: Path, merge: Merge, threshold: float) -> Any:
+def _name_groups(folder: Path, merge: Merge, threshold: float) -> Any:
     """The groups of names, where Ray keeps them."""
     names = _Names.remote(merge, threshold)  # type: ignore[attr-defined]
 
@@ -172,7 +214,7 @@ def _name_groups(documents: Path, merge: Merge, threshold: float) -> Any:
         ray.get(names.add.remote([(row["document_id"], _entities(row)) for row in rows.to_pylist()]))
         return rows.select(["document_id"])
 
-    for _ in _records(documents).map_batches(send, batch_format="pyarrow").iter_internal_ref_bundles():
+    for _ in _records(folder, "entities").map_batches(send, batch_format="pyarrow").iter_internal_ref_bundles():
         pass
     groups = names.groups.remote()
     ray.wait([groups])
@@ -186,7 +228,7 @@ def _entities(row: Mapping[str, Any]) -> list[LocalEntity]:
 # --- nodes ----------------------------------------------------------------------------------------------------------
 
 
-def _write_nodes(records: Dataset, groups: Any, folder: Path, parts: int) -> None:
+def _write_nodes(folder: Path, groups: Any, shares: _Shares) -> None:
     def spread(rows: pa.Table) -> pa.Table:
         blocks, table = ray.get(groups), []
         for row in rows.to_pylist():
@@ -196,28 +238,34 @@ def _write_nodes(records: Dataset, groups: Any, folder: Path, parts: int) -> Non
                 table.append({"key": repr(key), **place, "entity": row["entities"][number]})
         return pa.Table.from_pylist(table, schema=_PLACES)
 
-    entities = records.map_batches(spread, batch_format="pyarrow")
-    nodes = entities.groupby("key", num_partitions=parts).map_groups(_node, batch_format="pyarrow")
-    nodes.write_parquet(str(folder / NODES))
+    entities = _records(folder, "entities").map_batches(spread, batch_format="pyarrow")
+    shares.map(entities, ["key"], _nodes).write_parquet(str(folder / NODES))
 
 
-def _node(rows: pa.Table) -> pa.Table:
-    table = sorted(rows.to_pylist(), key=lambda row: (row["document_id"], row["number"]))
-    places = [(row["document_id"], row["number"]) for row in table]
-    node = make_node(places, [entity_of_row(row["entity"]) for row in table])
-    return pa.Table.from_pylist([asdict(node)], schema=SCHEMAS[NODES])
+def _nodes(rows: pa.Table) -> pa.Table:
+    table = []
+    for _, group in _groups(rows, "key", "document_id", "number"):
+        places = [(row["document_id"], row["number"]) for row in group]
+        table.append(asdict(make_node(places, [entity_of_row(row["entity"]) for row in group])))
+    return pa.Table.from_pylist(table, schema=SCHEMAS[NODES])
+
+
+def _groups(rows: pa.Table, *order: str, keys: int = 1) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """Rows that are equal in the first columns of the order, sorted by all of it."""
+    table = sorted(rows.to_pylist(), key=itemgetter(*order))
+    for key, group in groupby(table, itemgetter(*order[:keys])):
+        yield key, list(group)
 
 
 # --- edges and their support ----------------------------------------------------------------------------------------
 
 
-def _write_support(records: Dataset, folder: Path, parts: int) -> None:
+def _write_support(folder: Path, shares: _Shares) -> None:
     members = ray.data.read_parquet(str(folder / NODES), columns=["id", "members"])
     rows = members.map_batches(_members, batch_format="pyarrow").union(
-        records.map_batches(_statements, batch_format="pyarrow")
+        _records(folder, "statements").map_batches(_statements, batch_format="pyarrow")
     )
-    support = rows.groupby("document_id", num_partitions=parts).map_groups(_support, batch_format="pyarrow")
-    support.write_parquet(str(folder / SUPPORT))
+    shares.map(rows, ["document_id"], _support).write_parquet(str(folder / SUPPORT))
 
 
 def _members(nodes: pa.Table) -> pa.Table:
@@ -230,29 +278,35 @@ def _members(nodes: pa.Table) -> pa.Table:
 
 
 def _statements(records: pa.Table) -> pa.Table:
-    return pa.Table.from_pylist(records.select(["document_id", "statements"]).to_pylist(), schema=_ENDS)
+    for name in ("number", "node"):
+        records = records.append_column(_ENDS.field(name), pa.nulls(len(records), _ENDS.field(name).type))
+    return records.select(_ENDS.names).cast(_ENDS)
 
 
 def _support(rows: pa.Table) -> pa.Table:
-    """The statements of a document with the nodes that they relate."""
+    """The statements of documents with the nodes that they relate."""
     ends = rows.to_pylist()
-    node_of = {row["number"]: row["node"] for row in ends if row["node"] is not None}
+    node_of = {(row["document_id"], row["number"]): row["node"] for row in ends}
     table = [
-        {**statement, "head": node_of[statement["head_entity"]], "tail": node_of[statement["tail_entity"]]}
+        {
+            **statement,
+            "head": node_of[row["document_id"], statement["head_entity"]],
+            "tail": node_of[row["document_id"], statement["tail_entity"]],
+        }
         for row in ends
         for statement in row["statements"] or ()
     ]
     return pa.Table.from_pylist(table, schema=SCHEMAS[SUPPORT])
 
 
-def _write_edges(folder: Path, parts: int) -> None:
+def _write_edges(folder: Path, shares: _Shares) -> None:
     support = ray.data.read_parquet(str(folder / SUPPORT))
-    edges = support.groupby(["head", "tail", "type"], num_partitions=parts).map_groups(_edge, batch_format="pyarrow")
-    edges.write_parquet(str(folder / EDGES))
+    shares.map(support, ["head", "tail", "type"], _edges).write_parquet(str(folder / EDGES))
 
 
-def _edge(rows: pa.Table) -> pa.Table:
-    table: list[Mapping[str, Any]] = rows.to_pylist()
-    statements = sorted(map(statement_of_row, table), key=support_order)
-    edge = make_edge(table[0]["head"], table[0]["tail"], table[0]["type"], statements)
-    return pa.Table.from_pylist([{name: getattr(edge, name) for name in SCHEMAS[EDGES].names}], schema=SCHEMAS[EDGES])
+def _edges(rows: pa.Table) -> pa.Table:
+    table = []
+    for (head, tail, kind), group in _groups(rows, "head", "tail", "type", keys=3):
+        edge = make_edge(head, tail, kind, sorted(map(statement_of_row, group), key=support_order))
+        table.append({name: getattr(edge, name) for name in SCHEMAS[EDGES].names})
+    return pa.Table.from_pylist(table, schema=SCHEMAS[EDGES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,5 +43,9 @@ def test_memory_is_watched_while_work_is_done() -> None:
     seen: list[scale.Memory] = []
     with scale.watched(seen):
         pass
-    (memory,) = seen
-    assert 0 < memory.before <= memory.most
+    with subprocess.Popen(["sleep", "60"]) as process:
+        with scale.watched(seen, begun=True):
+            pass
+        process.kill()
+    own, begun = seen
+    assert 0 < begun.before <= begun.most < own.before <= own.most

@@ -76,6 +76,14 @@ def test_tables_and_datasets_of_texts_and_of_documents(tmp_path: Path, monkeypat
     assert "it has id, label" in str(wrong_table.error)
 
 
+def test_tables_with_numbers_for_ids_are_refused_at_once(tmp_path: Path) -> None:
+    numbered = Dataset.from_list([{**row, "id": number} for number, row in enumerate(TEXTS)])
+    numbered.to_parquet(tmp_path / "numbered.parquet")
+    for source in (numbered, numbered.to_iterable_dataset(), tmp_path / "numbered.parquet"):
+        with pytest.raises(ValueError, match="has a column id of type int64; make it one of strings"):
+            DocumentSource(source)
+
+
 def test_many_files_share_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document_source, "MOST_TASKS", 3)
     for number in range(7):

@@ -67,6 +67,7 @@ def test_the_graph_by_ray_is_that_of_one_process(tmp_path: Path, monkeypatch: py
     known = replace(OTTO.entities[0], id="Q1")
     documents.append(replace(OTTO, id="with an id", entities=(known, *OTTO.entities[1:])))
     folder = write(tmp_path / "results", documents)
+    monkeypatch.setattr(graph_extraction, "DOCUMENTS_PER_BUCKET", 2)
     with ray_session(None, 2, 200 * 2**20):
         found = extract_graph(folder)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
