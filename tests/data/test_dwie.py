@@ -1,65 +1,24 @@
-"""DWIE: which documents and relations stay, their splits, types and words, the places of its files, and a training."""
+"""DWIE: which documents and relations stay, their splits, types and words, and a training."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
-from datasets.exceptions import DatasetGenerationError
-from news_articles import article, mention, write_articles
+from news_articles import CORPUS, CUP, MERKEL, RAIN, SILENT, article, dwie_splits, ids_of, write_articles
 from tiny import tiny_encoder, tiny_tokenizer
 
 from dataset_scripts.building.export import main
 from dataset_scripts.building.loading import CorpusArguments, load_corpus
 from dataset_scripts.building.statistics import corpus_statistics
 from dataset_scripts.dwie import Dwie, divide, read_articles
-from modeling_docre.documents import Document, DocumentError
+from modeling_docre.documents import Document
 from modeling_docre.training import run
-
-MERKEL = article(
-    "DW_1",
-    "[0:Angela Merkel] of the [2:CDU] governs [1:Germany]. The [2:CDU] backs [0:Merkel]. So does all of the [2:CDU].",
-    ["entity person politician", "entity location gpe0", "entity organization party", "entity location"],
-    [
-        (0, "head_of_gov", 1),
-        (0, "citizen_of", 1),
-        (0, "member_of", 2),
-        (2, "based_in0", 1),
-        (2, "based_in0", 1),  # repeated
-        (0, "vs", 0),  # of a concept to itself
-        (3, "in0", 1),  # of a concept without a mention
-        (1, "in0", 3),  # to one
-    ],
-)
-RAIN = article("DW_2", "It rained in [1:Ulm] on [0:Sunday].", ["value time", "entity location gpe2"])
-SILENT = article("DW_3", "Nothing to report.", ["entity", "entity"], [(0, "part_of", 1)])
-CUP = article(
-    "DW_4",
-    "The [0:Cup]: the [0:Cup] is here. It is a [0:cup], the [0:Cup]. A [1:German] one.",
-    ["entity event", "other gpe0-x"],
-    [(0, "event_in0", 1), (0, "event_in0-x", 1)],
-    split="test",
-)
-CORPUS = [MERKEL, RAIN, SILENT, CUP]
-
-
-def _prepared(tmp_path: Path, data_dir: Path | None, **options: Any) -> dict[str, list[Document]]:
-    builder = Dwie(str(tmp_path / "cache"), data_dir=data_dir, **options)
-    builder.download_and_prepare()
-    prepared = {name: list(map(Document.from_dict, split)) for name, split in builder.as_dataset().items()}
-    streamed = builder.as_streaming_dataset()
-    assert {name: list(map(Document.from_dict, split)) for name, split in streamed.items()} == prepared
-    return prepared
-
-
-def _ids(prepared: dict[str, list[Document]]) -> dict[str, list[str]]:
-    return {name: [document.id for document in split] for name, split in prepared.items()}
 
 
 def _counts(caplog: pytest.LogCaptureFixture) -> Counter[str]:
@@ -81,7 +40,7 @@ def test_what_stays_and_what_is_left_out(tmp_path: Path, caplog: pytest.LogCaptu
     caplog.set_level("INFO", logger="dataset_scripts.building.builder")
     builder = Dwie(str(tmp_path / "cache"), data_dir=folder)
     prepared = {name: list(map(Document.from_dict, split)) for name, split in builder.as_streaming_dataset().items()}
-    assert _ids(prepared) == {"train": ["DW_1"], "validation": ["DW_2"], "test": ["DW_4"]}
+    assert ids_of(prepared) == {"train": ["DW_1"], "validation": ["DW_2"], "test": ["DW_4"]}
     [merkel], [rain], [cup] = prepared.values()
     # in the order of their first mentions, not of their numbers
     assert [(e.id, e.type, len(e.mentions)) for e in merkel.entities] == [
@@ -114,7 +73,7 @@ def test_what_stays_and_what_is_left_out(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_statistics(tmp_path: Path) -> None:
-    prepared = _prepared(tmp_path, write_articles(tmp_path / "dwie", CORPUS), validation_size=1)
+    prepared = dwie_splits(tmp_path, write_articles(tmp_path / "dwie", CORPUS), validation_size=1)
     figures = corpus_statistics(document for split in prepared.values() for document in split)
     # entities by number of mentions: DW_1 has 2, 3, 1; DW_2 has 1, 1; DW_4 has 4, 1
     expected = {
@@ -139,7 +98,7 @@ def test_statistics(tmp_path: Path) -> None:
 
 
 def test_nothing_left_out_gives_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    _prepared(tmp_path, write_articles(tmp_path / "dwie", [RAIN, RAIN | {"id": "DW_9"}]), validation_size=1)
+    dwie_splits(tmp_path, write_articles(tmp_path / "dwie", [RAIN, RAIN | {"id": "DW_9"}]), validation_size=1)
     assert not [entry for entry in caplog.records if entry.levelname == "WARNING" and "dwie" in entry.getMessage()]
 
 
@@ -217,15 +176,15 @@ def test_names_of_the_files_do_not_matter(tmp_path: Path) -> None:
     second.mkdir()
     for number, record in enumerate(reversed(records)):
         (second / f"{number:02}.json").write_text(json.dumps(record))
-    prepared = _prepared(tmp_path / "1", first, validation_size=4)
-    assert prepared == _prepared(tmp_path / "2", second, validation_size=4)
+    prepared = dwie_splits(tmp_path / "1", first, validation_size=4)
+    assert prepared == dwie_splits(tmp_path / "2", second, validation_size=4)
     assert {name: len(split) for name, split in prepared.items()} == {"train": 8, "validation": 4, "test": 10}
 
 
 def test_options_of_the_draw(tmp_path: Path) -> None:
     folder = write_articles(tmp_path / "dwie", map(_generated, range(10, 40)))
     drawn = [
-        _ids(_prepared(tmp_path, folder, validation_size=size, seed=seed))["validation"]
+        ids_of(dwie_splits(tmp_path, folder, validation_size=size, seed=seed))["validation"]
         for size, seed in ((10, 0), (10, 1), (10, 0), (3, 0))
     ]
     assert drawn[0] == drawn[2] != drawn[1] and set(drawn[3]) < set(drawn[0])
@@ -241,7 +200,7 @@ def test_options_of_the_draw(tmp_path: Path) -> None:
 def test_a_list_of_validation_documents(text: str, tmp_path: Path) -> None:
     folder = write_articles(tmp_path / "dwie", [_generated(n) | {"id": f"DW_{n}"} for n in range(10, 20)])
     (folder / "validation_ids.txt").write_bytes(text.encode())
-    found = _ids(_prepared(tmp_path, folder, seed=3))
+    found = ids_of(dwie_splits(tmp_path, folder, seed=3))
     assert found == {"train": [f"DW_{n}" for n in (10, 11, 13, 14, 16, 17, 18, 19)], "validation": ["DW_12", "DW_15"]}
 
 
@@ -249,7 +208,7 @@ def test_a_changed_list_is_read_again(tmp_path: Path) -> None:
     folder = write_articles(tmp_path / "dwie", [MERKEL, RAIN, CUP])
     for name in ("DW_1", "DW_2"):
         (folder / "validation_ids.txt").write_text(f"{name}\n")
-        assert _ids(_prepared(tmp_path, folder))["validation"] == [name]
+        assert ids_of(dwie_splits(tmp_path, folder))["validation"] == [name]
 
 
 def test_a_wrong_list_is_refused(tmp_path: Path, subtests: pytest.Subtests) -> None:
@@ -271,8 +230,8 @@ def test_a_wrong_list_is_refused(tmp_path: Path, subtests: pytest.Subtests) -> N
 
 
 def test_one_part_alone(tmp_path: Path) -> None:
-    assert _ids(_prepared(tmp_path / "a", write_articles(tmp_path / "x", [CUP]))) == {"test": ["DW_4"]}
-    found = _prepared(tmp_path / "b", write_articles(tmp_path / "y", [MERKEL, RAIN, SILENT]), validation_size=1)
+    assert ids_of(dwie_splits(tmp_path / "a", write_articles(tmp_path / "x", [CUP]))) == {"test": ["DW_4"]}
+    found = dwie_splits(tmp_path / "b", write_articles(tmp_path / "y", [MERKEL, RAIN, SILENT]), validation_size=1)
     assert {name: len(split) for name, split in found.items()} == {"train": 1, "validation": 1}
     folder = write_articles(tmp_path / "z", [MERKEL, RAIN, SILENT | {"tags": ["all", "test"]}])
     with pytest.raises(ValueError, match="dwie: no document tagged 'test' has a mention"):
@@ -287,7 +246,7 @@ def test_one_type_per_entity(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     record = article("DW_1", "".join(f"[{n}:A{n}] and " for n in range(6)), types, split="test")
     record["concepts"][4]["tags"] = ["ner::person", "topic::politics"]
     folder = write_articles(tmp_path / "dwie", [record])
-    [document] = _prepared(tmp_path, folder)["test"]
+    [document] = dwie_splits(tmp_path, folder)["test"]
     assert [e.type for e in document.entities] == ["person", "entity", "other", "untyped", "untyped", "organization"]
     builder = Dwie(str(tmp_path / "cache"), data_dir=folder)
     names = ["person", "organization", "location", "event", "misc", "value", "other", "entity", "untyped"]
@@ -338,116 +297,6 @@ def test_labels_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [r.label for r in corpus.splits["test"][0].relations] == [None, "takes place in (adjective)"]
 
 
-# where the files lie
-
-
-def _in_zip(folder: Path, archive: Path, inside: str) -> Path:
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive, "w") as opened:
-        for path in sorted(folder.glob("*.json"), reverse=True):
-            opened.write(path, f"{inside}{path.name}")
-            opened.writestr(f"__MACOSX/{inside}._{path.name}", b"\x00\x05")
-    return archive
-
-
-def _folder_itself(folder: Path, place: Path) -> Path:
-    return folder
-
-
-def _below(folder: Path, place: Path) -> Path:
-    (place / "annos_with_content").mkdir(parents=True)
-    for path in folder.iterdir():
-        (place / "annos_with_content" / path.name).write_bytes(path.read_bytes())
-    return place
-
-
-def _repository(folder: Path, place: Path) -> Path:
-    _below(folder, place / "data")
-    (place / "package.json").write_text("{}")
-    return place
-
-
-def _zip_in_folder(folder: Path, place: Path) -> Path:
-    return _in_zip(folder, place / "annos_with_content.zip", "").parent
-
-
-def _zip_itself(folder: Path, place: Path) -> Path:
-    return _in_zip(folder, place / "mine.zip", "dwie/")
-
-
-def _zip_of_the_repository(folder: Path, place: Path) -> Path:
-    archive = _in_zip(folder, place / "DWIE-master.zip", "DWIE-master/data/annos_with_content/")
-    with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr("DWIE-master/data/annos/DW_1.json", "{}")
-        opened.writestr("DWIE-master/README.md", "DWIE")
-    return archive
-
-
-def test_places(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    for number, place in enumerate(
-        [_folder_itself, _below, _repository, _zip_in_folder, _zip_itself, _zip_of_the_repository]
-    ):
-        with subtests.test(place=place):
-            case_path = tmp_path / str(number)
-            case_path.mkdir()
-            folder = write_articles(case_path / "files", CORPUS)
-            (folder / "._DW_1.json").write_bytes(b"\x00\x05")
-            expected = _prepared(case_path / "a", folder, validation_size=1)
-            found = _prepared(case_path / "b", place(folder, case_path / "place"), validation_size=1)
-            assert found == expected and sum(map(len, found.values())) == 3
-
-
-def test_without_files_the_error_says_what_to_fetch(tmp_path: Path) -> None:
-    (tmp_path / "data" / "annos").mkdir(parents=True)
-    (tmp_path / "rel_info.json").write_text("{}")
-    for data_dir in (None, tmp_path, tmp_path / "data", tmp_path / "gone"):
-        with pytest.raises(FileNotFoundError) as caught:
-            Dwie(str(tmp_path / "cache"), data_dir=data_dir).download_and_prepare()
-        parts = ["dwie: ", "github.com/klimzaporojets/DWIE", "dwie_download.py", "data/annos_with_content", "data_dir"]
-        parts += [] if data_dir is None else [str(data_dir)]
-        assert all(part in str(caught.value) for part in parts), caught.value
-
-
-def test_files_without_text_are_refused(tmp_path: Path) -> None:
-    bare = [{key: value for key, value in record.items() if key != "content"} for record in CORPUS]
-    with pytest.raises(DocumentError, match=r"document 'DW_1': content is None; fetch the text with .*dwie_download"):
-        Dwie(str(tmp_path), data_dir=write_articles(tmp_path / "annos", bare)).download_and_prepare()
-
-
-def test_two_files_with_one_id_are_refused(tmp_path: Path) -> None:
-    folder = write_articles(tmp_path / "dwie", CORPUS)
-    (folder / "copy.json").write_text(json.dumps(RAIN))
-    with pytest.raises(DocumentError, match=r"id is 'DW_2'; (copy|DW_2)\.json has it, too; remove one of the two"):
-        Dwie(str(tmp_path / "cache"), data_dir=folder).download_and_prepare()
-
-
-def test_a_broken_document_is_named(tmp_path: Path) -> None:
-    # Only cutting words and sentences shows that a mention holds no word.
-    odd = RAIN | {"mentions": [*RAIN["mentions"], mention(2, " ", 0)]}
-    folder = write_articles(tmp_path / "dwie", [MERKEL, odd, CUP])
-    with pytest.raises(DatasetGenerationError) as caught:
-        Dwie(str(tmp_path / "cache"), data_dir=folder, validation_size=1).download_and_prepare()
-    assert isinstance(caught.value.__cause__, DocumentError)
-    assert "document 'DW_2'" in str(caught.value.__cause__) and "holds no word" in str(caught.value.__cause__)
-
-
-def test_a_broken_zip_is_named(tmp_path: Path) -> None:
-    archive = _in_zip(write_articles(tmp_path / "files", CORPUS), tmp_path / "annos_with_content.zip", "")
-    archive.write_bytes(archive.read_bytes()[:-40])
-    with pytest.raises(ValueError, match=r"annos_with_content\.zip cannot be read to its end .* again"):
-        Dwie(str(tmp_path / "cache"), data_dir=archive).download_and_prepare()
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_a_changed_file_is_read_again(zipped: bool, tmp_path: Path) -> None:
-    folder = write_articles(tmp_path / "dwie", CORPUS)
-    for split in ("train", "test"):
-        write_articles(folder, [RAIN | {"tags": [split]}, article("DW_8", "[0:Ann] left.", [""])])
-        place = _in_zip(folder, tmp_path / "all.zip", "") if zipped else folder
-        found = _ids(_prepared(tmp_path, place, validation_size=1))
-        assert ("DW_2" in found["test"]) == (split == "test")
-
-
 # the command line and a training
 
 
@@ -473,7 +322,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "license: other" in card and "must not be redistributed" in card and printed in card
     assert "| event_in0-x |  |" in card and "person, organization, location" in card
     reopened = datasets.load_dataset(str(out), cache_dir=cache)
-    expected = _prepared(tmp_path, folder, validation_size=1, seed=3)
+    expected = dwie_splits(tmp_path, folder, validation_size=1, seed=3)
     assert {name: list(map(Document.from_dict, split)) for name, split in reopened.items()} == expected
 
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataset_scripts.dwie import Dwie
+from modeling_docre.documents import Document
+
 _MARK = re.compile(r"\[(\d+):([^\]]*)\]")
 
 
@@ -63,3 +66,43 @@ def write_articles(folder: Path, articles: Iterable[dict[str, Any]]) -> Path:
     for record in articles:
         (folder / f"{record['id']}.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     return folder
+
+
+MERKEL = article(
+    "DW_1",
+    "[0:Angela Merkel] of the [2:CDU] governs [1:Germany]. The [2:CDU] backs [0:Merkel]. So does all of the [2:CDU].",
+    ["entity person politician", "entity location gpe0", "entity organization party", "entity location"],
+    [
+        (0, "head_of_gov", 1),
+        (0, "citizen_of", 1),
+        (0, "member_of", 2),
+        (2, "based_in0", 1),
+        (2, "based_in0", 1),  # repeated
+        (0, "vs", 0),  # of a concept to itself
+        (3, "in0", 1),  # of a concept without a mention
+        (1, "in0", 3),  # to one
+    ],
+)
+RAIN = article("DW_2", "It rained in [1:Ulm] on [0:Sunday].", ["value time", "entity location gpe2"])
+SILENT = article("DW_3", "Nothing to report.", ["entity", "entity"], [(0, "part_of", 1)])
+CUP = article(
+    "DW_4",
+    "The [0:Cup]: the [0:Cup] is here. It is a [0:cup], the [0:Cup]. A [1:German] one.",
+    ["entity event", "other gpe0-x"],
+    [(0, "event_in0", 1), (0, "event_in0-x", 1)],
+    split="test",
+)
+CORPUS = [MERKEL, RAIN, SILENT, CUP]
+
+
+def dwie_splits(tmp_path: Path, data_dir: Path | None, **options: Any) -> dict[str, list[Document]]:
+    builder = Dwie(str(tmp_path / "cache"), data_dir=data_dir, **options)
+    builder.download_and_prepare()
+    prepared = {name: list(map(Document.from_dict, split)) for name, split in builder.as_dataset().items()}
+    streamed = builder.as_streaming_dataset()
+    assert {name: list(map(Document.from_dict, split)) for name, split in streamed.items()} == prepared
+    return prepared
+
+
+def ids_of(prepared: dict[str, list[Document]]) -> dict[str, list[str]]:
+    return {name: [document.id for document in split] for name, split in prepared.items()}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from samples import ANNA, OTTO
-from tiny import tiny_encoder, tiny_tokenizer
 
 from modeling_docre import MemoryJerexConfig, MemoryJerexModel, write_docred
 from modeling_docre.training import run
@@ -28,14 +27,6 @@ LARGER = {"long_input", "extended_positions", "size_rows", "meta_size"}
 
 def _recipe(name: str) -> str:
     return str(REPOSITORY / "recipes" / f"memory_jerex_{name}.yaml")
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("encoder")
-    tiny_encoder().save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return str(folder)
 
 
 def test_recipes_hold_what_the_release_sets_per_corpus() -> None:
