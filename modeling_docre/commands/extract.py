@@ -192,12 +192,13 @@ def _extend(
     from tqdm import tqdm
 
     from modeling_docre.annotations.growing_file import GrowingFile
+    from modeling_docre.hub.loading import weights_digest
 
     file = GrowingFile(out)
     if file.settings is not None and not resume:
         raise UsageError(f"{out} was begun by an earlier run; go on with --resume, or name another file")
     extract = load()
-    finished = file.begin(settings)
+    finished = file.begin({**settings, "weights": weights_digest(extract.model)})
     failures.single = False  # the file appears whether or not a document fails
     with tqdm(initial=len(finished), unit=" documents", disable=None) as bar:
         for graphs in _graphs(sources, lambda: extract, failures, finished):

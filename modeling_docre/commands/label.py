@@ -65,6 +65,7 @@ def label(
     """
     from modeling_docre.annotations.growing_file import GrowingFile
     from modeling_docre.annotations.report import ReadReport
+    from modeling_docre.hub.loading import weights_digest
     from modeling_docre.training.labelling import Teacher, Thresholds, label_corpus
 
     check_probability("--positive", positive)
@@ -74,7 +75,8 @@ def label(
     if incomplete:
         documents = [_incomplete(document) for document in documents]
     teacher = Teacher(models)
-    settings = {"models": models, "documents": _digest(documents), "validation": _source(validation, validation_split)}
+    settings: dict[str, Any] = {"models": models, "weights": list(map(weights_digest, models))}
+    settings |= {"documents": _digest(documents), "validation": _source(validation, validation_split)}
     thresholds: dict[str, Any] = {name: (file.settings or {}).get(name) for name in Thresholds._fields}
     thresholds |= {name: value for name, value in (("positive", positive), ("masked", masked)) if value is not None}
     if thresholds["positive"] is None or (validation and thresholds["masked"] is None):

@@ -1,7 +1,8 @@
-"""Errors of loading a model or encoder that say which one, and whether it is a folder at all."""
+"""Which model a name stands for: errors of loading that say it, and what tells its weights from others."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,31 @@ def model_named(model: str, kind: str = "model") -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(f"the {kind} {model} cannot be loaded: {error}") from error
+
+
+def weights_digest(model: str) -> str:
+    """What tells the weights of a model from later ones under the same name, 16 hexadecimal digits.
+
+    It is a hash of the files of a folder, or the commit of a Hub repository, whose weights need not be here yet.
+
+    Args:
+        model: a folder, or a name on the Hub.
+
+    Raises:
+        OSError: it is neither.
+    """
+    from transformers.utils import cached_file  # slow to import
+    from transformers.utils.hub import extract_commit_hash
+
+    with model_named(model):
+        config = cached_file(model, "config.json")
+    if commit := extract_commit_hash(config, None):
+        return commit[:16]
+    digest = hashlib.sha256()
+    for file in (Path(config), *sorted(Path(config).parent.glob("*.safetensors"))):
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def _is_hub_name(model: str) -> bool:

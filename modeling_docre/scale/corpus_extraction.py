@@ -24,6 +24,7 @@ from ray.exceptions import RayError
 from dataset_scripts.building.row_features import document_features
 from modeling_docre.annotations.growing_file import acquired, record_settings
 from modeling_docre.documents import DocumentError
+from modeling_docre.hub.loading import weights_digest
 
 from .document_source import Documents, DocumentSource, names_of, source_of_row
 from .session import SPARE_CORES, ray_session
@@ -137,7 +138,7 @@ def extract_corpus(
     _check_model(model, options)
     folder.mkdir(parents=True, exist_ok=True)
     decisive = {name: value for name, value in options.items() if name != "max_tokens"}
-    record_settings(folder / SETTINGS, {"model": model, **decisive}, folder)
+    record_settings(folder / SETTINGS, {"model": model, "weights": weights_digest(model), **decisive}, folder)
     if gpus_per_actor is None and options.get("backend") not in (None, "torch"):
         gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor
     cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)

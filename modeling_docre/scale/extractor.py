@@ -67,7 +67,7 @@ class Extractor:
             # A pipeline that loads the model answers errors by trying float32, and then with two tracebacks.
             loaded = AutoModel.from_pretrained(model, dtype=dtype or "auto", **chosen)
             self.pipeline: Any = pipeline(TASK, model=loaded, tokenizer=model, device=device)
-        self.max_tokens = max_tokens
+        self.model, self.max_tokens = model, max_tokens
         _, self._deciding, self._choosing = self.pipeline._sanitize_parameters(**options)
 
     def __call__(self, sources: Sequence[Source]) -> list[Extraction]:

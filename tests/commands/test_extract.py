@@ -12,11 +12,12 @@ from pipelines import close
 from tiny import save_tiny, tiny_atlop, tiny_tokenizer
 from transformers import pipeline
 
-from modeling_docre import Document
+from modeling_docre import Document, JerexModel
 from modeling_docre.annotations.growing_file import GrowingFile
 from modeling_docre.commands.process import without_progress_bars
 from modeling_docre.graphs.picture import draw_graph
 from modeling_docre.hub import resources
+from modeling_docre.hub.loading import weights_digest
 
 TEXT = "Ada lives in London. She works."
 
@@ -254,11 +255,24 @@ def test_one_file_has_one_run_at_a_time(model, capsys, tmp_path):
     out = tmp_path / "results.jsonl"
     command = ("extract", tmp_path, "--model", model, "--out", out)
     other = GrowingFile(out)
-    other.begin({"model": str(model), "threshold": None, "relations": None})
+    other.begin({"model": str(model), "threshold": None, "relations": None, "weights": weights_digest(str(model))})
     fails(capsys, f"another run is writing {out}; wait until it ends", *command, "--resume")
     other.finish()
     works(capsys, *command, "--resume")
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", out.name, f"{out.name}.settings.json"}
+
+
+def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(model, capsys, texts, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    command = ("extract", texts, "--model", folder, "--out", tmp_path / "results.jsonl")
+    works(capsys, *command)
+    works(capsys, *command, "--resume")
+    with without_progress_bars():
+        trained = JerexModel.from_pretrained(folder)
+        trained.relation_classifier.requires_grad_(False)
+        next(trained.relation_classifier.parameters()).add_(0.1)
+        trained.save_pretrained(folder)
+    fails(capsys, "was begun with weights '", *command, "--resume")
 
 
 def test_a_run_computes_in_what_it_is_told_and_keeps_to_it(model, capsys, texts, tmp_path):

@@ -20,7 +20,7 @@ from modeling_docre.annotations.document_file import read_documents
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models, documents without relations, and validation documents on which they are never wrong."""
     folder = tmp_path_factory.mktemp("labels")
-    models = [decisive_atlop(), decisive_atlop(seed=2)]
+    models = [decisive_atlop(), decisive_atlop(seed=3)]
     for number, model in enumerate(models):
         model.save_pretrained(folder / f"model{number}")
         tiny_tokenizer().save_pretrained(folder / f"model{number}")
@@ -40,7 +40,7 @@ def test_a_file_is_labelled_by_several_models(folder: Path, capsys: pytest.Captu
     arguments = ["label", folder / "bare.jsonl", "--incomplete", "--models", *models, "--out", out]
     printed = works(capsys, *arguments, "--validation", folder / "validation.json")
     settings = json.loads((folder / "a.jsonl.settings.json").read_text(encoding="utf-8"))
-    assert settings["models"] == [str(model) for model in models]
+    assert settings["models"] == [str(model) for model in models] and len(set(settings["weights"])) == 2
     assert f"positive from {settings['positive']}, masked from {settings['masked']}" in printed
     assert 0 < settings["masked"] <= 1 and 0 < settings["positive"] <= 1
     documents = labelled(out)

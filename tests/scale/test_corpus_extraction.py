@@ -24,6 +24,7 @@ from tiny import save_tiny
 from transformers import pipeline
 
 from modeling_docre.documents import Document, DocumentError
+from modeling_docre.hub.loading import weights_digest
 from modeling_docre.scale.corpus_extraction import (
     ExtractionActor,
     _actor_options,
@@ -95,7 +96,7 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     with pytest.raises(ValueError, match="was begun with model 'other', but now it is"):
         extract_corpus(file, model, tmp_path / "begun")
     (tmp_path / "busy").mkdir()
-    write(tmp_path / "busy" / "settings.json", [{"model": model}])
+    write(tmp_path / "busy" / "settings.json", [{"model": model, "weights": weights_digest(model)}])
     with FileLock(tmp_path / "busy" / ".lock"):
         fails(capsys, "another run is writing", *mine, tmp_path / "busy")
 
