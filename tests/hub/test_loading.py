@@ -22,5 +22,5 @@ def test_a_digest_tells_weights_and_commits_from_others(tmp_path: Path) -> None:
         seen.append(weights_digest(str(folders[0])))
     (folders[0] / "README.md").write_text("a card changes nothing", encoding="utf-8")
     assert len(set(seen)) == len(seen) == 4 and weights_digest(str(folders[0])) == seen[-1]
-    with pytest.raises(FileNotFoundError, match="holds no config.json"):
+    with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
         weights_digest(str(tmp_path))
