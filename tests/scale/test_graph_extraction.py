@@ -73,6 +73,7 @@ def test_the_graph_by_ray_is_that_of_one_process(tmp_path: Path, monkeypatch: py
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(graph_extraction, "_write_edges", interrupt)
             extract_graph(folder)
+        assert extract_graph(write(tmp_path / "empty", [Document("none", (("Hello",),))]))[1:] == (0, 0)
     graph = CorpusGraph.of(reversed(documents))
     assert (found.nodes, found.edges) == (len(graph.nodes), len(graph.edges)) and found.edges
     assert len(graph.nodes) < sum(len(document.entities) for document in documents), "some are merged"
