@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import ray
 from datasets import Features, Value
@@ -201,12 +199,15 @@ def _check_model(model: str, options: Mapping[str, Any]) -> None:
 
 def extracted_corpus(folder: str | Path) -> ExtractedCorpus:
     """What a folder of results holds; only the column of errors is read."""
-    if not any((Path(folder) / DOCUMENTS).glob("*.parquet")):  # no rows, or interrupted before the first
-        return ExtractedCorpus(Path(folder), 0, 0)
-    table = pads.dataset(Path(folder) / DOCUMENTS, format="parquet")
-    errors = pc.field("error").is_valid()
-    first = table.head(1, columns=["error"], filter=errors)["error"].to_pylist()
-    return ExtractedCorpus(Path(folder), table.count_rows(), table.count_rows(filter=errors), *first)
+    count, failed, error = 0, 0, None
+    # File by file, since a dataset of Arrow keeps the metadata of all its files.
+    for file in sorted((Path(folder) / DOCUMENTS).glob("*.parquet")):
+        with pq.ParquetFile(file) as table:
+            errors = table.read(["error"])["error"].drop_null()
+            count, failed = count + table.metadata.num_rows, failed + len(errors)
+        if error is None and len(errors):
+            error = errors[0].as_py()
+    return ExtractedCorpus(Path(folder), count, failed, error)
 
 
 def _read(source: DocumentSource) -> ray.data.Dataset:
