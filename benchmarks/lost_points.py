@@ -6,6 +6,8 @@ CHECKPOINT is the folder or Hub name of a model with all stages, JEREX or joint,
 row of the table is what the model predicts from the words alone. In each further row one more of its first stages is
 replaced by gold, and the later ones work on that: mentions, then clusters, then entity types. A stage's gain is the
 strict relation F1 that its replacement adds; what the last row lacks to 100 is lost by the classifier of relations.
+
+The second table takes the first row apart: a relation can only be right between two right entities.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformers import pipeline
 
@@ -70,6 +72,50 @@ def table(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
+class Division(NamedTuple):
+    """Numbers of relations.
+
+    Attributes:
+        gold, found: of the gold ones, and of those with both entities found.
+        right, wrong, astray: of the predicted ones: right, wrong between right entities, with a wrong entity.
+    """
+
+    gold: int
+    found: int
+    right: int
+    wrong: int
+    astray: int
+
+
+def divided(predictions: Sequence[Document], references: Sequence[Document]) -> Division:
+    """The relations of predictions by whether their entities are right; without symmetric relations."""
+    counts = []
+    for predicted, gold in zip(predictions, references, strict=True):
+        (found, entities), (stated, known) = (_facts(document) for document in (predicted, gold))
+        between = {fact for fact in found if {fact[0], fact[2]} <= known}
+        reachable = {fact for fact in stated if {fact[0], fact[2]} <= entities}
+        counts.append((len(stated), len(reachable), len(found & stated), len(between - stated), len(found - between)))
+    return Division(*map(sum, zip(*counts, strict=True)))
+
+
+def _facts(document: Document) -> tuple[set[tuple[Any, str, Any]], set[Any]]:
+    """Relations by what their entities are, and the entities."""
+    entities = [
+        (entity.type, frozenset((m.sentence, m.start, m.end) for m in entity.mentions)) for entity in document.entities
+    ]
+    return {(entities[r.head], r.type, entities[r.tail]) for r in document.relations}, set(entities)
+
+
+def division_table(counts: Division) -> str:
+    """Markdown, with precision and recall in percent between the right entities that are found."""
+    precision, recall = counts.right / max(1, counts.right + counts.wrong), counts.right / max(1, counts.found)
+    lines = [
+        "| gold | both entities found | right | wrong, entities right | an entity wrong | P and R between right ones |"
+    ]
+    lines.append("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    return "\n".join([*lines, f"| {' | '.join(map(str, counts))} | {100 * precision:.1f} / {100 * recall:.1f} |"])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table of a model on the documents of a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,6 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     documents = load_corpus(CorpusArguments(test_file=options.data)).splits["test"][: options.documents]
     threshold = predictor.config.named_threshold(options.threshold)
     print(table(list(substituted_scores(predictor, documents, threshold))))
+    predictions = predictor.predict(documents, relation_threshold=threshold)
+    print(f"\n{division_table(divided(predictions, documents))}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pipelines import build, decisive_jerex
 from samples import ANNA, OTTO
@@ -9,7 +11,7 @@ from tiny import tiny_atlop, tiny_joint, tiny_spert, tiny_tokenizer
 from training import write_jsonl
 
 from benchmarks import lost_points
-from benchmarks.lost_points import SUBSTITUTIONS, substituted_scores, table
+from benchmarks.lost_points import SUBSTITUTIONS, divided, division_table, substituted_scores, table
 from modeling_docre import Predictor
 
 DOCUMENTS = [ANNA, OTTO]
@@ -31,8 +33,9 @@ def test_the_command_prints_the_table_and_refuses_other_systems(tmp_path, capsys
     build(decisive_jerex(named_thresholds=[["everything", 0.0]])).save_pretrained(tmp_path / "model")
     lost_points.main([str(tmp_path / "model"), "--data", file, "--documents", "1", "--threshold", "everything"])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {name}" for name in SUBSTITUTIONS]
-    last = lines[-1].split(" | ")
+    assert [line.split(" | ")[0] for line in lines[2:6]] == [f"| {name}" for name in SUBSTITUTIONS]
+    assert lines[6] == "" and lines[7].startswith("| gold | both entities found |") and len(lines) == 10
+    last = lines[5].split(" | ")
     assert last[1:4] == ["100.0"] * 3 and float(last[5]) == 100, "every pair has every type"
     for name, model in (("atlop", tiny_atlop()), ("spert", tiny_spert()), ("types", decisive_jerex(task="entity"))):
         build(model).save_pretrained(tmp_path / name)
@@ -48,3 +51,18 @@ def test_gains_are_differences_of_relation_f1():
         "| nothing | 25.0 | 25.0 | 25.0 | 25.0 | 25.0 | 25.0 |  |",
         "| mentions | 37.5 | 37.5 | 37.5 | 37.5 | 37.5 | 37.5 | +12.5 |",
     ]
+
+
+def test_relations_are_divided_by_whether_their_entities_are_right():
+    (first, second, *_), relations = ANNA.entities, ANNA.relations
+    moved = replace(second, type="other")
+    entities = (first, moved, *ANNA.entities[2:])
+    astray = sum(1 in (relation.head, relation.tail) for relation in relations)
+    assert 0 < astray < len(relations)
+    false = replace(next(relation for relation in relations if 1 not in (relation.head, relation.tail)), type="false")
+    predicted = replace(ANNA, entities=entities, relations=(*relations, false))
+    right = len(relations) - astray
+    counts = divided([predicted, OTTO], [ANNA, OTTO])
+    both = len(OTTO.relations)
+    assert counts == (len(relations) + both, right + both, right + both, 1, astray)
+    assert division_table(counts).endswith(f"| {100 * counts.right / (counts.right + 1):.1f} / 100.0 |")
