@@ -1,4 +1,4 @@
-"""Which model a name stands for."""
+"""What tells the weights of a model from later ones."""
 
 from __future__ import annotations
 
