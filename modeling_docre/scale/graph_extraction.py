@@ -23,7 +23,6 @@ from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import ray
 from ray.data import Dataset
@@ -110,7 +109,7 @@ def extract_graph(
     with ray_session(address, cores, memory):
         _write_records(documents, draft)
         shares = _Shares(_rows(draft / RECORDS), int(ray.cluster_resources()["CPU"]))
-        if _rows(draft / RECORDS, pc.list_value_length(pc.field("entities")) > 0):
+        if _has_entities(draft / RECORDS):
             _write_nodes(draft, _name_groups(draft, merge, threshold), shares)
         if _rows(draft / NODES):
             _write_support(draft, shares)
@@ -130,9 +129,16 @@ def _finish(draft: Path, folder: Path) -> None:
     draft.rename(folder)
 
 
-def _rows(folder: Path, filter: pc.Expression | None = None) -> int:
-    """Rows of a table that the filter keeps; Ray writes no folder for a table without rows."""
-    return pads.dataset(folder, format="parquet").count_rows(filter=filter) if folder.is_dir() else 0
+def _rows(folder: Path) -> int:
+    """Rows of a table, file by file; Ray writes no folder for a table without rows."""
+    return sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+
+
+def _has_entities(records: Path) -> bool:
+    lengths = (
+        pc.list_value_length(pq.ParquetFile(file).read(["entities"])["entities"]) for file in records.glob("*.parquet")
+    )
+    return any(pc.max(counts).as_py() for counts in lengths)
 
 
 class _Shares:
