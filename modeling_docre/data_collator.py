@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .features import SpanTexts
 from .model_inputs import Example
 
 
@@ -47,7 +48,7 @@ class DocRECollator:
             if getattr(first, name) is not None:
                 batch[name] = concat(column(name))
         if first.span_texts is not None:
-            batch["span_texts"] = [text for texts in column("span_texts") for text in texts]
+            batch["span_texts"] = SpanTexts.joined(column("span_texts"))
         if first.members is not None:
             entity_counts = [len(sizes) for sizes in column("sizes")]
             batch["entities"] = {

@@ -182,6 +182,7 @@ class _Decoder:
             output["entity_sizes"] = np.ones(len(mentions), dtype=np.int64)
         borders = pairwise([0, *output["entity_sizes"].cumsum().tolist()])
         self.members = [output["entity_members"][slice(*border)] for border in borders]  # spans by entity
+        self.sentences = [self.spans["sentence"][spans].tolist() for spans in self.members]
         self.entity_scores = _entity_scores(output) if "entity_type_logits" in output else None
         if "relation_logits" in output:
             logits = output["relation_logits"]  # [pairs, types]
@@ -208,7 +209,7 @@ class _Decoder:
         """The predicted entities and relations of one document of the batch."""
         first, end = np.searchsorted(self.output["entity_documents"], [number, number + 1]).tolist()
         members = self.members[first:end]
-        relations = self._relations(first, end, members) if "relation_logits" in self.output else []
+        relations = self._relations(first, end) if "relation_logits" in self.output else []
         entities = document.entities
         if self.given != "entities":
             kept = self._kept(first, end, relations)
@@ -245,33 +246,34 @@ class _Decoder:
                 characters = None, None
         return Mention(sentence, start, end, None, None, score, *characters)
 
-    def _relations(self, first: int, end: int, members: list[np.ndarray]) -> list[Relation]:
+    def _relations(self, first: int, end: int) -> list[Relation]:
         """Relations among the entities `first` to `end`, best score first."""
         heads = self.output["pairs"][self.kept_pairs, 0]
         inside = ((heads >= first) & (heads < end)).nonzero()[0]
         relations: dict[tuple[int, int, str], Relation] = {}
-        for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")]:
-            item = self._relation(row, first, members)
-            if item.type in self.undirected and self._place(members[item.tail]) < self._place(members[item.head]):
+        for row in inside[np.argsort(-self.kept_scores[inside], kind="stable")].tolist():
+            item = self._relation(row, first)
+            if item.type in self.undirected and self._place(first + item.tail) < self._place(first + item.head):
                 item = _reversed(item)
             relations.setdefault((item.head, item.tail, item.type), item)
         return list(relations.values())
 
-    def _place(self, spans: np.ndarray) -> int:
-        """The word with which the first of the spans begins."""
-        return int(self.spans["word_range"][spans, 0].min())
+    def _place(self, entity: int) -> int:
+        """The word with which an entity begins."""
+        return int(self.spans["word_range"][self.members[entity], 0].min())
 
-    def _relation(self, row: int, first: int, members: list[np.ndarray]) -> Relation:
-        pair = self.kept_pairs[row]
-        head, tail = (self.output["pairs"][pair] - first).tolist()
-        kind = self.kept_types[row]
-        name = self.relation_types[kind]
-        label, score = self.labels.get(name), float(self.kept_scores[row])
-        evidence = self._evidence(pair, kind, members[head], members[tail])
-        return Relation(head, tail, name, label=label, score=score, **evidence)
+    def _relation(self, row: int, first: int) -> Relation:
+        pair, kind = self.kept_pairs[row], self.kept_types[row]
+        head, tail = self.output["pairs"][pair].tolist()
+        name, score = self.relation_types[kind], float(self.kept_scores[row])
+        evidence = self._evidence(pair, kind, self.sentences[head], self.sentences[tail])
+        return Relation(head - first, tail - first, name, label=self.labels.get(name), score=score, **evidence)
 
-    def _evidence(self, pair: int, kind: int, head_spans: np.ndarray, tail_spans: np.ndarray) -> dict[str, Any]:
-        """What carried a type of an entity pair: mention pairs, and sentences with the weight of each."""
+    def _evidence(self, pair: int, kind: int, head: Sequence[int], tail: Sequence[int]) -> dict[str, Any]:
+        """What carried a type of an entity pair: mention pairs, and sentences with the weight of each.
+
+        The sentences of the mentions of `head` and `tail` are listed.
+        """
         output = self.output
         stated: dict[str, Any] = {}
         if "evidence_pair" in output:
@@ -282,24 +284,21 @@ class _Decoder:
             return stated
         rows = slice(*np.searchsorted(output["mention_pair_owner"], [pair, pair + 1]))
         weights = output["mention_pair_weight"][rows]
-        weights = weights if weights.ndim == 1 else weights[:, kind]
-        order = np.argsort(-weights, kind="stable")
-        order = order[weights[order] > 0]
-        heads, tails = output["mention_pair_head"][rows][order], output["mention_pair_tail"][rows][order]
-        by_key = self._scores_of("mention_pair_key_logits", rows, order)
-        by_relation = self._scores_of("mention_pair_logits", (rows, kind), order)
-        carrying = weights[order].tolist()
-        pairs = tuple(map(MentionPair, heads.tolist(), tails.tolist(), carrying, by_key, by_relation))
-        ends = np.stack([head_spans[heads], tail_spans[tails]], axis=1)  # [mention pairs, 2]
+        weights = (weights if weights.ndim == 1 else weights[:, kind]).tolist()
+        heads, tails = output["mention_pair_head"][rows].tolist(), output["mention_pair_tail"][rows].tolist()
+        by_key = self._scores_of("mention_pair_key_logits", rows, len(weights))
+        by_relation = self._scores_of("mention_pair_logits", (rows, kind), len(weights))
+        table = zip(heads, tails, weights, by_key, by_relation, strict=True)
+        kept = sorted((row for row in table if row[2] > 0), key=lambda row: -row[2])
         carried: defaultdict[int, float] = defaultdict(float)
-        for weight, sentences in zip(carrying, self.spans["sentence"][ends].tolist(), strict=True):
-            for sentence in set(sentences):
+        for head_mention, tail_mention, weight, *_ in kept:
+            for sentence in {head[head_mention], tail[tail_mention]}:
                 carried[sentence] += weight
-        return {"mention_pairs": pairs, **_in_order(carried), **stated}
+        return {"mention_pairs": tuple(MentionPair(*row) for row in kept), **_in_order(carried), **stated}
 
-    def _scores_of(self, name: str, index: Any, order: np.ndarray) -> list[float | None]:
-        """The probabilities of some logits of the output in an order, None where the model gives none."""
-        return _sigmoid(self.output[name][index])[order].tolist() if name in self.output else [None] * len(order)
+    def _scores_of(self, name: str, index: Any, count: int) -> list[float | None]:
+        """The probabilities of some logits of the output, None where the model gives none."""
+        return _sigmoid(self.output[name][index]).tolist() if name in self.output else [None] * count
 
 
 def _in_order(weights: Mapping[int, float]) -> dict[str, Any]:

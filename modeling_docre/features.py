@@ -68,6 +68,30 @@ def relation_pairs(document: Document) -> np.ndarray:
     return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
 
 
+class SpanTexts(Sequence[str]):
+    """The strings of spans, cut out of a text when they are asked for: most candidates never are.
+
+    `characters` [spans, 2] int64 are half-open ranges of the text. With `strip`, strings lose the blanks at their ends.
+    """
+
+    def __init__(self, text: str, characters: np.ndarray, strip: bool):
+        self.text, self.characters, self.strip = text, characters, strip
+
+    @classmethod
+    def joined(cls, parts: Sequence[SpanTexts]) -> SpanTexts:
+        """The strings of all parts, which strip alike."""
+        starts = np.cumsum([0, *(len(part.text) for part in parts)]).tolist()
+        characters = [part.characters + start for part, start in zip(parts, starts, strict=False)]
+        return cls("".join(part.text for part in parts), np.concatenate(characters), parts[0].strip)
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def __getitem__(self, index: Any) -> Any:
+        start, end = self.characters[index].tolist()
+        return self.text[start:end].strip() if self.strip else self.text[start:end]
+
+
 @dataclass(frozen=True)
 class Features:
     """A document with its subwords.
@@ -97,13 +121,11 @@ class Features:
             return self.markers[spans[:, :1]] + np.array([0, 1])
         return np.stack([self.word_ranges[spans[:, 0], 0], self.word_ranges[spans[:, 1] - 1, 1]], axis=1)
 
-    def span_texts(self, spans: np.ndarray) -> list[str]:
-        """The words of each span joined by single spaces."""
+    def span_texts(self, spans: np.ndarray) -> SpanTexts:
+        """The words of each span joined by single spaces, from word ranges [spans, 2]."""
         words = [word for sentence in self.document.sentences for word in sentence]
-        text, lengths = " ".join(words), [len(word) + 1 for word in words]
-        bounds = np.concatenate([[0], lengths]).cumsum().astype(np.int64)
-        starts, ends = bounds[spans].T.tolist()  # two lists of numbers, which the garbage collector does not visit
-        return [text[start : end - 1].strip() for start, end in zip(starts, ends, strict=True)]
+        bounds = np.array([0, *(len(word) + 1 for word in words)]).cumsum()
+        return SpanTexts(" ".join(words), bounds[spans] - np.array([0, 1]), strip=True)
 
     @property
     def subword_sentences(self) -> np.ndarray:
@@ -223,13 +245,12 @@ class Featurizer:
                 *(features.document.id, self.config.language),
             )
 
-    def decoded_texts(self, features: Features, spans: np.ndarray) -> list[str]:
+    def decoded_texts(self, features: Features, spans: np.ndarray) -> SpanTexts:
         """The string of each span [spans, 2] as the tokenizer decodes its subwords, with unknown tokens visible."""
-        ids = features.input_ids
-        return [
-            self.tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=True)
-            for start, end in features.subword_ranges(spans).tolist()
-        ]
+        ids, ranges = features.input_ids, features.subword_ranges(spans).tolist()
+        texts = [self.tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=True) for start, end in ranges]
+        ends = np.cumsum([0, *map(len, texts)])
+        return SpanTexts("".join(texts), np.stack([ends[:-1], ends[1:]], axis=1), strip=False)
 
 
 def _marker_id(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -40,16 +40,29 @@ class ConcatLinear(nn.Linear):
         super().__init__(sum(part_sizes), out_features)
         self.part_sizes = tuple(part_sizes)
 
+    def tables(self, *parts: Tensor) -> list[Tensor]:
+        """The projection [entries, out_features] of each part [entries, size], of the first one with the bias."""
+        weights, bias = self.weight.split(self.part_sizes, dim=1), self.bias
+        rest = (self.project(part, weight) for part, weight in zip(parts[1:], weights[1:], strict=True))
+        return [self.project(parts[0], weights[0], bias), *rest]
+
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
-        weights = self.weight.split(self.part_sizes, dim=1)
-        result, bias = None, self.bias  # the first part carries the bias
-        for part, weight in zip(parts, weights, strict=True):
-            table, index = part if isinstance(part, tuple) else (part, None)
-            projected = self.project(table, weight, bias)  # [entries or rows, out]
-            rows = projected if index is None else projected.index_select(0, index)
-            result, bias = rows if result is None else result + rows, None
-        return result
+        indices = [part[1] if isinstance(part, tuple) else None for part in parts]
+        tables = self.tables(*(part[0] if isinstance(part, tuple) else part for part in parts))
+        return gather_sum(*zip(tables, indices, strict=True))
+
+
+def gather_sum(*terms: tuple[Tensor, Tensor | None]) -> Tensor:
+    """The sum [rows, width] of tables [entries, width], each by its index [rows], or row by row where that is None.
+
+    The first table is overwritten if it has no index.
+    """
+    gathered = (table if index is None else table.index_select(0, index) for table, index in terms)
+    result = next(gathered)
+    for rows in gathered:
+        result.add_(rows)
+    return result
 
 
 class TwoLayer(nn.Module):
@@ -63,7 +76,7 @@ class TwoLayer(nn.Module):
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features] for parts as in `ConcatLinear.forward`."""
-        return self.output(self.dropout(torch.relu(self.hidden(*parts))))
+        return self.output(self.dropout(self.hidden(*parts).relu_()))
 
 
 class ClampedEmbedding(nn.Embedding):

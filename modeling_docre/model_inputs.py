@@ -9,7 +9,7 @@ import numpy as np
 from .candidates import span_candidates
 from .configuration_docre import DocREConfig
 from .documents import Document
-from .features import Features, Featurizer, entity_type_ids, mention_table, relation_pairs
+from .features import Features, Featurizer, SpanTexts, entity_type_ids, mention_table, relation_pairs
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Example:
     features: Features
     word_ranges: np.ndarray
     sentences: np.ndarray
-    span_texts: list[str] | None = None
+    span_texts: SpanTexts | None = None
     span_labels: np.ndarray | None = None
     members: np.ndarray | None = None
     sizes: np.ndarray | None = None
@@ -91,7 +91,7 @@ def entity_classes(document: Document, config: DocREConfig) -> np.ndarray | None
 
 def _compared_texts(
     features: Features, word_ranges: np.ndarray, config: DocREConfig, featurizer: Featurizer
-) -> list[str]:
+) -> SpanTexts:
     """The strings of spans that coreference compares at inference."""
     if config.edit_distance_text == "decoded":
         return featurizer.decoded_texts(features, word_ranges)

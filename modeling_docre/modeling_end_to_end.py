@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -59,7 +60,7 @@ class EndToEndModel(DocREPreTrainedModel):
         spans: dict[str, Tensor],
         special_lengths: Tensor | None = None,
         subword_sentences: Tensor | None = None,
-        span_texts: list[str] | None = None,
+        span_texts: Sequence[str] | None = None,
         span_labels: Tensor | None = None,
         coreference: dict[str, Tensor] | None = None,
         entities: dict[str, Tensor] | None = None,

@@ -24,7 +24,7 @@ from .segments import (
     rows_in_ranges,
     segment_starts,
     segment_sum,
-    unique_pairs,
+    unique_rows,
 )
 
 logger = logging.get_logger(__name__)
@@ -301,7 +301,7 @@ class SpertModel(DocREPreTrainedModel):
         if sentences.whole is not None:
             return sentences.whole, sentence[head]
         # Both directions share their context, and pairs of neighbours the empty one.
-        ranges, index = unique_pairs(mentions.between(head, tail))
+        ranges, index = unique_rows(mentions.between(head, tail))
         return self._pool_max(sentences.hidden, ranges), index
 
 

@@ -114,11 +114,21 @@ def _share(gradient: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tenso
     return part, gradient - part
 
 
-def unique_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Each of the pairs [pairs, 2] int64 from 0 on once, ascending, and the position [pairs] of each among them."""
-    base = pairs.amax() + 1 if len(pairs) else 1
-    keys, index = torch.unique(pairs[:, 0] * base + pairs[:, 1], return_inverse=True)
-    return torch.stack([keys // base, keys % base], dim=1), index
+def unique_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Each of the rows [rows, columns] int64 from 0 on once, ascending, and the place [rows] of each among them.
+
+    The product of the columns' ranges must fit an int64.
+    """
+    ranges = (rows.amax(0) + 1).tolist() if len(rows) else [1] * rows.shape[1]
+    keys = rows[:, 0]
+    for column, size in enumerate(ranges[1:], start=1):
+        keys = keys * size + rows[:, column]
+    keys, index = torch.unique(keys, return_inverse=True)
+    columns: list[Tensor] = []
+    for size in reversed(ranges[1:]):
+        columns.append(keys % size)
+        keys = keys.div(size, rounding_mode="floor")
+    return torch.stack([keys, *reversed(columns)], dim=1), index
 
 
 def rows_in_ranges(ranges: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import linkage
 from torch import Tensor, nn
 
 from .candidates import Entities, Spans
@@ -87,16 +87,16 @@ def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Te
     From the string and the document [mentions] int64, ascending, of each mention, and pairs [pairs, 2] int64 of
     positions in `texts`, both of one document.
     """
-    distances = np.zeros(len(pairs), dtype=np.int64)
-    host_pairs, host_documents = pairs.cpu().numpy(), documents.cpu().numpy()
-    pair_documents = host_documents[host_pairs[:, 0]]
-    for document in np.unique(pair_documents):
-        first, end = np.searchsorted(host_documents, [document, document + 1])
-        here = pair_documents == document
-        matrix = cdist(texts[first:end], texts[first:end], scorer=Levenshtein.distance, dtype=np.int32)
-        left, right = (host_pairs[here] - first).T
-        distances[here] = matrix[left, right]
-    return torch.from_numpy(distances).to(pairs.device)
+    of_document = documents.cpu().numpy()
+    counts = np.bincount(of_document)
+    first, before = counts.cumsum() - counts, (counts**2).cumsum() - counts**2
+    lists = [[texts[n] for n in range(start, start + count)] for start, count in zip(first, counts, strict=True)]
+    tables = [cdist(own, own, scorer=Levenshtein.distance, dtype=np.int32).ravel() for own in lists if own]
+    earlier, later = pairs.cpu().numpy().T
+    document = of_document[earlier]
+    rows = before[document] + (earlier - first[document]) * counts[document] + later - first[document]
+    distances = np.concatenate([np.zeros(0, np.int32), *tables])[rows]
+    return torch.from_numpy(distances.astype(np.int64)).to(pairs.device)
 
 
 def symmetric_scores(scores: Tensor, mode: str) -> Tensor:
@@ -120,10 +120,14 @@ def complete_linkage(scores: np.ndarray, count: int, threshold: float) -> np.nda
     if count < 2:
         return np.zeros(count, dtype=np.int64)
     tree = linkage(1.0 - scores.astype(np.float64), method="complete")
-    # SciPy merges at distances up to and including its limit.
-    clusters = fcluster(tree, np.nextafter(1.0 - threshold, -1.0), criterion="distance")
-    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+    merged = tree[tree[:, 2] < 1.0 - threshold, :2].astype(np.int64)  # ascending; row i makes node count + i
+    parents = np.arange(count + len(merged))
+    parents[merged] = np.arange(count, len(parents))[:, None]
+    while (parents[parents] != parents).any():
+        parents = parents[parents]
+    first = np.full(len(parents), count)
+    np.minimum.at(first, parents[:count], np.arange(count))
+    return np.unique(first[parents[:count]], return_inverse=True)[1]
 
 
 @torch.compiler.disable  # NumPy on the host

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .segments import rows_in_ranges, segment_mean, segment_sum, unique_pairs
+from .segments import rows_in_ranges, segment_mean, segment_sum, unique_rows
 
 EPSILON = 1e-5  # in the denominator of the weights, as in ATLOP's release
 # Weights that exist at once: bounds the memory of documents with hundreds of entities.
@@ -57,8 +57,8 @@ def attend_from(attention: Callable[[Tensor], Tensor], ranges: Tensor) -> Tensor
 
 
 def unordered_pairs(pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Each of the pairs [pairs, 2] int64 once, whatever its order, smaller index first; result as of `unique_pairs`."""
-    return unique_pairs(torch.stack(pairs.aminmax(dim=1), dim=1))
+    """Each of the pairs [pairs, 2] int64 once, whatever its order, smaller index first; result as of `unique_rows`."""
+    return unique_rows(torch.stack(pairs.aminmax(dim=1), dim=1))
 
 
 def blocks(text: AttendedText, pairs: Tensor, depth: int = 1) -> list[Block]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .candidates import Entities, MentionPairs, Spans, mention_pairs
-from .layers import ClampedEmbedding, ConcatLinear, TwoLayer
-from .segments import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum, unique_pairs
+from .layers import ClampedEmbedding, ConcatLinear, TwoLayer, gather_sum
+from .segments import chunk_bounds, in_chunks, range_max, segment_max, segment_starts, segment_sum, unique_rows
 
 # Mention pairs (and entity pairs) classified at once at inference: bounds the memory of very long documents.
 PAIR_CHUNK = 65_536
@@ -175,20 +175,31 @@ class MultiInstanceRelationClassifier(nn.Module):
         return candidates.take(kept), context.take(kept)
 
     def _mention_pair_vectors(self, scene: Scene, pairs: Tensor, candidates: MentionPairs, context: Contexts) -> Tensor:
-        """One vector per mention pair; a single linear layer, without an activation."""
-        head, tail = pairs[candidates.owner].unbind(1)  # [mention pairs] entities
+        """One vector per mention pair; a single linear layer, without an activation.
+
+        What a mention adds to its many pairs is summed once, and so is what lies between two mentions: both directions
+        share it, and all pairs of neighbouring mentions.
+        """
+        words, word_rows = self.word_distance_embedding.part(context.word_distance)
+        sentences, sentence_rows = self.sentence_distance_embedding.part(context.sentence_distance)
+        distances = word_rows * len(sentences) + sentence_rows
+        gaps, gap_index = unique_rows(torch.cat([context.subword_range, distances[:, None]], dim=1))
+
         mentions = scene.span_vectors[scene.entities.members]  # [mentions, hidden]: the other spans are not projected
-        starts = segment_starts(scene.entities.sizes)
-        parts = [(mentions, starts[head] + candidates.head_mention), (mentions, starts[tail] + candidates.tail_mention)]
-        if self.entity_repr:
-            parts += [(scene.entity_vectors, head), (scene.entity_vectors, tail)]
+        parts = [mentions, mentions, *[scene.entity_vectors] * (2 * self.entity_repr)]
         if self.localized_context:
-            # Both directions, and all pairs of neighbouring mentions, share their context.
-            ranges, index = unique_pairs(context.subword_range)
-            parts.append((range_max(scene.hidden, ranges), index))
-        parts.append(self.word_distance_embedding.part(context.word_distance))
-        parts.append(self.sentence_distance_embedding.part(context.sentence_distance))
-        return self.dropout(self.mention_pair(*parts))
+            parts.append(range_max(scene.hidden, gaps[:, :2]))
+        heads, tails, *tables = self.mention_pair.tables(*parts, words, sentences)
+        if self.entity_repr:
+            (of_heads, of_tails, *tables), owners = tables, scene.entities.owners
+            heads, tails = heads + of_heads[owners], tails + of_tails[owners]  # [mentions, hidden] each
+        *between, words, sentences = tables
+        distance_rows = (words, gaps[:, 2] // len(sentences)), (sentences, gaps[:, 2] % len(sentences))
+        gap_vectors = gather_sum(*distance_rows, *((table, None) for table in between))  # [gaps, hidden]
+
+        starts, (head, tail) = segment_starts(scene.entities.sizes), pairs[candidates.owner].unbind(1)
+        head_rows, tail_rows = starts[head] + candidates.head_mention, starts[tail] + candidates.tail_mention
+        return self.dropout(gather_sum((heads, head_rows), (tails, tail_rows), (gap_vectors, gap_index)))
 
 
 def contexts(spans: Spans, head: Tensor, tail: Tensor) -> Contexts:

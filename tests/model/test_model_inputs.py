@@ -39,7 +39,7 @@ def test_mentions_given_alone_are_taken_once_each_in_the_order_of_candidates():
         [features] = featurizer([build("x", ["a b c d"], [("PER", order)])])
         example = given_example(features, config, featurizer, "mentions")
         assert example.word_ranges.tolist() == [[0, 1], [3, 4], [0, 2]]
-        assert example.span_texts == ["a", "d", "a b"] and example.span_labels.tolist() == [1, 1, 1]
+        assert list(example.span_texts) == ["a", "d", "a b"] and example.span_labels.tolist() == [1, 1, 1]
 
 
 def test_what_is_not_asked_is_absent():

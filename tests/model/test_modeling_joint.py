@@ -276,7 +276,7 @@ def test_pairs_whose_types_allow_nothing_are_not_scored() -> None:
     model = tiny_joint(mention_threshold=0.0, coreference_threshold=1.0)
     given = batch([OTTO], model.config, "candidates")
     given["spans"] = {name: values[:8] for name, values in given["spans"].items()}
-    given["span_texts"] = given["span_texts"][:8]
+    given["span_texts"] = list(given["span_texts"])[:8]
     model.entity_classifier.output.weight.data *= 50
     every = model(**given)
     allowed = torch.tensor(np.eye(3, dtype=bool))

@@ -274,8 +274,8 @@ def test_inference_compares_the_texts_that_the_option_says():
         featurizer = Featurizer(tiny_tokenizer(), options)
         (features,) = featurizer([build("x", ["Ab ."], [("PER", [(0, 0, 2)])])])
         expected = ["Ab", ".", "Ab ."] if mode == "tokens" else ["ab", ".", "ab."]
-        assert candidate_example(features, options, featurizer).span_texts == expected
-        assert given_example(features, options, featurizer, "mentions").span_texts == expected[-1:]
+        assert list(candidate_example(features, options, featurizer).span_texts) == expected
+        assert list(given_example(features, options, featurizer, "mentions").span_texts) == expected[-1:]
 
 
 @given(RANDOM_DOCUMENTS)
@@ -289,7 +289,7 @@ def test_given_mentions_stand_in_the_order_of_candidates_without_repeats(documen
     rows = [number for number, span in enumerate(candidates.word_ranges.tolist()) if tuple(span) in gold]
     assert given_spans.word_ranges.tolist() == candidates.word_ranges[rows].tolist()
     assert given_spans.sentences.tolist() == candidates.sentences[rows].tolist()
-    assert given_spans.span_texts == [candidates.span_texts[row] for row in rows]
+    assert list(given_spans.span_texts) == [candidates.span_texts[row] for row in rows]
 
 
 def test_given_entities_are_those_of_training():
