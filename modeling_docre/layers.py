@@ -48,9 +48,17 @@ class ConcatLinear(nn.Linear):
 
     def forward(self, *parts: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Outputs [rows, out_features]; a part is rows [rows, size], or a table [entries, size] and an index [rows]."""
-        indices = [part[1] if isinstance(part, tuple) else None for part in parts]
-        tables = self.tables(*(part[0] if isinstance(part, tuple) else part for part in parts))
-        return gather_sum(*zip(tables, indices, strict=True))
+        result, bias = None, self.bias  # the first product carries the bias
+        pieces = zip(parts, self.weight.split(self.part_sizes, dim=1), strict=True)
+        for part, weight in sorted(pieces, key=lambda piece: isinstance(piece[0], Tensor)):  # tables first
+            if result is not None and isinstance(part, Tensor):
+                result.addmm_(part.to(result.dtype), weight.T.to(result.dtype))
+                continue
+            table, index = (part, None) if isinstance(part, Tensor) else part
+            rows = self.project(table, weight, bias)
+            rows = rows if index is None else rows.index_select(0, index)
+            result, bias = rows if result is None else result.add_(rows), None
+        return result
 
 
 def gather_sum(*terms: tuple[Tensor, Tensor | None]) -> Tensor:
