@@ -3,6 +3,7 @@
     python benchmarks/books.py quality [MODEL] [--words 10000] [--section-words 300 500 1000]
     python benchmarks/books.py growth [MODEL] [--words 1000 2000 4000 20000] [--given 100000] [--whole 4000]
     python benchmarks/books.py pairs [MODEL] [--words 4000]
+    python benchmarks/books.py distances
 
 The book is annotated documents of `--data` end to end; by default these are Re-DocRED's validation documents where the
 development data has them. MODEL is the folder or Hub name of a model that finds entities, by default the bundled one.
@@ -14,8 +15,10 @@ evidence to its entities. Then the strict scores are those of the documents.
 `growth` takes the CPU seconds of the process, with one thread, and its peak memory above the model, for books of each
 length; with `--given`, for one in which 50 entities are given. Up to `--whole` words they are read as a whole, too.
 
-`pairs` relates the given entities of a text by ATLOP with the encoder of a JEREX model and random heads, as a whole and
-in sections.
+`pairs` counts the pairs that are scored of a text as a whole and in sections: of given entities by ATLOP with the
+encoder of MODEL and random heads, of those that MODEL finds with and without its signatures.
+
+`distances` counts the pairs of gold entities, and the relations, whose nearest mentions are so many sentences apart.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise, takewhile
+from itertools import accumulate, pairwise, permutations, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,7 @@ from benchmarks.measure import PeakMemory
 from benchmarks.workload import concatenate, default_data, label_lists, read_documents
 from metrics.docre_f1.scores import compute_scores
 from modeling_docre import AtlopModel, Document, Mention, Relation
+from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.hub.resources import default_model
 from modeling_docre.pipeline_docre import SECTION_WORDS, TASK
 
@@ -132,33 +137,61 @@ def growth(model: str, documents: Sequence[Document], words: Sequence[int], give
 
 
 def pairs(model: str, documents: Sequence[Document], words: int) -> None:
-    """Print how many pairs of given entities are scored, and CPU seconds."""
-    bundled = pipeline(TASK, model=model)
+    """Print how many pairs are scored, of given entities and of those that the model finds, and CPU seconds."""
+    finder = pipeline(TASK, model=model)
+    encoder = next(module.model for module in finder.model.modules() if isinstance(module, DocumentEncoder))
     labels: dict[str, Any] = label_lists(documents)
-    atlop = AtlopModel.from_encoder(bundled.model.encoders[0].model, **labels)
-    extract = pipeline(TASK, model=atlop, tokenizer=bundled.tokenizer)
-    scored: list[int] = []
-
-    def count(_: Any, __: Any, batch: Any) -> None:
-        scored.append(len(batch["relations"]["pairs"]))
-
-    atlop.register_forward_pre_hook(count, with_kwargs=True)
+    atlop = pipeline(TASK, model=AtlopModel.from_encoder(encoder, **labels), tokenizer=finder.tokenizer)
     text = replace(concatenate(documents, words), relations=())
+    bare = replace(text, entities=())
     print(f"{text.sentence_starts[-1]:,} words, {len(text.entities)} entities\n")
-    print("| sections | pairs scored | share no section | CPU s |\n| --- | ---: | ---: | ---: |")
+    print("| entities | sections | signatures | pairs scored | share no section | CPU s |")
+    print("| --- | --- | --- | ---: | ---: | ---: |")
     for size in (None, SECTION_WORDS):
-        scored.clear()
-        started = time.process_time()
-        graph: Any = extract(text, entities=True, section_words=size)
-        seconds = time.process_time() - started
-        apart = graph.get("sections", {}).get("unscored_pairs", 0)
-        print(f"| {size or 'none'} | {sum(scored):,} | {apart:,} | {seconds:.1f} |")
+        _count_pairs("given", atlop, text, size, entities=True)
+    for size in (None, SECTION_WORDS):
+        _count_pairs("found", finder, bare, size, signatures=None)
+        if finder.model.config.signatures is not None:
+            _count_pairs("found", finder, bare, size)
+
+
+def _count_pairs(kind: str, extract: Any, text: Document, size: int | None, **options: Any) -> None:
+    """Print the row of one call; `kind` says where its entities come from."""
+    scored: list[int] = []
+    hook = extract.model.register_forward_hook(lambda _, __, output: scored.append(len(output.pairs)))
+    started = time.process_time()
+    graph: Any = extract(text, section_words=size, **options)
+    seconds = time.process_time() - started
+    hook.remove()
+    apart = graph.get("sections", {}).get("unscored_pairs", 0)
+    obeyed = "none" if options.get("signatures", extract.model.config.signatures) is None else "stored"
+    print(f"| {kind} | {size or 'none'} | {obeyed} | {sum(scored):,} | {apart:,} | {seconds:.1f} |")
+
+
+def distances(documents: Sequence[Document]) -> None:
+    """Print how many pairs of entities have mentions so many sentences apart or fewer, and how many relations."""
+    pairs_at: Counter[int] = Counter()
+    relations_at: Counter[int] = Counter()
+    for document in documents:
+        sentences = [{mention.sentence for mention in entity.mentions} for entity in document.entities]
+        related = Counter((relation.head, relation.tail) for relation in document.relations)
+        for head, tail in permutations(range(len(sentences)), 2):
+            nearest = min(abs(a - b) for a in sentences[head] for b in sentences[tail])
+            pairs_at[nearest] += 1
+            relations_at[nearest] += related[head, tail]
+    print("| sentences apart at most | pairs, % | relations, % |\n| ---: | ---: | ---: |")
+    for most in range(max(pairs_at, default=0) + 1):
+        shares = (
+            100 * sum(counts[near] for near in range(most + 1)) / max(counts.total(), 1)
+            for counts in (pairs_at, relations_at)
+        )
+        print(f"| {most} | " + " | ".join(f"{share:.1f}" for share in shares) + " |")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=("quality", "growth", "pairs"))
+    parser.add_argument("table", choices=("quality", "growth", "pairs", "distances"))
     parser.add_argument("model", nargs="?", default=default_model())
     parser.add_argument("--data", type=Path, default=default_data(), help="documents in DocRED's JSON, or .jsonl")
     parser.add_argument("--words", type=int, nargs="+", help="words of the text or, for growth, of the texts")
@@ -166,10 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--given", type=int, nargs="*", default=[], help="words of texts with given entities")
     parser.add_argument("--whole", type=int, default=4000, help="most words that are also read as a whole")
     options = parser.parse_args(arguments)
+    documents = read_documents(options.data)
+    if options.table == "distances":
+        return distances(documents)
     if options.model is None:
         parser.error("this checkout has no bundled model; name one")
     torch.set_num_threads(1)
-    documents = read_documents(options.data)
     if options.table == "quality":
         quality(options.model, documents, (options.words or [10_000])[0], options.section_words)
     elif options.table == "growth":

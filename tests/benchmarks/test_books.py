@@ -33,9 +33,7 @@ def test_a_book_is_cut_back_to_its_documents() -> None:
 
 def test_the_tables(tmp_path: Path, capsys: Any) -> None:
     file = write_jsonl(tmp_path / "documents.jsonl", DOCUMENTS)
-    build(
-        decisive_jerex(),
-    ).save_pretrained(tmp_path / "model")
+    build(decisive_jerex()).save_pretrained(tmp_path / "model")
     call = [str(tmp_path / "model"), "--data", str(file)]
     books.main(["quality", *call, "--section-words", "10", "50"])
     rows = capsys.readouterr().out.splitlines()
@@ -44,5 +42,10 @@ def test_the_tables(tmp_path: Path, capsys: Any) -> None:
     rows = [row.split(" | ")[:3] for row in capsys.readouterr().out.splitlines()[-3:]]
     assert rows == [["| 40", "found", "300"], ["| 40", "found", "none"], ["| 400", "50 given", "300"]]
     books.main(["pairs", *call, "--words", "400"])
-    whole, sections = (row.split(" | ")[1:3] for row in capsys.readouterr().out.splitlines()[-2:])
-    assert int(whole[0].replace(",", "")) > int(sections[0].replace(",", "")) and whole[1] == "0" != sections[1]
+    rows = [row.strip("| ").replace(",", "").split(" | ") for row in capsys.readouterr().out.splitlines()[-4:]]
+    assert [row[:3] for row in rows] == [[e, s, "none"] for e in ("given", "found") for s in ("none", "300")]
+    whole, sections = (list(map(int, row[3:5])) for row in rows[:2])
+    assert whole[0] > sections[0] and whole[1] == 0 < sections[1]
+    books.main(["distances", "--data", str(file)])
+    rows = [row.strip("| ").split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0] for row in rows] == [str(most) for most in range(len(rows))] and rows[-1][1:] == ["100.0"] * 2
