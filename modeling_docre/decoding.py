@@ -33,12 +33,12 @@ class Scaling(NamedTuple):
         """The logits of the scores, in the shape and dtype given."""
         return logits / self.temperature + self.shift
 
-    def rescore(self, score: float) -> float:
-        """The score that the scaling makes of a model's; one of 0 or 1 counts as 1e-7 away, so that it can move."""
+    def rescore(self, scores: np.ndarray) -> np.ndarray:
+        """The scores that the scaling makes of a model's; one of 0 or 1 counts as 1e-7 away, so that it can move."""
         if self == Scaling():
-            return score
-        logits = torch.logit(torch.tensor(score, dtype=torch.float64), eps=1e-7).numpy()
-        return float(torch.sigmoid(torch.as_tensor(self.scale(logits))))
+            return scores
+        logits = torch.logit(torch.as_tensor(scores, dtype=torch.float64), eps=1e-7).numpy()
+        return torch.sigmoid(torch.as_tensor(self.scale(logits))).numpy()
 
 
 class Signatures:
@@ -171,11 +171,10 @@ class _Decoder:
 
     def __post_init__(self) -> None:
         output, config = self.output, self.config
-        self.scaling = Scaling.of(config, "entity")
         self.entity_types, self.relation_types = config.entity_types, config.relation_types
         self.labels = config.relation_labels
         self.undirected = frozenset(config.symmetric_relations if config.traits.reads_sentences else ())
-        self.mention_scores = _sigmoid(output["mention_logits"]) if "mention_logits" in output else None
+        self.mention_scores = _sigmoid(output["mention_logits"]).tolist() if "mention_logits" in output else None
         if "entity_members" not in output:  # mentions alone: each stands for itself
             mentions = output["mentions"]
             output |= {"entity_members": mentions, "entity_documents": self.spans["document"][mentions]}
@@ -183,7 +182,9 @@ class _Decoder:
         borders = pairwise([0, *output["entity_sizes"].cumsum().tolist()])
         self.members = [output["entity_members"][slice(*border)] for border in borders]  # spans by entity
         self.sentences = [self.spans["sentence"][spans].tolist() for spans in self.members]
-        self.entity_scores = _entity_scores(output) if "entity_type_logits" in output else None
+        self.entity_scores: list[float] | None = None
+        if "entity_type_logits" in output:
+            self.entity_scores = Scaling.of(config, "entity").rescore(_entity_scores(output)).tolist()
         if "relation_logits" in output:
             logits = output["relation_logits"]  # [pairs, types]
             self.kept_pairs, self.kept_types = keep_relations(logits, self.cut).nonzero()
@@ -232,12 +233,12 @@ class _Decoder:
         mentions = tuple(self._mention(span, document) for span in spans.tolist())
         if self.entity_scores is None or (kind := int(self.output["entity_types"][entity])) < 0:
             return Entity("", mentions)
-        return Entity(self.entity_types[kind], mentions, score=self.scaling.rescore(float(self.entity_scores[entity])))
+        return Entity(self.entity_types[kind], mentions, score=self.entity_scores[entity])
 
     def _mention(self, span: int, document: Document) -> Mention:
         sentence = int(self.spans["sentence"][span])
         start, end = (self.spans["word_range"][span] - document.sentence_starts[sentence]).tolist()
-        score = None if self.mention_scores is None else float(self.mention_scores[span])
+        score = None if self.mention_scores is None else self.mention_scores[span]
         characters: tuple[Any, Any] = (None, None)
         if document.token_offsets is not None:
             offsets = document.token_offsets[sentence]

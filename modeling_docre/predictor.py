@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -38,6 +39,7 @@ class Predictor:
         self.featurizer = Featurizer(tokenizer, model.config)
         self.collator = DocRECollator()
         self.given = given or model.config.traits.given
+        self._obeyed: tuple[Sequence[Sequence[str]], Signatures] | None = None
 
     def example(self, features: Features, given: str | None = None) -> Example:
         """What the model is asked about a document."""
@@ -54,8 +56,11 @@ class Predictor:
         triples = self.config.signatures if triples == "stored" else triples
         if triples is None:
             return None
-        check_signatures(triples, self.config.relation_types, self.config.entity_types)
-        return Signatures(triples, self.config.entity_types or {name for _, *ends in triples for name in ends})
+        if self._obeyed is None or self._obeyed[0] != triples:  # to check hundreds of them for each batch takes time
+            check_signatures(triples, self.config.relation_types, self.config.entity_types)
+            known = self.config.entity_types or {name for _, *ends in triples for name in ends}
+            self._obeyed = deepcopy(triples), Signatures(triples, known)
+        return self._obeyed[1]
 
     @torch.inference_mode()
     def run(

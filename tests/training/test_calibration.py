@@ -144,7 +144,7 @@ def test_a_fitted_map_lowers_the_calibration_error_of_entity_scores():
     correct = [number < right for _, count, right in groups for number in range(count)]
     assert calibration_error(scores, correct) == pytest.approx((5.8 + 8 + 7 + 1 + 2) / 80)
     fitted = fit_scaling(logits_of(scores, Scaling()), correct)
-    rescored = [fitted.rescore(score) for score in scores]
+    rescored = fitted.rescore(np.array(scores)).tolist()
     assert calibration_error(rescored, correct) < 0.5 * calibration_error(scores, correct)
     order = [rescored[scores.index(score)] for score in (0.2, 0.6, 0.9, 0.99, 1.0)]
     assert order == sorted(order) and order[-1] < 1, "a score of 1 is no certainty"
@@ -242,7 +242,7 @@ def test_entity_scores_are_fitted_like_those_of_relations(tmp_path):
     assert Scaling.of(model.config) == Scaling(), "it finds no relations"
     after = entities()
     assert [kind for kind, _ in after] == [kind for kind, _ in before]
-    assert [score for _, score in after] == pytest.approx([fitted.rescore(score) for score in scores])
+    assert [score for _, score in after] == pytest.approx(fitted.rescore(np.array(scores)).tolist())
     report = calibrator.report(DOCUMENTS)["entity"]
     assert report["entities"] == len(scores) and (report["temperature"], report["shift"]) == fitted
     assert report["error_unscaled"] == pytest.approx(calibration_error(scores, correct), abs=1e-6)
