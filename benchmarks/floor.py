@@ -52,6 +52,10 @@ def _cpu_attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_:
     return sdpa_backward_flop_count(gradient, query, key, value)
 
 
+# A product that is added to what is there, for which torch has a formula only where the result is new.
+register_flop_formula(torch.ops.aten.addmm_, get_raw=True)(flop_registry[torch.ops.aten.addmm])
+
+
 class Counter(TorchDispatchMode):
     """Counts what runs inside the block: `flops`, by torch's formulas, and `bytes` that operators take and give.
 

@@ -119,7 +119,8 @@ def run_keeping_attention(
 def _rows(sink: dict[str, Any], windows: Tensor, positions: Tensor) -> Tensor:
     """Soft-maxed rows of query times key; the rows of one window share a product."""
     query, key, mask = sink["query"], sink["key"], sink["mask"]  # [windows, heads, length, width]
-    key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)  # where several heads share a key
+    if key.shape[1] < query.shape[1]:  # several heads share a key
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     counts = torch.bincount(windows, minlength=len(query))
     _, slots = positions_in_segments(counts)
     table = positions.new_zeros(len(query), int(counts.max()) if len(windows) else 0)  # [windows, most rows]

@@ -56,7 +56,7 @@ def segment_starts(counts: Tensor) -> Tensor:
 
 def positions_in_segments(counts: Tensor) -> tuple[Tensor, Tensor]:
     """For segments of `counts` rows end to end, the segment of each row and its position inside: int64 [rows] both."""
-    owners = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    owners = torch.repeat_interleave(counts)
     return owners, torch.arange(len(owners), device=counts.device) - segment_starts(counts)[owners]
 
 

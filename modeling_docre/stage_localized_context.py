@@ -89,11 +89,12 @@ def pool_block(text: AttendedText, pairs: Tensor, block: Block) -> tuple[Tensor,
     """
     length, heads = block.subwords.stop - block.subwords.start, text.attention.shape[1]
     with torch.autocast(text.attention.device.type, enabled=False):
-        firsts = text.attention[block.firsts, :, :length].permute(2, 0, 1)  # [subwords, firsts, heads]
-        seconds = text.attention[block.seconds, :, :length].permute(2, 1, 0)  # [subwords, heads, seconds]
-        table = torch.bmm(firsts, seconds).flatten(1) / heads  # [subwords, firsts * seconds]
+        # Contiguous, since matrices laid out otherwise are multiplied one by one.
+        seconds = text.attention[block.seconds, :, :length].permute(2, 0, 1).contiguous()  # [subwords, seconds, heads]
+        firsts = seconds[:, : block.firsts.stop - block.firsts.start]  # the seconds begin with the firsts
+        table = torch.bmm(firsts, seconds.transpose(1, 2)).flatten(1) / heads  # [subwords, firsts * seconds]
         first, second = (pairs[block.rows] - block.firsts.start).unbind(1)
-        weights = table.index_select(1, first * seconds.shape[2] + second)  # [subwords, pairs]
+        weights = table.index_select(1, first * seconds.shape[1] + second)  # [subwords, pairs]
         weights = weights / (weights.sum(0) + EPSILON)
         return weights.T @ text.hidden[block.subwords].to(weights.dtype), weights
 
