@@ -132,3 +132,13 @@ def to_plain(value: Any) -> Any:
         return value
     named = ((name, getattr(value, name)) for name in names)
     return {name: to_plain(item) for name, item in named if item is not None}
+
+
+def is_position(value: Any) -> bool:
+    """Whether a value is a whole number from 0 on, of Python or of NumPy."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+
+
+def is_share(value: Any) -> bool:
+    """Whether a value is a number from 0 to 1."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1

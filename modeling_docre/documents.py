@@ -227,6 +227,7 @@ def _faults(document: Document) -> Iterator[Fault]:
 def _text_faults(document: Document) -> Iterator[Fault]:
     if not isinstance(document.id, str) or not document.id:
         yield "id", document.id, "give a non-empty string"
+    check_encoding(document.id, "id", document.id)
     check_encoding(document.id, "text", document.text or "")
     for number, words in enumerate(document.sentences):
         check_encoding(document.id, f"sentences[{number}]", " ".join(words))

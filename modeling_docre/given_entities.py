@@ -6,11 +6,10 @@ import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from numbers import Integral
 from threading import Event
 from typing import Any
 
-from .document_parsing import parse, to_plain
+from .document_parsing import is_position, parse, to_plain
 from .documents import Document, DocumentError, Entity, Mention
 
 logger = logging.getLogger(__name__)
@@ -246,8 +245,3 @@ def _merge_sentences(starts: Sequence[int], ranges: Sequence[tuple[int, int]]) -
         border for start, end in ranges for border in starts[bisect_right(starts, start) : bisect_left(starts, end)]
     }
     return [start for start in starts if start not in inside]
-
-
-def is_position(value: Any) -> bool:
-    """Whether a value is a whole number from 0 on, of Python or of NumPy."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0

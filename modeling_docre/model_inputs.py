@@ -36,6 +36,9 @@ class Example:
 def candidate_example(features: Features, config: DocREConfig, featurizer: Featurizer) -> Example:
     """All candidate spans of a document, for a model that finds mentions, entities and relations itself."""
     word_ranges, sentences = span_candidates(features.document.sentence_starts, config.max_span_size)
+    letters = np.cumsum([0, *(bool(word.strip()) for sentence in features.document.sentences for word in sentence)])
+    start, end = letters[word_ranges].T
+    word_ranges, sentences = word_ranges[end > start], sentences[end > start]  # a mention is no blank
     resolves = "coreference" in config.traits.stages
     texts = _compared_texts(features, word_ranges, config, featurizer) if resolves else None
     return Example(features, word_ranges, sentences, texts, subword_sentences=subword_sentences(features, config))

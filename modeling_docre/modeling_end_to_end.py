@@ -109,9 +109,8 @@ class EndToEndModel(DocREPreTrainedModel):
             if self.coreference_scorer is None:
                 return DocREOutput(**self.weigh(losses), **result)
             scorer, of_spans = self.coreference_scorer, vectors["coreference"]
-            resolved, clusters = resolve_mentions(
-                scorer, of_spans, text.spans, span_texts or [], result["mentions"], self.config
-            )
+            texts = [] if span_texts is None else span_texts
+            resolved, clusters = resolve_mentions(scorer, of_spans, text.spans, texts, result["mentions"], self.config)
             result |= resolved
         result |= entity_fields(clusters)
 

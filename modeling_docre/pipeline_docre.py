@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from itertools import chain, groupby, islice, repeat, zip_longest
-from numbers import Real
 from typing import Any
 
 from huggingface_hub import CommitInfo
@@ -16,10 +15,10 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
 from .decoding import without_overlaps
-from .document_parsing import closest_first
+from .document_parsing import closest_first, is_position, is_share
 from .documents import Document, DocumentError, Relation
 from .encoder import advise_on_precision
-from .given_entities import give_entities, is_position
+from .given_entities import give_entities
 from .predictor import Predictor
 from .sections import SectionedDocument
 from .text import Splitter, document_from_record, document_from_spacy, document_from_text
@@ -122,7 +121,7 @@ class DocRelationExtractionPipeline(Pipeline):
         workers = "leave it out, for documents are prepared in the calling process, and set batch_size for speed"
         for name, value, valid, fix in (
             ("num_workers", num_workers, not num_workers, workers),
-            ("threshold", threshold, threshold is None or _is_share(threshold), "give a number from 0 to 1"),
+            ("threshold", threshold, threshold is None or is_share(threshold), "give a number from 0 to 1"),
             ("relations", relations, listed, "give a list of relation types"),
             ("entity_type_map", entity_type_map, isinstance(entity_type_map, Mapping | None), "give a dict of types"),
             ("offsets", offsets, offsets in (None, "characters", "utf-16"), 'give "characters" or "utf-16"'),
@@ -303,10 +302,6 @@ def _placed(document: Document, relation: Relation) -> Relation:
 
 def _given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1
 
 
 def _is_words(value: Any) -> bool:

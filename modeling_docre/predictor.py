@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from .configuration_limits import check_signatures
 from .data_collator import DocRECollator
 from .decoding import Signatures, decode
+from .document_parsing import is_position, is_share
 from .documents import Document
 from .features import Features, Featurizer
 from .model_inputs import Example, candidate_example, given_example
@@ -28,6 +29,13 @@ def to_device(values: Any, device: torch.device) -> Any:
     return values
 
 
+def _known(given: str | None) -> str | None:
+    """What is given, if there is such a thing."""
+    if given not in (None, "entities", "clusters", "mentions"):
+        raise ValueError(f'given is {given!r}; give "entities", "clusters", "mentions" or None')
+    return given
+
+
 class Predictor:
     """A model of any system with its encoder's tokenizer, applied to documents.
 
@@ -38,7 +46,7 @@ class Predictor:
         self.model, self.config = model, model.config
         self.featurizer = Featurizer(tokenizer, model.config)
         self.collator = DocRECollator()
-        self.given = given or model.config.traits.given
+        self.given = _known(given) or model.config.traits.given
         self._obeyed: tuple[Sequence[Sequence[str]], Signatures] | None = None
 
     def example(self, features: Features, given: str | None = None) -> Example:
@@ -53,7 +61,7 @@ class Predictor:
         Raises:
             ValueError: a triple is none, or names a type that the model does not know.
         """
-        triples = self.config.signatures if triples == "stored" else triples
+        triples = self.config.signatures if isinstance(triples, str) and triples == "stored" else triples
         if triples is None:
             return None
         if self._obeyed is None or self._obeyed[0] != triples:  # to check hundreds of them for each batch takes time
@@ -78,17 +86,30 @@ class Predictor:
         self,
         features: Sequence[Features],
         given: str | None = None,
-        relation_threshold: float | None = None,
+        relation_threshold: float | str | None = None,
         signatures: Sequence[Sequence[str]] | Literal["stored"] | None = "stored",
     ) -> list[Document]:
-        """Predicted documents of one batch; arguments in place of what the configuration holds."""
-        given, obeyed = given or self.given, self.signatures(signatures)
+        """Predicted documents of one batch; arguments in place of what the configuration holds.
+
+        Raises:
+            ValueError: an argument has no such value.
+        """
+        given, obeyed = _known(given) or self.given, self.signatures(signatures)
+        least = self.config.named_threshold(relation_threshold)
+        if not (least is None or is_share(least)):
+            raise ValueError(f"relation_threshold is {least!r}; give a number from 0 to 1")
         output, spans = self.run(features, given, obeyed)
         documents = [item.document for item in features]
-        return decode(output, spans, documents, self.config, given, relation_threshold, obeyed)
+        return decode(output, spans, documents, self.config, given, least, obeyed)
 
     def batches(self, features: Sequence[Features], max_tokens: int | None = None) -> Iterator[list[int]]:
-        """Positions of documents that share a batch (`token_batches`), by default of as many subwords as is fastest."""
+        """Positions of documents that share a batch (`token_batches`), by default of as many subwords as is fastest.
+
+        Raises:
+            ValueError: `max_tokens` is no whole number from 1 on.
+        """
+        if max_tokens is not None and not (is_position(max_tokens) and max_tokens > 0):
+            raise ValueError(f"max_tokens is {max_tokens!r}; give a whole number from 1 on, or None")
         fastest = 512 if self.model.device.type == "cpu" else 2048  # 512 is most often one document
         return token_batches([len(item.input_ids) for item in features], max_tokens or fastest)
 

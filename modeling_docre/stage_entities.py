@@ -80,6 +80,14 @@ def coreference_pairs(documents: Tensor, both_orders: bool = False) -> Tensor:
     return torch.cat([pairs, pairs.flip(1)]) if both_orders else pairs
 
 
+@torch.compiler.disable  # strings on the host
+def _texts_of(mentions: Tensor, texts: Sequence[str], spans: int) -> list[str]:
+    """The strings of mentions among those of all spans."""
+    if len(texts) != spans:
+        raise ValueError(f"span_texts has {len(texts)} strings for {spans} spans; give one per span")
+    return [texts[index] for index in mentions.tolist()]
+
+
 @torch.compiler.disable  # NumPy on the host
 def edit_distances(texts: Sequence[str], documents: Tensor, pairs: Tensor) -> Tensor:
     """Character Levenshtein distances (unit costs, case-sensitive) between mention strings, [pairs] int64.
@@ -179,11 +187,9 @@ def resolve_mentions(
     Raises:
         ValueError: there is not one string per span.
     """
-    if len(texts) != len(spans.document):
-        raise ValueError(f"span_texts has {len(texts)} strings for {len(spans.document)} spans; give one per span")
     documents = spans.document[mentions]
     pairs = coreference_pairs(documents, both_orders=config.coref_symmetrise != "upper")
-    distances = edit_distances([texts[index] for index in mentions.tolist()], documents, pairs)
+    distances = edit_distances(_texts_of(mentions, texts, len(spans.document)), documents, pairs)
     logits = scorer(vectors[mentions], pairs, distances)
     scores = symmetric_scores(torch.sigmoid(logits.float()), config.coref_symmetrise)
     clusters = cluster_mentions(mentions, documents, scores, config.coreference_threshold)

@@ -11,9 +11,9 @@ from typing import Any
 import spacy
 from spacy.attrs import IS_PUNCT, IS_SPACE
 
-from .document_parsing import check_encoding
+from .document_parsing import check_encoding, is_position
 from .documents import Document, DocumentError
-from .given_entities import give_entities, is_position
+from .given_entities import give_entities
 
 Span = tuple[int, int]
 Splitter = spacy.Language | Callable[[str], Iterable[Span]]

@@ -39,7 +39,7 @@ class GrowingFile:
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
         self.settings: dict[str, Any] | None = None
         if self.settings_path.is_file():
-            self.settings = json.loads(self.settings_path.read_text(encoding="utf-8"))
+            self.settings = _recorded(self.settings_path, self.path)
         elif self.path.exists() or self.partial.exists():
             raise ValueError(f"{path} exists, but no {self.settings_path.name} says how it was made; name another file")
 
@@ -49,7 +49,7 @@ class GrowingFile:
         Until the file is finished or this process ends, no other run can begin it.
 
         Raises:
-            ValueError: the file was begun with other settings, or another run is writing it.
+            ValueError: the file was begun with other settings or is damaged, or another run is writing it.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         record_settings(self.settings_path, settings, self.path, [self.partial])
@@ -66,12 +66,19 @@ class GrowingFile:
             return ids
         end = 0
         with self.partial.open("rb") as handle:
-            for line in handle:
+            for number, line in enumerate(handle, 1):
                 if line.endswith(b"\n"):
-                    ids.add(json.loads(line)["id"])
+                    ids.add(self._id_of(line, number))
                     end += len(line)
         os.truncate(self.partial, end)
         return ids
+
+    def _id_of(self, line: bytes, number: int) -> str:
+        try:
+            return json.loads(line)["id"]
+        except (ValueError, TypeError, KeyError) as error:
+            fix = "delete the line, and its document is made again"
+            raise ValueError(f"line {number} of {self.partial} holds no document; {fix}") from error
 
     def append(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Append documents in their dict form; when this returns, they are on the disk.
@@ -148,7 +155,7 @@ def record_settings(file: Path, settings: Mapping[str, Any], result: Path, other
     if not file.is_file():
         _write_whole(file, content.encode() + b"\n")
     settings = json.loads(content)  # plain values, as in the record
-    known = json.loads(file.read_text(encoding="utf-8"))
+    known = _recorded(file, result)
     for name in {**known, **settings}:
         before, now = known.get(name), settings.get(name)
         if before != now:
@@ -157,7 +164,22 @@ def record_settings(file: Path, settings: Mapping[str, Any], result: Path, other
             raise ValueError(f"{result} was begun with {name} {before!r}, but now it is {now!r}; {fix}")
 
 
+def _recorded(file: Path, result: Path) -> dict[str, Any]:
+    """How a result was begun."""
+    try:
+        known = json.loads(file.read_bytes())
+    except ValueError:
+        known = None
+    if not isinstance(known, dict):
+        fix = "delete both, or name another place"
+        raise ValueError(f"{file} is damaged, so nothing says how {result} was begun; {fix}")
+    return known
+
+
 def _write_whole(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
+    with draft.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
     os.replace(draft, path)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from modeling_docre.document_parsing import check_encoding
 from modeling_docre.documents import DocumentError
 
 from .records import records_and_errors
@@ -78,7 +79,7 @@ def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
         file: the file; - for standard input.
         name: what ids call it, by default as it is named here.
     """
-    name = name or file
+    name = (name or file).encode(errors="backslashreplace").decode()  # of a file whose name is not in UTF-8
     if file.endswith(TABLES):
         fix = 'write each text as a line {"id": ..., "text": ...} of a .jsonl file; extract-corpus reads .parquet'
         yield Source(None, name, error=ValueError(f"{file} is a table; {fix}"))
@@ -116,12 +117,16 @@ def source_of(record: Mapping[str, Any], name: str) -> Source:
     if record.get("id") is not None:
         name = record["id"]
     try:
-        _check_string(name, "id", name)
+        _check_string(place, "id", name)
         if not name:
             raise DocumentError(place, "id", name, "give a non-empty string, or none to name it by its place")
+        check_encoding(place, "id", name)
+    except DocumentError as error:
+        return Source(None, place, error=error)
+    try:
         return Source({**record, "id": name}, name) if "sentences" in record else _text_record(record, name)
     except DocumentError as error:
-        return Source(None, str(name) or place, error=error)
+        return Source(None, name, error=error)
 
 
 def _text_record(record: Mapping[str, Any], name: str) -> Source:

@@ -120,7 +120,8 @@ def extract(
     failures = Failures(single)
     load = partial(_load, model, options)
     if out:
-        _extend(out, resume, sources, load, {"model": model or "bundled", **options}, failures)
+        computed = {"dtype": dtype or "float32", "backend": backend or "torch"}
+        _extend(out, resume, sources, load, {"model": model or "bundled", **options, **computed}, failures)
     else:
         _print(sources, load, failures, format, json_file, picture)
     failures.end()
@@ -198,7 +199,7 @@ def _extend(
     if file.settings is not None and not resume:
         raise UsageError(f"{out} was begun by an earlier run; go on with --resume, or name another file")
     extract = load()
-    finished = file.begin({**settings, "weights": weights_digest(extract.model)})
+    finished = file.begin({**settings, "weights": weights_digest(extract.model, settings["backend"])})
     failures.single = False  # the file appears whether or not a document fails
     with tqdm(initial=len(finished), unit=" documents", disable=None) as bar:
         for graphs in _graphs(sources, lambda: extract, failures, finished):

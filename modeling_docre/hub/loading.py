@@ -9,6 +9,9 @@ from pathlib import Path
 
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError
+
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json", "*.model")
 
 
 @contextmanager
@@ -29,17 +32,18 @@ def model_named(model: str, kind: str = "model") -> Iterator[None]:
         raise FileNotFoundError(f"the {kind} {model} does not exist, and it cannot be a name on the Hub")
     try:
         yield
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise OSError(f"the {kind} {model} cannot be loaded: {error}") from error
 
 
-def weights_digest(model: str) -> str:
-    """What tells the weights of a model from later ones under the same name, 16 hexadecimal digits.
+def weights_digest(model: str, backend: str | None = None) -> str:
+    """What tells a model and its tokenizer from later ones under the same name, 16 hexadecimal digits.
 
     It is a hash of the files of a folder, or the commit of a Hub repository, whose weights need not be here yet.
 
     Args:
         model: a folder, or a name on the Hub.
+        backend: what the encoder runs in; exported encoders are read where that is not torch.
 
     Raises:
         OSError: it is neither.
@@ -47,12 +51,16 @@ def weights_digest(model: str) -> str:
     from transformers.utils import cached_file  # slow to import
     from transformers.utils.hub import extract_commit_hash
 
+    from modeling_docre.encoder_onnx import EXPORTED
+
     with model_named(model):
         config = cached_file(model, "config.json")
     if commit := extract_commit_hash(config, None):
         return commit[:16]
     digest = hashlib.sha256()
-    for file in (Path(config), *sorted(Path(config).parent.glob("*.safetensors"))):
+    folder = Path(config).parent
+    patterns = ("*.safetensors", *TOKENIZER_FILES, *([] if backend in (None, "torch") else [EXPORTED]))
+    for file in (Path(config), *(file for pattern in patterns for file in sorted(folder.glob(pattern)))):
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -33,6 +33,9 @@ DOCUMENTS, CHECKPOINT, SETTINGS = "documents", "checkpoint", "settings.json"
 BLOCK_SIZE = 128
 """Documents that are extracted, written, and lost by an interruption, together."""
 
+DEFAULTS = {"dtype": "float32", "backend": "torch"}
+"""What a model computes in if nothing else is asked for."""
+
 _FILTER_BYTES = 256 * 2**20
 
 
@@ -125,7 +128,7 @@ def extract_corpus(
     Raises:
         FileNotFoundError: a name gives no file, or the model does not exist.
         FileExistsError, NotADirectoryError: the folder holds something else, or is a file.
-        DocumentError: several documents have the same id.
+        DocumentError: several documents have the same id, or the first record has one that is no string.
         ValueError: an option has no such value, a table has no texts or has numbers for ids, the folder was begun with
             other settings, is being written by another run, holds a damaged file or lies in a folder that is read, or
             Ray has too few cores or GPUs.
@@ -135,8 +138,9 @@ def extract_corpus(
     _check_folder(documents, folder)
     _check_model(model, options)
     folder.mkdir(parents=True, exist_ok=True)
-    decisive = {name: value for name, value in options.items() if name != "max_tokens"}
-    record_settings(folder / SETTINGS, {"model": model, "weights": weights_digest(model), **decisive}, folder)
+    stated = {name: value for name, value in options.items() if name != "max_tokens" and value is not None}
+    settings = {"model": model, "weights": weights_digest(model, options.get("backend")), **DEFAULTS, **stated}
+    record_settings(folder / SETTINGS, settings, folder)
     if gpus_per_actor is None and options.get("backend") not in (None, "torch"):
         gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor
     cores = os.cpu_count() or 1 if actors is None else actors * (cores_per_actor or 2)

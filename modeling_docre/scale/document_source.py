@@ -16,7 +16,8 @@ from datasets import Dataset, IterableDataset
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from modeling_docre.annotations.sources import IN_FOLDERS, Source, files_of, read_sources, source_of
+from modeling_docre.annotations.sources import IN_FOLDERS, RECORDS, Source, files_of, read_sources, source_of
+from modeling_docre.documents import DocumentError
 
 PARQUET = ".parquet"
 MOST_TASKS = 256
@@ -49,6 +50,7 @@ class DocumentSource(Datasource):
         FileNotFoundError: a name gives no file.
         ValueError: a dataset or the first table has no column of texts or sentences, or the name is that of standard
             input.
+        DocumentError: the first record has an id that is no string.
     """
 
     def __init__(self, documents: Documents):
@@ -61,7 +63,7 @@ class DocumentSource(Datasource):
             if "-" in (names := names_of(documents)):
                 raise ValueError("several processes cannot read standard input; save it in a file")
             files = files_of(names, (*IN_FOLDERS, PARQUET))
-            _check_first_table(files)
+            _check_first(files)
             self._readers = _of_files(files)
 
     def estimate_inmemory_data_size(self) -> int | None:
@@ -98,7 +100,7 @@ def _blocks(readers: Iterable[Reader]) -> Iterator[pa.Table]:
 def _row(source: Source) -> dict[str, Any]:
     if source.error is not None:
         return {"id": source.id, "error": str(source.error)}
-    return {"id": source.id, "input": json.dumps([source.content, source.entities], ensure_ascii=False)}
+    return {"id": source.id, "input": json.dumps([source.content, source.entities])}
 
 
 def source_of_row(row: Mapping[str, Any]) -> Source:
@@ -147,12 +149,15 @@ def _of_shard(dataset: IterableDataset, count: int, number: int) -> Iterator[Sou
     return _sources(({name: row[name] for name in _columns(list(row)) or row} for row in rows), f"shard {number}")
 
 
-def _check_first_table(files: Iterable[str]) -> None:
-    """Check the columns of a table before Ray starts; the others are mostly of its kind."""
-    for file in files:
-        if file.endswith(PARQUET):
-            with suppress(OSError, pa.ArrowInvalid):  # a broken file becomes a row with its error
-                return _check_columns(pq.read_schema(file), file)
+def _check_first(files: Sequence[str]) -> None:
+    """Check a table's columns and a record's id before Ray starts; the others are mostly of their kind."""
+    tables, records = (next((file for file in files if file.endswith(ends)), None) for ends in (PARQUET, RECORDS))
+    error = next((source.error for source in read_sources(records)), None) if records else None
+    if isinstance(error, DocumentError) and error.field == "id":
+        raise error
+    if tables:
+        with suppress(OSError, pa.ArrowInvalid):  # a broken file becomes a row with its error
+            _check_columns(pq.read_schema(tables), tables)
 
 
 def _check_columns(schema: pa.Schema, table: str) -> None:

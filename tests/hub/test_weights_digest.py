@@ -17,10 +17,14 @@ def test_a_digest_tells_weights_and_commits_from_others(tmp_path: Path) -> None:
         (folder / "config.json").write_text("{}", encoding="utf-8")
     assert [weights_digest(str(folder)) for folder in folders[1:]] == [commit[:16] for commit in commits]
     seen = [weights_digest(str(folders[0]))]
-    for name, content in (("config.json", "{ }"), ("model.safetensors", "w"), ("model.safetensors", "v")):
-        (folders[0] / name).write_text(content, encoding="utf-8")
+    (folders[0] / "onnx").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "vocab.txt"):
+        (folders[0] / name).write_text(f"a new {name}", encoding="utf-8")
         seen.append(weights_digest(str(folders[0])))
-    (folders[0] / "README.md").write_text("a card changes nothing", encoding="utf-8")
-    assert len(set(seen)) == len(seen) == 4 and weights_digest(str(folders[0])) == seen[-1]
+    for name in ("README.md", "onnx/encoder.onnx"):  # a card changes nothing, an exported encoder nothing in torch
+        (folders[0] / name).write_text("new", encoding="utf-8")
+        assert weights_digest(str(folders[0])) == weights_digest(str(folders[0]), "torch") == seen[-1]
+    seen.append(weights_digest(str(folders[0]), "onnx"))
+    assert len(set(seen)) == len(seen) == 6
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
         weights_digest(str(tmp_path))

@@ -8,8 +8,9 @@ import numpy as np
 from samples import ANNA, build, featurize
 from tiny import tiny_jerex, tiny_tokenizer
 
+from modeling_docre import Document
 from modeling_docre.features import Featurizer
-from modeling_docre.model_inputs import Example, given_example
+from modeling_docre.model_inputs import Example, candidate_example, given_example
 from modeling_docre.training.arguments import SamplingArguments
 from modeling_docre.training.sampling import draw
 
@@ -40,6 +41,15 @@ def test_mentions_given_alone_are_taken_once_each_in_the_order_of_candidates():
         example = given_example(features, config, featurizer, "mentions")
         assert example.word_ranges.tolist() == [[0, 1], [3, 4], [0, 2]]
         assert list(example.span_texts) == ["a", "d", "a b"] and example.span_labels.tolist() == [1, 1, 1]
+
+
+def test_a_span_without_letters_is_no_candidate():
+    config = tiny_jerex(max_span_size=2).config
+    featurizer = Featurizer(tiny_tokenizer(), config)
+    features = featurizer([Document("x", ((" ", "a", "\u3000", "\n"), ("", " ")))])[0]
+    example = candidate_example(features, config, featurizer)
+    assert example.word_ranges.tolist() == [[1, 2], [0, 2], [1, 3]] and example.sentences.tolist() == [0, 0, 0]
+    assert list(example.span_texts) == ["a"] * 3
 
 
 def test_what_is_not_asked_is_absent():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -179,3 +180,18 @@ def test_random_documents_are_predicted_and_scored(corpus):
         scores = compute_scores(found, corpus, entities_given=given_entities)
         assert 0 <= scores["relation_f1"] <= 1
         assert compute_scores(corpus, corpus, entities_given=given_entities)["relation_f1"] in (0, 1)
+
+
+def test_arguments_without_such_a_value_are_refused():
+    with pytest.raises(ValueError, match="given is 'nope'; give \"entities\""):
+        Predictor(predictor().model, tiny_tokenizer(), "nope")
+    for options, message in (
+        ({"given": "nope"}, "given is 'nope'"),
+        ({"relation_threshold": 2}, "relation_threshold is 2; give a number from 0 to 1"),
+        ({"relation_threshold": "nice"}, "threshold is 'nice'"),
+        ({"max_tokens": 0}, "max_tokens is 0; give a whole number from 1 on"),
+        ({"max_tokens": "5"}, "max_tokens is '5'"),
+        ({"signatures": np.zeros((1, 3))}, "signatures is array"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predictor().predict([ANNA], **options)

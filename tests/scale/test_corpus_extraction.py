@@ -60,11 +60,14 @@ def _without_error(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_an_actor_turns_inputs_into_rows_of_results(model: str, tmp_path: Path) -> None:
     file = write(tmp_path / "in.jsonl", [{"id": "a", "text": TEXT}, {"id": "b", "text": 3}, {"id": "c", "text": ""}])
+    with file.open("a", encoding="utf-8") as handle:
+        handle.write('\n{"id": "d", "text": "\\ud800"}')
     (task,) = DocumentSource(file).get_read_tasks(1)
     (block,) = task()
     table = ExtractionActor(model, 1, {"threshold": 0.4})(block)
-    assert table.schema == row_features().arrow_schema and table["id"].to_pylist() == ["a", "b", "c"]
-    assert table["error"].to_pylist() == [None, "document 'b': text is 3; give a string", None]
+    assert table.schema == row_features().arrow_schema and table["id"].to_pylist() == ["a", "b", "c", "d"]
+    assert table["error"].to_pylist()[:3] == [None, "document 'b': text is 3; give a string", None]
+    assert "character 0 is half of a surrogate pair" in table["error"][3].as_py()
     extract = pipeline("doc-relation-extraction", model=model, threshold=0.4)
     assert close(documents(table), [{**extract(text), "id": name} for name, text in (("a", TEXT), ("c", ""))])
 
@@ -84,6 +87,8 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     table = tmp_path / "wrong.parquet"
     pq.write_table(pa.table({"id": ["a"], "body": ["x"]}), table)
     fails(capsys, f"{table} has no column text or sentences; rename", *command, model, table)
+    numbers = write(tmp_path / "numbers.jsonl", [{"id": 0, "text": "x"}])
+    fails(capsys, f"document '{numbers}:1': id is 0; give a string", *command, model, numbers)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").touch()
     mine = "extract-corpus", file, "--model", model, "--out"
@@ -96,7 +101,8 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     with pytest.raises(ValueError, match="was begun with model 'other', but now it is"):
         extract_corpus(file, model, tmp_path / "begun")
     (tmp_path / "busy").mkdir()
-    write(tmp_path / "busy" / "settings.json", [{"model": model, "weights": weights_digest(model)}])
+    settings = {"model": model, "weights": weights_digest(model), "dtype": "float32", "backend": "torch"}
+    write(tmp_path / "busy" / "settings.json", [settings])
     with FileLock(tmp_path / "busy" / ".lock"):
         fails(capsys, "another run is writing", *mine, tmp_path / "busy")
 
