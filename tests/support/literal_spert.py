@@ -16,10 +16,14 @@ Span = tuple[int, int]
 
 
 class LiteralSentence(NamedTuple):
-    """A sentence as the encoder sees it: `hidden` [subwords, hidden] from start to end token; the subwords by word."""
+    """A sentence as the encoder sees it: `hidden` [subwords, hidden] from start to end token; the subwords by word.
+
+    `blank` tells the words that are blanks alone, which make no span.
+    """
 
     hidden: Tensor
     words: list[Span]
+    blank: list[bool]
 
 
 def literal_sentences(model: Any, document: Document, eager: Any = None) -> list[LiteralSentence]:
@@ -37,14 +41,15 @@ def literal_sentences(model: Any, document: Document, eager: Any = None) -> list
             ids += pieces
         ids.append(tokenizer.sep_token_id)
         hidden, _ = encode_literally(eager, torch.tensor(ids), model.config.encoder_positions)
-        found.append(LiteralSentence(hidden, words))
+        found.append(LiteralSentence(hidden, words, [not word.strip() for word in sentence]))
     return found
 
 
 def enumerated_spans(sentence: LiteralSentence, longest: int) -> Iterator[Span]:
     """All spans of at most so many words: by size, then by start."""
     count = len(sentence.words)
-    return ((start, start + size) for size in range(1, longest + 1) for start in range(count - size + 1))
+    spans = ((start, start + size) for size in range(1, longest + 1) for start in range(count - size + 1))
+    return (span for span in spans if not all(sentence.blank[slice(*span)]))
 
 
 def pooled(model: Any, rows: Tensor) -> Tensor:
