@@ -120,8 +120,7 @@ def extract(
     failures = Failures(single)
     load = partial(_load, model, options)
     if out:
-        computed = {"dtype": dtype or "float32", "backend": backend or "torch"}
-        _extend(out, resume, sources, load, {"model": model or "bundled", **options, **computed}, failures)
+        _extend(out, resume, sources, load, {"model": model or "bundled", **options}, failures)
     else:
         _print(sources, load, failures, format, json_file, picture)
     failures.end()
@@ -193,13 +192,14 @@ def _extend(
     from tqdm import tqdm
 
     from modeling_docre.annotations.growing_file import GrowingFile
-    from modeling_docre.hub.loading import weights_digest
+    from modeling_docre.hub.loading import COMPUTED, weights_digest
 
     file = GrowingFile(out)
     if file.settings is not None and not resume:
         raise UsageError(f"{out} was begun by an earlier run; go on with --resume, or name another file")
     extract = load()
-    finished = file.begin({**settings, "weights": weights_digest(extract.model, settings["backend"])})
+    stated = {name: value for name, value in settings.items() if value is not None}
+    finished = file.begin({**COMPUTED, **stated, "weights": weights_digest(extract.model, settings["backend"])})
     failures.single = False  # the file appears whether or not a document fails
     with tqdm(initial=len(finished), unit=" documents", disable=None) as bar:
         for graphs in _graphs(sources, lambda: extract, failures, finished):

@@ -11,6 +11,9 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError
 
+COMPUTED = {"dtype": "float32", "backend": "torch"}
+"""What a model computes in if nothing else is asked for."""
+
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json", "*.model")
 
 

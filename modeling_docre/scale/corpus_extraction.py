@@ -22,7 +22,7 @@ from ray.exceptions import RayError
 from dataset_scripts.building.row_features import document_features
 from modeling_docre.annotations.growing_file import acquired, record_settings
 from modeling_docre.documents import DocumentError
-from modeling_docre.hub.loading import weights_digest
+from modeling_docre.hub.loading import COMPUTED, weights_digest
 
 from .document_source import Documents, DocumentSource, names_of, source_of_row
 from .session import SPARE_CORES, ray_session
@@ -32,9 +32,6 @@ DOCUMENTS, CHECKPOINT, SETTINGS = "documents", "checkpoint", "settings.json"
 
 BLOCK_SIZE = 128
 """Documents that are extracted, written, and lost by an interruption, together."""
-
-DEFAULTS = {"dtype": "float32", "backend": "torch"}
-"""What a model computes in if nothing else is asked for."""
 
 _FILTER_BYTES = 256 * 2**20
 
@@ -128,7 +125,7 @@ def extract_corpus(
     Raises:
         FileNotFoundError: a name gives no file, or the model does not exist.
         FileExistsError, NotADirectoryError: the folder holds something else, or is a file.
-        DocumentError: several documents have the same id, or the first record has one that is no string.
+        DocumentError: several documents have the same id, or the id of the first record is not a string.
         ValueError: an option has no such value, a table has no texts or has numbers for ids, the folder was begun with
             other settings, is being written by another run, holds a damaged file or lies in a folder that is read, or
             Ray has too few cores or GPUs.
@@ -139,7 +136,7 @@ def extract_corpus(
     _check_model(model, options)
     folder.mkdir(parents=True, exist_ok=True)
     stated = {name: value for name, value in options.items() if name != "max_tokens" and value is not None}
-    settings = {"model": model, "weights": weights_digest(model, options.get("backend")), **DEFAULTS, **stated}
+    settings = {"model": model, "weights": weights_digest(model, options.get("backend")), **COMPUTED, **stated}
     record_settings(folder / SETTINGS, settings, folder)
     if gpus_per_actor is None and options.get("backend") not in (None, "torch"):
         gpus_per_actor = 0  # ONNX Runtime's encoders run on the processor

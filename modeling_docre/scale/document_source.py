@@ -50,7 +50,7 @@ class DocumentSource(Datasource):
         FileNotFoundError: a name gives no file.
         ValueError: a dataset or the first table has no column of texts or sentences, or the name is that of standard
             input.
-        DocumentError: the first record has an id that is no string.
+        DocumentError: the id of the first record is not a string.
     """
 
     def __init__(self, documents: Documents):
