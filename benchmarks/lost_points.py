@@ -1,6 +1,7 @@
 """Tells where a model's relations are lost: its stages are replaced by gold one after the other.
 
     python benchmarks/lost_points.py [CHECKPOINT] --data FILE [--documents N] [--threshold NUMBER|NAME]
+        [--no_signatures]
 
 CHECKPOINT is the folder or Hub name of a model with all stages, JEREX or joint, by default the bundled model. The first
 row of the table is what the model predicts from the words alone. In each further row one more of its first stages is
@@ -44,18 +45,18 @@ LEVELS = ("mention_f1", "cluster_f1", "entity_f1", "relation_precision", "relati
 
 
 def substituted_scores(
-    predictor: Predictor, documents: Sequence[Document], threshold: float | None = None
+    predictor: Predictor, documents: Sequence[Document], **options: Any
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """What is gold, and the scores of the predictions then, for each substitution.
 
     Args:
         predictor: a model with all stages.
         documents: annotated documents.
-        threshold: least score of a relation instead of the configuration's.
+        options: as for `Predictor.predict_batch`: `relation_threshold` and `signatures` in place of the model's.
     """
     symmetric = predictor.config.symmetric_relations or None
     for name, given in SUBSTITUTIONS.items():
-        predictions = predictor.predict(documents, given=given, relation_threshold=threshold)
+        predictions = predictor.predict(documents, given=given, **options)
         yield name, compute_scores(predictions, documents, symmetric_relations=symmetric)
 
 
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", required=True, help="annotated documents, in DocRED's JSON or the package's own")
     parser.add_argument("--documents", type=int, help="use only the first documents of the file")
     parser.add_argument("--threshold", type=as_threshold, help="least score of a relation, instead of the model's own")
+    parser.add_argument("--no_signatures", action="store_true", help="decide without the signatures of the model")
     options = parser.parse_args(arguments)
     if options.checkpoint is None:
         parser.error("this checkout has no bundled model; name one")
@@ -133,9 +135,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{options.checkpoint} is a {kind} that does not do all of mentions, clusters, types and relations"
         )
     documents = load_corpus(CorpusArguments(test_file=options.data)).splits["test"][: options.documents]
-    threshold = predictor.config.named_threshold(options.threshold)
-    print(table(list(substituted_scores(predictor, documents, threshold))))
-    predictions = predictor.predict(documents, relation_threshold=threshold)
+    chosen = {
+        "relation_threshold": predictor.config.named_threshold(options.threshold),
+        "signatures": None if options.no_signatures else "stored",
+    }
+    print(table(list(substituted_scores(predictor, documents, **chosen))))
+    predictions = predictor.predict(documents, **chosen)
     print(f"\n{division_table(divided(predictions, documents))}")
 
 

@@ -37,6 +37,16 @@ def test_the_command_prints_the_table_and_refuses_other_systems(tmp_path, capsys
     assert lines[6] == "" and lines[7].startswith("| gold | both entities found |") and len(lines) == 10
     last = lines[5].split(" | ")
     assert last[1:4] == ["100.0"] * 3 and float(last[5]) == 100, "every pair has every type"
+    person = ANNA.entities[0].type
+    kept = decisive_jerex(named_thresholds=[["everything", 0.0]], signatures=[["born", person, person]])
+    build(kept).save_pretrained(tmp_path / "signed")
+    recalls = []
+    for flags in ([], ["--no_signatures"]):
+        lost_points.main(
+            [str(tmp_path / "signed"), "--data", file, "--documents", "1", "--threshold", "everything", *flags]
+        )
+        recalls.append(float(capsys.readouterr().out.splitlines()[5].split(" | ")[5]))
+    assert recalls[0] < 100 and recalls[1] == 100
     for name, model in (("atlop", tiny_atlop()), ("spert", tiny_spert()), ("types", decisive_jerex(task="entity"))):
         build(model).save_pretrained(tmp_path / name)
         with pytest.raises(SystemExit):
