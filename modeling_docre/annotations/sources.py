@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,9 +92,25 @@ def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
 
 def _text(file: str, name: str | None) -> Source:
     try:
-        return Source(read_text(file), name)
+        text = read_text(file)
     except (OSError, ValueError) as error:
         return Source(None, name, error=error)
+    if file == "-" and _is_json(text):
+        fix = "standard input is read as one text; save records as a .jsonl file and name it by --file"
+        return Source(None, name, error=ValueError(f"standard input is JSON: {text.lstrip()[:40]!r}; {fix}"))
+    return Source(text, name)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text or its first line is a JSON object, or an array that begins with one."""
+    for part in (text, text.lstrip().partition("\n")[0]):
+        try:
+            value = json.loads(part)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value[0] if isinstance(value, list) and value else value, dict):
+            return True
+    return False
 
 
 def _records(file: str, name: str) -> Iterator[Source]:

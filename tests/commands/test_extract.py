@@ -14,6 +14,7 @@ from transformers import pipeline
 
 from modeling_docre import Document, JerexModel
 from modeling_docre.annotations.growing_file import GrowingFile
+from modeling_docre.annotations.sources import Source, read_sources
 from modeling_docre.commands.process import without_progress_bars
 from modeling_docre.graphs.picture import draw_graph
 from modeling_docre.hub import resources
@@ -92,6 +93,9 @@ def test_files_folders_and_standard_input(model, capsys, monkeypatch, texts, tmp
     for arguments in ([], ["-"], ["--file", "-"]):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
         assert works(capsys, "extract", "--model", model, *arguments) == single
+    for text in ("[1]\nAda lives in London.", "{Ada}", "[" * 100_000):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        assert list(read_sources("-")) == [Source(text)], "a text that only looks like JSON"
     assert works(capsys, "extract", "", "--model", model) == "The document has no entities.\n", "an empty text is one"
 
 
@@ -122,6 +126,10 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
         (["--model", relating, "--file", texts / "a.txt"], f"document '{texts / 'a.txt'}': entities is None"),
     ):
         fails(capsys, message, "extract", *arguments)
+    record = json.dumps({"text": TEXT})
+    for records in (record, f"{record}\n{record}\n", f"[{record}]", '\ufeff{\n"text": "a"}\n'):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(records.encode())))
+        fails(capsys, "save records as a .jsonl file", "extract", "--model", model, "-")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     for arguments, message in (
         ([TEXT], "no bundled model; name one by --model"),
