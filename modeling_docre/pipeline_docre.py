@@ -50,8 +50,8 @@ class DocRelationExtractionPipeline(Pipeline):
 
     - `threshold`: least score of a relation, from 0 to 1, or the name of one of the model's `named_thresholds`.
     - `relations`: the relation types to keep, by their name or readable label.
-    - `signatures`: triples [relation type, type of the head, type of the tail] that may hold; `"stored"` (the default)
-      for those of the configuration, None for any.
+    - `signatures`: triples [relation type or its label, type of the head, type of the tail] that may hold; `"stored"`
+      (the default) for those of the configuration, None for any.
     - `entities`: given entities as for `give_entities`, a list of such lists for several inputs, or True for those of
       the `Document` itself, the default of models that find none. Only relations are extracted then.
     - `entity_type_map`: the model's names of entity types by those of `entities`, where they differ.

@@ -58,6 +58,8 @@ class Predictor:
     def signatures(self, triples: Sequence[Sequence[str]] | Literal["stored"] | None = "stored") -> Signatures | None:
         """The signatures that decisions obey: these triples, those of the configuration, or none.
 
+        A relation type may also go by its readable label.
+
         Raises:
             ValueError: a triple is none, or names a type that the model does not know.
         """
@@ -65,9 +67,11 @@ class Predictor:
         if triples is None:
             return None
         if self._obeyed is None or self._obeyed[0] != triples:  # to check hundreds of them for each batch takes time
-            check_signatures(triples, self.config.relation_types, self.config.entity_types)
+            kinds, labels = self.config.relation_types, self.config.relation_labels
+            check_signatures(triples, [*kinds, *labels.values()], self.config.entity_types)
+            typed = [(kind, *ends) for name, *ends in triples for kind in kinds if name in (kind, labels.get(kind))]
             known = self.config.entity_types or {name for _, *ends in triples for name in ends}
-            self._obeyed = deepcopy(triples), Signatures(triples, known)
+            self._obeyed = deepcopy(triples), Signatures(typed, known)
         return self._obeyed[1]
 
     @torch.inference_mode()

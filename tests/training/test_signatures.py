@@ -121,6 +121,14 @@ def test_atlop_obeys_signatures_of_the_types_that_are_given() -> None:
     assert types(found) == {tuple(BORN)}
 
 
+def test_signatures_take_readable_labels_of_relation_types() -> None:
+    predictor = Predictor(everything(relation_labels={"works": "at work", "seat": "at work"}), tiny_tokenizer())
+    named = predictor.predict([ANNA, OTTO], given="entities", signatures=[["at work", "PER", "LOC"], BORN])
+    typed = [["works", "PER", "LOC"], ["seat", "PER", "LOC"], BORN]
+    assert named == predictor.predict([ANNA, OTTO], given="entities", signatures=typed)
+    assert {relation.type for document in named for relation in document.relations} == {"born", "works", "seat"}
+
+
 def test_wrong_signatures_are_refused_everywhere_alike() -> None:
     pipe = build(decisive_atlop())
     given = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 4}]}]
