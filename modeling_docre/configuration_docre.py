@@ -243,6 +243,10 @@ class DocREConfig(PreTrainedConfig):
             names[-1] = "relation_thresholds"
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
+    def types_named(self, name: Any) -> list[str]:
+        """The relation types that have this name or readable label."""
+        return [kind for kind in self.relation_types if name in (kind, self.relation_labels.get(kind, kind))]
+
     def named_threshold(self, threshold: Any) -> Any:
         """The relation threshold of a name, which has to be stored; anything but a string stays as it is."""
         stored = {str(name): value for name, value in self.named_thresholds}

@@ -143,12 +143,12 @@ class DocRelationExtractionPipeline(Pipeline):
     def _known_types(self, names: Iterable[str]) -> frozenset[str]:
         """The relation types to keep, each of which the model knows."""
         config, names = self.model.config, list(names)
-        labelled = [(kind, config.relation_labels.get(kind)) for kind in config.relation_types]
         for name in names:
-            if not any(name in both for both in labelled):
+            if not config.types_named(name):
+                labelled = ((kind, config.relation_labels.get(kind)) for kind in config.relation_types)
                 known = closest_first(name, (f"{kind} ({label})" if label else kind for kind, label in labelled))
                 raise ValueError(f"relations has {name!r}, which the model does not know; it knows {', '.join(known)}")
-        return frozenset(kind for kind, label in labelled if {kind, label} & set(names))
+        return frozenset(kind for name in names for kind in config.types_named(name))
 
     def __call__(
         self, inputs: Any, *, batch_size: int | None = None, progress: bool | None = None, **parameters: Any

@@ -67,9 +67,9 @@ class Predictor:
         if triples is None:
             return None
         if self._obeyed is None or self._obeyed[0] != triples:  # to check hundreds of them for each batch takes time
-            kinds, labels = self.config.relation_types, self.config.relation_labels
-            check_signatures(triples, [*kinds, *labels.values()], self.config.entity_types)
-            typed = [(kind, *ends) for name, *ends in triples for kind in kinds if name in (kind, labels.get(kind))]
+            names = [*self.config.relation_types, *self.config.relation_labels.values()]
+            check_signatures(triples, names, self.config.entity_types)
+            typed = [(kind, *ends) for name, *ends in triples for kind in self.config.types_named(name)]
             known = self.config.entity_types or {name for _, *ends in triples for name in ends}
             self._obeyed = deepcopy(triples), Signatures(typed, known)
         return self._obeyed[1]
