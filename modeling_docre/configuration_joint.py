@@ -22,7 +22,7 @@ class JointConfig(EndToEndConfig):
     Args:
         mention_pool: how the subwords of a mention become its vector in a pair.
         entity_pool: how the mentions of an entity become its vector in a pair.
-        type_embedding: whether a pair sees the types of its entities.
+        type_embedding: whether a pair sees the types of its entities, which gained nothing where it was tried.
         attended_context: whether a pair sees the context that both entities attend to.
         pair_size: width of the head's and the tail's vector in a pair; None for the encoder's width.
         bilinear_groups: number of groups of the bilinear layer; None for groups of 64.
@@ -37,7 +37,7 @@ class JointConfig(EndToEndConfig):
 
     mention_pool: Literal["max", "mean", "first"] = "max"
     entity_pool: Literal["logsumexp", "max"] = "logsumexp"
-    type_embedding: bool = True
+    type_embedding: bool = False
     attended_context: bool = True
     pair_size: int | None = None
     bilinear_groups: int | None = None

@@ -33,7 +33,7 @@ class JointModel(EndToEndModel):
 
     One encoder pass serves five stages. As in JEREX, (a) spans are scored as mentions, (b) mention pairs as coreferent,
     (c) entities as types. As in ATLOP, but without markers, (d) entity pairs are scored by both entities and the
-    context that both attend to; they also see the types. (e) Where that context lies is trained to be the evidence.
+    context that both attend to, and may see the types. (e) Where that context lies is trained to be the evidence.
     In training stage (d) sees all ordered pairs.
 
     Stages (a) to (c) are from Eberts and Ulges (EACL 2021); the localized context, the bilinear layer and the adaptive
