@@ -97,6 +97,8 @@ class DocREConfig(PreTrainedConfig):
         extended_positions: usable positions after the enlargement of `"extend"`.
         extra_position_std: standard deviation of the new rows of an enlarged position table.
         add_prefix_space: tokenise each word with a space before it; None until a tokenizer is met, which sets it.
+        letter_case: whether the encoder also sees how a word is written: in lower case, with a capital first, in
+            capitals; for encoders whose vocabulary is of lower case.
         language: spaCy language code by which raw text is cut into sentences and words.
         relation_temperature, relation_shift: the `Scaling` of relation logits; thresholds are of the scaled scores.
         entity_temperature, entity_shift: the same for the scores of entities.
@@ -121,6 +123,7 @@ class DocREConfig(PreTrainedConfig):
     extended_positions: int = 700
     extra_position_std: float | int = 0.02
     add_prefix_space: bool | None = None
+    letter_case: bool = False
     language: str = "en"
     relation_temperature: float | int = 1.0
     relation_shift: float | int = 0.0

@@ -19,6 +19,7 @@ from transformers.utils import logging
 from .configuration_docre import DocREConfig
 from .encoder_code import new_encoder
 from .encoder_onnx import OnnxEncoder, next_exported
+from .letter_case import add_letter_case
 from .segments import segment_sum, token_batches
 
 # Positions that are read at once where rows have different lengths: bounds the memory of long texts that are read
@@ -119,7 +120,7 @@ class DocumentEncoder(nn.Module):
         super().__init__()
         encoder_config = copy.deepcopy(config.encoder_config)
         self.window, self.overlap = config.encoder_positions, config.window_overlap
-        self.pad_token_id = encoder_config.pad_token_id or 0
+        self.pad_token_id, self.letter_case = encoder_config.pad_token_id or 0, config.letter_case
         file = next_exported()
         self.adopt(OnnxEncoder(encoder_config, file) if file else new_encoder(encoder_config))
 
@@ -127,6 +128,8 @@ class DocumentEncoder(nn.Module):
         """Use `model` as the encoder, without its pooler, which no system reads."""
         if getattr(model, "pooler", None) is not None:
             model.pooler = None
+        if self.letter_case and not isinstance(model, OnnxEncoder):
+            add_letter_case(model)
         self.model = model
 
     def forward(self, input_ids: Tensor, document_lengths: Tensor, special_lengths: Tensor | None = None) -> Encoded:

@@ -16,6 +16,7 @@ from .candidates import entity_pairs
 from .configuration_docre import DocREConfig
 from .document_parsing import closest_first
 from .documents import Document, DocumentError, as_documents
+from .letter_case import letter_case
 
 MARKER = "*"
 BYTE_LEVEL_SPACE = "Ġ"
@@ -96,9 +97,9 @@ class SpanTexts(Sequence[str]):
 class Features:
     """A document with its subwords.
 
-    `input_ids` [subwords] int64, with the tokenizer's start and end tokens and with markers where the configuration
-    asks for them. `word_ranges` [words, 2] int64: word i has the subwords from `word_ranges[i, 0]` up to
-    `word_ranges[i, 1]`, at least one. `sentence_starts` [sentences + 1] int64: where each sentence begins, with its
+    `input_ids` [subwords] int64, with the tokenizer's start and end tokens and, where the configuration asks for them,
+    with markers and letter cases. `word_ranges` [words, 2] int64: word i has the subwords from `word_ranges[i, 0]` up
+    to `word_ranges[i, 1]`, at least one. `sentence_starts` [sentences + 1] int64: where each sentence begins, with its
     markers, and the last one ends. `markers` [words] int64: the first marker before word i, or -1; None where nothing
     is marked. `special_lengths` are the numbers of start and end tokens. `text_lengths` [texts] int64 are the subwords
     of what the encoder reads as one text, start and end tokens included: the document, or each of its sentences.
@@ -155,6 +156,8 @@ class Featurizer:
         fillers = tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id
         self.filler = next((token for token in fillers if token is not None), 0)
         self.marker = None if config.traits.entity_markers == "none" else _marker_id(tokenizer)
+        # A case of a word adds this number once, twice or three times to the ids of its pieces.
+        self.vocabulary = config.encoder_config.vocab_size if config.letter_case else None
         self.start, self.end = _special_ids(tokenizer) if config.traits.special_tokens else ([], [])
 
     def __call__(self, documents: Iterable[Document | Mapping[str, Any]]) -> list[Features]:
@@ -214,7 +217,14 @@ class Featurizer:
         known = dict.fromkeys(words)  # each word once
         encoded = self.tokenizer([prefix + word for word in known], **bare)
         pieces = {word: ids or [self.filler] for word, ids in zip(known, encoded["input_ids"], strict=True)}
+        if self.vocabulary:
+            for word, ids in pieces.items():
+                pieces[word] = [piece + self.vocabulary * letter_case(word) for piece in ids]
         return [pieces[word] for word in words]
+
+    def _pieces(self, features: Features) -> np.ndarray:
+        """The ids of the tokenizer's pieces, [subwords] int64."""
+        return features.input_ids % self.vocabulary if self.vocabulary else features.input_ids
 
     def _check_length(self, document: Document, length: int) -> None:
         limit = self.config.encoder_positions
@@ -232,10 +242,10 @@ class Featurizer:
         words = [word for sentence in features.document.sentences for word in sentence]
         if 2 * sum(not word.isascii() for word in words) <= sum(len(word) > 1 and word.isalpha() for word in words):
             return  # most words are of letters that every encoder knows
-        strange = []
+        strange, ids = [], self._pieces(features)
         for word, (start, end) in zip(words, features.word_ranges.tolist(), strict=True):
             if (letters := sum(map(str.isalpha, word))) > 1:
-                unread = end - start >= letters or self.tokenizer.unk_token_id in features.input_ids[start:end]
+                unread = end - start >= letters or self.tokenizer.unk_token_id in ids[start:end]
                 strange.append(unread and not word.isascii())
         if 2 * sum(strange) > len(strange):
             _WARNED_OF_SCRIPT.set()
@@ -247,7 +257,7 @@ class Featurizer:
 
     def decoded_texts(self, features: Features, spans: np.ndarray) -> SpanTexts:
         """The string of each span [spans, 2] as the tokenizer decodes its subwords, with unknown tokens visible."""
-        ids, ranges = features.input_ids, features.subword_ranges(spans).tolist()
+        ids, ranges = self._pieces(features), features.subword_ranges(spans).tolist()
         texts = [self.tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=True) for start, end in ranges]
         ends = np.cumsum([0, *map(len, texts)])
         return SpanTexts("".join(texts), np.stack([ends[:-1], ends[1:]], axis=1), strip=False)

@@ -24,6 +24,7 @@ from modeling_docre.encoder_code import is_remote
 from modeling_docre.hub.files import full_disk_named, write_whole
 from modeling_docre.hub.metric import metric_folder
 from modeling_docre.hub.push_trainer import PushTrainer
+from modeling_docre.letter_case import CasedEmbedding
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 from modeling_docre.predictor import Predictor
 
@@ -128,6 +129,8 @@ class DocRETrainer(PushTrainer):
             model = model or self.model
             encoders = [module for module in model.modules() if isinstance(module, DocumentEncoder)]
             encoded = {id(parameter) for encoder in encoders for parameter in encoder.parameters()}
+            cased = [module for module in model.modules() if isinstance(module, CasedEmbedding)]
+            encoded -= {id(table.cases.weight) for table in cased}  # as new as the heads
             decayed = set(self.get_decay_parameter_names(model))
             phases = self.model.phase_of_module
             rate, head_rate = self.args.learning_rate, self.args.head_learning_rate

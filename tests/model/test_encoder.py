@@ -169,7 +169,7 @@ def test_an_encoder_without_a_limit_reads_documents_whole():
     assert config_of(UNLIMITED).encoder_positions is None
     encoder = DocumentEncoder.__new__(DocumentEncoder)
     torch.nn.Module.__init__(encoder)
-    encoder.window, encoder.overlap, encoder.pad_token_id = None, 128, 0
+    encoder.window, encoder.overlap, encoder.pad_token_id, encoder.letter_case = None, 128, 0, False
     encoder.adopt(T5EncoderModel(UNLIMITED).eval())
     ids = torch.randint(3, 50, (700,))
     assert torch.allclose(
