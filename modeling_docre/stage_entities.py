@@ -155,6 +155,20 @@ def cluster_mentions(mentions: Tensor, documents: Tensor, scores: Tensor, thresh
     return Entities(mentions[order], sizes, owner_documents)
 
 
+@torch.compiler.disable  # NumPy on the host
+def in_text_order(entities: Entities, spans: Spans) -> Entities:
+    """The entities of each document, and their mentions, in the order in which the text names them."""
+    owner, document = entities.owners.cpu().numpy(), entities.document.cpu().numpy()
+    start, end = spans.word_range[entities.members].cpu().numpy().T
+    first = np.full(len(document), np.iinfo(np.int64).max)
+    np.minimum.at(first, owner, start)
+    listed = np.lexsort((first, document))  # old numbers of the entities
+    of_mentions = np.lexsort((end, start, listed.argsort()[owner]))
+    device = entities.members.device
+    order, numbers = (torch.from_numpy(array).to(device) for array in (of_mentions, listed))
+    return Entities(entities.members[order], entities.sizes[numbers], entities.document)
+
+
 def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: Tensor) -> Tensor:
     """The lowest score of the mention pairs of each entity, [entities]; 1 for an entity with a single mention.
 
@@ -182,7 +196,7 @@ def resolve_mentions(
 
     From the vectors [spans, hidden] and strings of the batch's spans, and the indices of those that are mentions
     [mentions] int64 in candidate order, come `coreference_logits` [pairs] of `coreference_pairs`,
-    `entity_linkage_scores` [entities], and the entities.
+    `entity_linkage_scores` [entities], and the entities, in the order in which the text names them.
 
     Raises:
         ValueError: there is not one string per span.
@@ -192,6 +206,6 @@ def resolve_mentions(
     distances = edit_distances(_texts_of(mentions, texts, len(spans.document)), documents, pairs)
     logits = scorer(vectors[mentions], pairs, distances)
     scores = symmetric_scores(torch.sigmoid(logits.float()), config.coref_symmetrise)
-    clusters = cluster_mentions(mentions, documents, scores, config.coreference_threshold)
+    clusters = in_text_order(cluster_mentions(mentions, documents, scores, config.coreference_threshold), spans)
     linkage = linkage_scores(mentions, clusters, pairs[: len(scores)], scores)
     return {"coreference_logits": logits, "entity_linkage_scores": linkage}, clusters

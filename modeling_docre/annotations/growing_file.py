@@ -156,12 +156,15 @@ def record_settings(file: Path, settings: Mapping[str, Any], result: Path, other
         _write_whole(file, content.encode() + b"\n")
     settings = json.loads(content)  # plain values, as in the record
     known = _recorded(file, result)
+    same = {name for name in known.keys() | settings.keys() if known.get(name) == settings.get(name)}
+    if "weights" in same and "model" in known:  # a hash of the model, whose name says no more
+        same.add("model")
     for name in {**known, **settings}:
-        before, now = known.get(name), settings.get(name)
-        if before != now:
+        if name not in same:
+            began, goes_on = (f"{name} {kept[name]!r}" if name in kept else f"no {name}" for kept in (known, settings))
             names = " and ".join([", ".join(["it", *(path.name for path in others)]), file.name])
             fix = f"name another file, or delete {names}"
-            raise ValueError(f"{result} was begun with {name} {before!r}, but now it is {now!r}; {fix}")
+            raise ValueError(f"{result} was begun with {began}, and would go on with {goes_on}; {fix}")
 
 
 def _recorded(file: Path, result: Path) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +17,18 @@ from modeling_docre.documents import DocumentError
 
 from .records import records_and_errors
 
-TEXT, RECORDS = ".txt", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+TEXT, RECORDS = ".txt", (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz")
 TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 IN_FOLDERS = (TEXT, ".jsonl", ".jsonl.gz")
 """Endings of the files that are read from a folder."""
+
+
+_KNOWN = (TEXT, *RECORDS, *TABLES, ".gz", ".pdf", ".html", ".md")
+
+
+def looks_like_a_file(text: str) -> bool:
+    """Whether a text is more likely the name of a file: it has no blank and the ending of one."""
+    return not re.search(r"\s", text) and text.lower().endswith(_KNOWN)
 
 
 class Source(NamedTuple):
@@ -55,7 +65,7 @@ def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
         return [name]
     if os.path.isdir(name):
         below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file())
-        files, problem = [file for file in below if file.endswith(endings)], f"holds no {' or '.join(endings)}"
+        files, problem = [file for file in below if file.lower().endswith(endings)], f"holds no {' or '.join(endings)}"
     else:
         files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
         problem = "matches no file" if glob.has_magic(name) else "does not exist"
@@ -64,9 +74,16 @@ def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
     return files
 
 
+def left_out(folder: str, endings: tuple[str, ...] = IN_FOLDERS) -> Counter[str]:
+    """How many files of a folder are not read, by ending; without hidden ones and those that a run keeps for itself."""
+    files = (path for path in Path(folder).rglob("*") if path.is_file() and not path.name.startswith("."))
+    others = (path for path in files if not path.name.lower().endswith((*endings, ".partial", ".settings.json")))
+    return Counter(path.suffix or path.name for path in others)
+
+
 def is_one_text(file: str) -> bool:
     """Whether a file is one text rather than a file of records."""
-    return not file.endswith(RECORDS)
+    return not file.lower().endswith(RECORDS)
 
 
 def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
@@ -81,7 +98,7 @@ def read_sources(file: str, name: str | None = None) -> Iterator[Source]:
         name: what ids call it, by default as it is named here.
     """
     name = (name or file).encode(errors="backslashreplace").decode()  # of a file whose name is not in UTF-8
-    if file.endswith(TABLES):
+    if file.lower().endswith(TABLES):
         fix = 'write each text as a line {"id": ..., "text": ...} of a .jsonl file; extract-corpus reads .parquet'
         yield Source(None, name, error=ValueError(f"{file} is a table; {fix}"))
     elif is_one_text(file):
@@ -95,10 +112,30 @@ def _text(file: str, name: str | None) -> Source:
         text = read_text(file)
     except (OSError, ValueError) as error:
         return Source(None, name, error=error)
-    if file == "-" and _is_json(text):
-        fix = "standard input is read as one text; save records as a .jsonl file and name it by --file"
-        return Source(None, name, error=ValueError(f"standard input is JSON: {text.lstrip()[:40]!r}; {fix}"))
+    if not file.lower().endswith(TEXT) and (form := _form(text)):
+        shown = "standard input" if file == "-" else file
+        error = ValueError(
+            f"{shown} is {form}, and would be read as one text: {text.lstrip()[:40]!r}; {_REMEDIES[form]}"
+        )
+        return Source(None, name, error=error)
     return Source(text, name)
+
+
+_REMEDIES = {
+    "JSON": "save records as a .jsonl file and name it by --file",
+    "a PDF": "extract its text first",
+    "HTML": "extract its text first",
+}
+
+
+def _form(text: str) -> str | None:
+    """What a text is that is none."""
+    start = text[:200].lstrip().lower()
+    if start.startswith("%pdf-"):
+        return "a PDF"
+    if start.startswith(("<!doctype html", "<html")):
+        return "HTML"
+    return "JSON" if _is_json(text) else None
 
 
 def _is_json(text: str) -> bool:

@@ -92,8 +92,9 @@ def split(
     if min(ratios) < 0 or not ratios[0]:
         raise UsageError(f"--ratios is {' '.join(map(str, ratios))}; give shares from 0 on, the first above 0")
     folder = out or (file if file.is_dir() else file.parent)
-    if file.parent == folder and file.stem in SPLITS:
-        raise UsageError(f"{file} is what is read; name another folder by --out")
+    for target in (folder / f"{name}.jsonl" for name in SPLITS):
+        if target.exists() and {target.resolve(), *target.resolve().parents} & {file.resolve()}:
+            raise UsageError(f"{target} is among the files that are read; name another folder by --out")
     documents, _ = read_annotations(file)
     parts = dict(zip(SPLITS, _divided(documents, ratios, seed), strict=True))
     for name, part in parts.items():

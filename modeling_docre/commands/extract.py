@@ -14,7 +14,16 @@ from typing import Annotated, Any
 
 import typer
 
-from modeling_docre.annotations.sources import Source, files_of, is_one_text, read_sources, read_text
+from modeling_docre.annotations.sources import (
+    IN_FOLDERS,
+    Source,
+    files_of,
+    is_one_text,
+    left_out,
+    looks_like_a_file,
+    read_sources,
+    read_text,
+)
 from modeling_docre.documents import DocumentError
 from modeling_docre.graphs.printable import printable
 
@@ -48,14 +57,14 @@ class Format(StrEnum):
 def extract(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="The text, in quotes; a folder as for --file; - for standard input."),
+        typer.Argument(metavar="TEXT", help="The text, in quotes; or files and folders, as for --file."),
     ] = None,
     file: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE...",
-            help="Texts (.txt), records (.jsonl, .json), a folder of them, a pattern, or - for standard input. Further "
-            "names may follow, and the option may be repeated.",
+            help="Texts (.txt), records (.jsonl, .json), folders of .txt and .jsonl, patterns, - for standard input. "
+            "Further names may follow, and the option may be repeated.",
         ),
     ] = None,
     model: Annotated[
@@ -110,6 +119,8 @@ def extract(
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} needs a single text{hint}")
+    if picture and picture.suffix.lower() != ".svg":
+        raise UsageError(f"--picture {picture} would hold SVG; end its name in .svg")
     for option, written in (("--json", json_file), ("--picture", picture), ("--out", out)):
         _check_output(option, written, file or [])
     _check_long_run(out, resume, json_file or picture or format is not Format.TABLE)
@@ -226,12 +237,12 @@ def _check_long_run(out: Path | None, resume: bool, shown: object) -> None:
 
 def _inputs(words: Sequence[str], names: Sequence[str], out: Path | None) -> tuple[Iterator[Source], bool]:
     """The inputs, without the results that an earlier run wrote to `out`, and whether they are a single text."""
-    folder = len(words) == 1 and os.path.isdir(words[0])
-    if not names and words and words != ["-"] and not folder:
+    named = bool(words) and all(map(os.path.exists, words))
+    if not names and words and words != ["-"] and not named:
         if len(words) > 1:
             raise UsageError("the text must be one argument; put it in quotes")
-        if os.path.isfile(words[0]):
-            raise UsageError(f"{words[0]} is a file; read it by --file {words[0]}")
+        if looks_like_a_file(words[0]):
+            raise UsageError(f"there is no file {words[0]}; to extract from these characters, give them by --file -")
         if out:
             fix = "name files by --file, or write the graph of a text by --json"
             raise UsageError(f"--out is for files, and there is no folder {words[0]!r}; {fix}")
@@ -239,8 +250,16 @@ def _inputs(words: Sequence[str], names: Sequence[str], out: Path | None) -> tup
     if not names and not words and sys.stdin.isatty():
         raise UsageError("no text; give one in quotes, or files by --file")
     results = os.path.realpath(out) if out else None
-    files = [file for file in files_of([*names, *words] or ["-"]) if os.path.realpath(file) != results]
-    single = len(files) == 1 and is_one_text(files[0]) and not folder
+    given = [*names, *words] or ["-"]
+    if names and (texts := [word for word in words if word != "-" and not os.path.exists(word) and " " in word]):
+        raise UsageError(f"give a text or --file, not both; there is no file {texts[0]!r}")
+    files = [file for file in files_of(given) if os.path.realpath(file) != results]
+    folders = [name for name in given if os.path.isdir(name)]
+    for name in folders:
+        if counts := left_out(name):
+            kinds = ", ".join(f"{count} {ending}" for ending, count in counts.most_common())
+            complain(f"{name}: not read: {kinds}; of a folder only {', '.join(IN_FOLDERS)} are")
+    single = len(files) == 1 and is_one_text(files[0]) and not folders
     return (source for file in files for source in read_sources(file)), single
 
 

@@ -44,6 +44,24 @@ def test_a_text_file_is_one_text_and_records_are_texts_or_documents(tmp_path):
     ]
 
 
+def test_what_is_no_text_is_refused_and_endings_may_be_in_capitals(tmp_path):
+    record = '{"text": "x"}'
+    for name in ("a.JSONL", "a.ndjson", "a.JSON"):
+        (tmp_path / name).write_text(record, encoding="utf-8")
+        assert [source.content for source in read_sources(str(tmp_path / name))] == ["x"]
+    for name, content, message in (
+        ("a.records", record, "is JSON, and would be read as one text"),
+        ("a.pdf", "%PDF-1.7\n%%EOF", "is a PDF"),
+        ("a.html", "\n<!DOCTYPE html><p>x</p>", "is HTML"),
+        ("A.CSV", "id,text", "is a table"),
+    ):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        (source,) = read_sources(str(tmp_path / name))
+        assert f"{tmp_path / name} {message}" in str(source.error) and source.content is None
+    (tmp_path / "notes.md").write_text("# Ada", encoding="utf-8")
+    assert [source.content for source in read_sources(str(tmp_path / "notes.md"))] == ["# Ada"]
+
+
 def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):
     for name in ("people.csv", "people.parquet"):
         (table,) = read_sources(name)

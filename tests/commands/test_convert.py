@@ -109,6 +109,20 @@ def test_split_divides_by_document(capsys: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "two" / "test.jsonl").exists()
 
 
+def test_split_does_not_read_what_it_wrote(capsys: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    rows = [{"id": str(number), "sentences": [[str(number)]]} for number in range(10)]
+    (folder / "all.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    works(capsys, "split", folder)
+    written = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
+    for source in (folder, folder / "train.jsonl"):
+        message = "train.jsonl is among the files that are read; name another folder by --out"
+        fails(capsys, message, "split", source, code=2)
+    assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == written
+    works(capsys, "split", folder / "all.jsonl", "--seed", 1)
+
+
 def test_split_names_types_that_training_does_not_see(capsys: Any, tmp_path: Path) -> None:
     entities = [{"type": "X", "mentions": [{"sentence": 0, "start": start, "end": start + 1}]} for start in (0, 1)]
     documents = [
@@ -124,7 +138,7 @@ def test_split_names_types_that_training_does_not_see(capsys: Any, tmp_path: Pat
     (tmp_path / "one.jsonl").write_text(json.dumps(documents[0]), encoding="utf-8")
     fails(capsys, "1 different texts cannot make 3 parts", "split", tmp_path / "one.jsonl")
     fails(capsys, "--ratios is 0 50 50", "split", tmp_path / "c.jsonl", "--ratios", 0, 50, 50, code=2)
-    fails(capsys, "is what is read", "split", tmp_path / "train.jsonl", "--ratios", 50, 50, 0, code=2)
+    fails(capsys, "is among the files that are read", "split", tmp_path / "train.jsonl", "--ratios", 50, 50, 0, code=2)
 
 
 @pytest.mark.slow

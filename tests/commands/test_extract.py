@@ -135,7 +135,9 @@ def test_what_goes_wrong_is_one_line(model, relating, capsys, monkeypatch, texts
         ([TEXT], "no bundled model; name one by --model"),
         (["Ada", "lives", "in", "London."], "put it in quotes"),
         ([TEXT, "--threshold", "2"], "--threshold is 2.0; give a number from 0 to 1"),
-        ([texts / "a.txt"], "a.txt is a file; read it by --file"),
+        (["letter.txt"], "there is no file letter.txt; to extract from these characters"),
+        ([TEXT, "--file", texts / "a.txt"], f"give a text or --file, not both; there is no file {TEXT!r}"),
+        ([TEXT, "--picture", "graph.png"], "--picture graph.png would hold SVG; end its name in .svg"),
         (["--file", texts, "--picture", "x.svg"], "--picture needs a single text"),
         (["--file", texts, "--entities", "x.json"], "--entities needs a single text; records have their own"),
         ([], "no text; give one"),
@@ -150,10 +152,25 @@ def test_no_document_is_built_from_a_result(model, capsys, monkeypatch, tmp_path
 
 def test_what_is_read_is_not_written_over(texts, model, capsys):
     file = texts / "a.txt"
-    for option in ("--json", "--picture"):
-        fails(capsys, "is what is read", "extract", "--model", model, "--file", file, option, file, code=2)
-        fails(capsys, "name of a file", "extract", "--model", model, "--file", file, option, "-", code=2)
+    for option, name in (("--json", file), ("--picture", shutil.copy(file, texts / "a.svg"))):
+        fails(capsys, "is what is read", "extract", "--model", model, "--file", name, option, name, code=2)
+    fails(capsys, "name of a file", "extract", "--model", model, "--file", file, "--json", "-", code=2)
     assert file.read_text(encoding="utf-8") == TEXT
+
+
+def test_files_may_stand_in_the_place_of_the_text(model, capsys, texts):
+    of_file = works(capsys, "extract", "--file", texts / "a.txt", "--model", model)
+    assert works(capsys, "extract", texts / "a.txt", "--model", model) == of_file
+    both = works(capsys, "extract", texts / "a.txt", texts / "b.jsonl", "--model", model, "--format", "jsonl")
+    assert [json.loads(line)["id"] for line in both.splitlines()] == [str(texts / "a.txt"), "one", "two"]
+
+
+def test_what_is_not_read_of_a_folder_is_said(model, capsys, texts):
+    for name in ("notes.md", "more.md", "b.json", "C.TXT", ".hidden", "x.jsonl.settings.json"):
+        (texts / name).write_text(TEXT, encoding="utf-8")
+    done = docre(capsys, "extract", texts, "--model", model, "--format", "jsonl")
+    assert f"{texts}: not read: 2 .md, 1 .json; of a folder only .txt, .jsonl, .jsonl.gz are" in done.err
+    assert json.loads(done.out.splitlines()[0])["id"] == str(texts / "C.TXT")
 
 
 def test_a_misspelled_folder_is_not_taken_for_a_text(model, capsys, tmp_path):
@@ -187,7 +204,7 @@ def test_results_of_a_folder_go_to_a_file_as_the_pipeline_gives_them(model, caps
     assert close(lines(out), expected)
     fails(capsys, "was begun by an earlier run; go on with --resume", "extract", folder, "--out", out, code=2)
     other = ["extract", folder, "--model", model, "--threshold", "0.3", "--resume", "--out", out]
-    fails(capsys, "was begun with threshold None, but now it is 0.3", *other)
+    fails(capsys, "was begun with no threshold, and would go on with threshold 0.3", *other)
     fails(capsys, "name it by --out", "extract", folder, "--resume", code=2)
     fails(capsys, "leave out --format", "extract", folder, "--out", out, "--format", "json", code=2)
     (folder / "new.txt").write_text(TEXT, encoding="utf-8")
@@ -307,6 +324,12 @@ def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(model, capsys,
     fails(capsys, "was begun with weights '", *command, "--resume")
 
 
+def test_a_run_goes_on_with_the_same_model_by_another_name(model, capsys, texts, tmp_path):
+    command = ("extract", texts, "--out", tmp_path / "results.jsonl", "--model")
+    works(capsys, *command, model)
+    works(capsys, *command, shutil.copytree(model, tmp_path / "moved"), "--resume")
+
+
 def test_a_run_computes_in_what_it_is_told_and_keeps_to_it(model, capsys, texts, tmp_path):
     out, missing = tmp_path / "results.jsonl", "holds no onnx/encoder_int8.onnx; write it into the model's folder by"
     command = ("extract", texts, "--model", model, "--out", out)
@@ -320,4 +343,10 @@ def test_a_run_computes_in_what_it_is_told_and_keeps_to_it(model, capsys, texts,
     halved, whole = lines(out), lines(tmp_path / "float32.jsonl")
     assert [graph["id"] for graph in halved] == [graph["id"] for graph in whole] and not close(halved, whole)
     for given in ((), ("--dtype", "float32")):
-        fails(capsys, "was begun with dtype 'bfloat16', but now it is 'float32';", *command, "--resume", *given)
+        fails(
+            capsys,
+            "was begun with dtype 'bfloat16', and would go on with dtype 'float32';",
+            *command,
+            "--resume",
+            *given,
+        )

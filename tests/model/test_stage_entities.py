@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeling_docre.stage_entities as coreference
+from modeling_docre.candidates import Entities, Spans
 from modeling_docre.stage_entities import (
     CoreferenceScorer,
     MentionClassifier,
     cluster_mentions,
     complete_linkage,
     coreference_pairs,
+    in_text_order,
     linkage_scores,
     select_mentions,
     symmetric_scores,
@@ -223,3 +225,18 @@ def test_half_precision_logits_are_compared_in_full_precision():
     scores = torch.sigmoid(logits.float())
     threshold = float(scores.mean())
     assert select_mentions(logits, threshold).tolist() == [1]
+
+
+def test_entities_and_their_mentions_stand_as_the_text_names_them() -> None:
+    ranges = [(7, 8), (0, 1), (4, 5), (2, 4), (0, 2), (1, 3), (0, 3)]
+    place = torch.tensor(ranges)
+    spans = Spans(place, place, torch.zeros(7, dtype=torch.int64), torch.tensor([0, 0, 0, 0, 0, 1, 1]))
+    entities = Entities(
+        torch.tensor([0, 2, 1, 3, 4, 5, 6]), torch.tensor([2, 2, 1, 1, 1]), torch.tensor([0, 0, 0, 1, 1])
+    )
+    ordered = in_text_order(entities, spans)
+    named = [[ranges[m] for m in part] for part in ordered.members.split(ordered.sizes.tolist())]
+    assert named == [[(0, 1), (2, 4)], [(0, 2)], [(4, 5), (7, 8)], [(0, 3)], [(1, 3)]]
+    assert ordered.document.tolist() == [0, 0, 0, 1, 1]
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert all(len(values) == 0 for values in in_text_order(Entities(nothing, nothing, nothing), spans))

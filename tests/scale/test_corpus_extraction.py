@@ -98,7 +98,7 @@ def test_what_is_wrong_is_known_before_ray_starts(model: str, capsys: Any, tmp_p
     assert not (tmp_path / "out").exists()
     (tmp_path / "begun").mkdir()
     write(tmp_path / "begun" / "settings.json", [{"model": "other"}])
-    with pytest.raises(ValueError, match="was begun with model 'other', but now it is"):
+    with pytest.raises(ValueError, match="was begun with model 'other', and would go on with model"):
         extract_corpus(file, model, tmp_path / "begun")
     (tmp_path / "busy").mkdir()
     settings = {"model": model, "weights": weights_digest(model), "dtype": "float32", "backend": "torch"}

@@ -116,6 +116,7 @@ class LiteralJerex:
         ]
         labels = complete_linkage(torch.tensor(scores, dtype=torch.float64).numpy(), len(mentions), 0.5)
         groups = [[mentions[i] for i in count if labels[i] == number] for number in range(max(labels) + 1)]
+        groups = sorted(map(sorted, groups), key=lambda cluster: cluster[0][0])  # as the text names them
         kinds = [int(self.type_logits(cluster).argmax()) for cluster in groups]
         pairs = [(i, j) for i in range(len(groups)) for j in range(len(groups)) if i != j]
         scored = [self.relation_logits(groups[i], groups[j], kinds[i], kinds[j]) for i, j in pairs]
