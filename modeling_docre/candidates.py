@@ -39,6 +39,12 @@ class Spans(NamedTuple):
         """The spans at `index`."""
         return Spans(*(values[index] for values in self))
 
+    def in_text_order(self, index: Tensor) -> Tensor:
+        """The spans at `index`, sorted by document and by place in its text."""
+        for place in (self.word_range[:, 1], self.word_range[:, 0], self.document):
+            index = index[place[index].argsort(stable=True)]
+        return index
+
     def between(self, head: Tensor, tail: Tensor) -> Tensor:
         """The subwords strictly between spans `head` and `tail` [pairs], whatever their order (JEREX section 3.4).
 

@@ -235,7 +235,7 @@ class SpertModel(DocREPreTrainedModel):
 
     def _filter(self, logits: Tensor, spans: Spans) -> tuple[Entities, dict[str, Tensor]]:
         """The spans that may be related, an entity each, and their types with the logits of these, none last."""
-        kept = logits.argmax(1).nonzero().squeeze(1)
+        kept = spans.in_text_order(logits.argmax(1).nonzero().squeeze(1))
         if self.config.relation_negatives == "weak":
             kept = torch.arange(len(logits), device=logits.device)
         types = logits[kept].argmax(1) - 1  # -1 for none
