@@ -28,7 +28,7 @@ class EndpointHandler:
         Args:
             data: `inputs`: a text, a document in words, a document or `{"text": ..., "entities": ...}`, or a list of
                 these; optionally `parameters`: arguments of a call of the pipeline, such as `threshold`, `relations`,
-                `entities` and `batch_size`.
+                `entities` and `batch_size`. Other keys are refused.
 
         Returns:
             The graph as a dict, for several inputs a list of them.
@@ -39,6 +39,8 @@ class EndpointHandler:
         """
         if not isinstance(data, dict) or "inputs" not in data:
             raise ValueError('the request has no "inputs"; send {"inputs": text or documents, "parameters": {...}}')
+        if unknown := next((key for key in data if key not in ("inputs", "parameters")), None):
+            raise ValueError(f'the request has the unknown key "{unknown}"; send "inputs" and "parameters" alone')
         parameters = data.get("parameters") or {}
         if not isinstance(parameters, dict):
             raise ValueError(f'"parameters" is {parameters!r}; send arguments by name, such as {{"threshold": 0.5}}')

@@ -57,12 +57,17 @@ def test_requests_are_answered_as_the_pipeline_answers(pipes: dict[str, Any], tm
             {"inputs": TEXTS, "parameters": {"batch_size": 2, "threshold": 0.9, "relations": ["born"]}},
             {"inputs": [["Tom", "met", "Anna", "."]], "parameters": None},
             {"inputs": []},
+            {"inputs": given},
         ],
-        "org/atlop": [{"inputs": TEXTS[0], "parameters": {"entities": ENTITIES}}, {"inputs": [given, given]}],
+        "org/atlop": [
+            {"inputs": TEXTS[0], "parameters": {"entities": ENTITIES}},
+            {"inputs": [given, {**given, "id": "other"}]},
+        ],
     }
     wrong = [
         ({}, 'the request has no "inputs"'),
         ([TEXTS[0]], 'the request has no "inputs"'),
+        ({"inputs": "a", "param": 1}, 'the request has the unknown key "param"; send "inputs" and "parameters" alone'),
         ({"inputs": "a", "parameters": [1]}, '"parameters" is [1]; send arguments by name'),
         ({"inputs": "a", "parameters": {"threshold": 2}}, "threshold is 2; give a number from 0 to 1"),
         ({"inputs": "a", "parameters": {"treshold": 0.1}}, "no argument 'treshold'"),
