@@ -100,6 +100,9 @@ def _documents(name: str, config: str | None, data_dir: Path | None, split: str)
     if name in dict(builders()):
         folder = None if data_dir is None else str(data_dir)
         arguments = CorpusArguments(name, config, folder, train_split=split, validation_split="none")
+    elif not Path(name).exists():
+        fix = f"give a file of documents, or one of {', '.join(name for name, _ in builders())}"
+        raise FileNotFoundError(f"{name} is neither a file nor a corpus of the package; {fix}")
     elif data_dir or config:
         raise UsageError(f"--data-dir and --config need a corpus of the package; {name} is not one")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -25,4 +26,6 @@ def report(
     from dataset_scripts.building.loading import CorpusArguments, load_corpus
     from modeling_docre.annotations.report import ReadReport
 
+    if not os.path.exists(file):
+        raise FileNotFoundError(f"{file} does not exist; name a file or a folder of documents")
     print(ReadReport.of(load_corpus(CorpusArguments(train_file=file)).splits["train"]))

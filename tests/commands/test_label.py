@@ -87,7 +87,10 @@ def test_what_cannot_be_labelled_is_said(folder: Path, capsys: pytest.CaptureFix
     refused("give it by --positive", code=2)
     refused("--positive is 2.0; give a number from 0 to 1", "--positive", 2, code=2)
     refused("end its name in .jsonl or .jsonl.gz", "--positive", 0.5, out="d.json")
-    refused("no such file", "--positive", 0.5, corpus="absent.jsonl")
+    refused(
+        "absent.jsonl is neither a file nor a corpus of the package; give", "--positive", 0.5, corpus="absent.jsonl"
+    )
     refused("--data-dir and --config need a corpus", "--positive", 0.5, "--config", "x", code=2)
     refused("none does not exist", "--models", folder / "none", "--positive", 0.5)
     assert docre(capsys, "report", folder).code == 1
+    fails(capsys, f"{folder}/absent does not exist; name a file or a folder", "report", folder / "absent")
