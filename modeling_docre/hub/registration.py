@@ -1,6 +1,7 @@
 """Registers the systems with `AutoConfig` and `AutoModel`, and their task with `pipeline`.
 
-Importing this module does so, and installs the metric for `evaluate.load`. It loads torch and transformers, so only
+Importing this module does so, installs the metric for `evaluate.load`, and makes the component known to spaCy, also
+where the package stands on the path without an installation's entry points. It loads torch and transformers, so only
 those commands import it that run a model.
 """
 
@@ -10,6 +11,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel
 
+import docre_spacy  # noqa: F401 (the factory of the component; spaCy is loaded already)
 from modeling_docre.configuration_atlop import AtlopConfig
 from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.configuration_jerex import JerexConfig

@@ -52,6 +52,10 @@ class DocREComponent:
     `doc._.docre_graph` is the pipeline's result, `doc._.docre_entities` and `doc._.docre_relations` are lists of
     `DocEntity` and `DocRelation`. White space between tokens is no word of the result's `sentences`.
 
+    The graph of a `Doc` without a name has the id `doc-0`, in a stream by its place in its batch. To put the graphs of
+    several calls into one, name each `Doc` before the component reads it: `doc = nlp.make_doc(text)`, then
+    `doc._.docre_id = "letter 7"` and `nlp(doc)`. `doc.user_data["id"]` names it, too.
+
     The model is loaded when the first document arrives. `nlp.to_disk` writes it into the folder of the pipeline, so
     that `spacy.load` needs no connection; with `exclude=["docre"]` only its name is kept.
 
@@ -130,13 +134,13 @@ class DocREComponent:
 
     def _annotate(self, docs: list[Doc]) -> list[Doc]:
         language = self.extract.model.config.language
-        documents = [self._document(doc, f"doc-{number}", language) for number, doc in enumerate(docs)]
+        documents = [self._document(doc, _name(doc, f"doc-{number}"), language) for number, doc in enumerate(docs)]
         known: dict[str, Any] = {}
         if self.entities == "spacy":
             types = {name: kind for name, kind in self.entity_type_map.items() if kind is not None}
             known = {"entities": [self._given(doc) for doc in docs], "entity_type_map": types}
-        graphs: Any = self.extract(
-            documents, threshold=self.threshold, batch_size=self.batch_size, progress=False, **known
+        graphs: Any = self.extract(  # an iterator may have an id twice, as documents of one source have
+            iter(documents), threshold=self.threshold, batch_size=self.batch_size, progress=False, **known
         )
         for doc, graph in zip(docs, graphs, strict=True):
             doc._.docre_graph = graph
@@ -195,6 +199,12 @@ class DocREComponent:
         return self
 
 
+def _name(doc: Doc, place: str) -> str:
+    """The id that a document was given, or the one of its place."""
+    names = doc._.docre_id, doc.user_data.get("id"), place
+    return str(next(name for name in names if name not in (None, "")))
+
+
 def _beginning(doc: Doc) -> str:
     return repr(doc.text if len(doc.text) <= 40 else f"{doc.text[:37]}...")
 
@@ -236,6 +246,7 @@ def _relations(doc: Doc) -> list[DocRelation]:
     ]
 
 
+Doc.set_extension("docre_id", default=None, force=True)
 Doc.set_extension("docre_graph", default=None, force=True)
 Doc.set_extension("docre_entities", getter=_entities, force=True)
 Doc.set_extension("docre_relations", getter=_relations, force=True)

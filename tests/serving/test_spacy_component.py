@@ -157,6 +157,17 @@ def test_the_entities_of_spacy_are_given_to_the_model(models: dict[str, str]) ->
         assert [len(entity.mentions) for entity in nlp(doc)._.docre_entities] == mentions, concept
 
 
+def test_a_document_may_have_a_name(models: dict[str, str]) -> None:
+    nlp = language(model=models["jerex"])
+    docs = [nlp.make_doc("Tom met Anna.") for _ in range(5)]
+    docs[1]._.docre_id = docs[2].user_data["id"] = "letter 7"
+    docs[3].user_data["id"] = 3
+    docs[4].user_data["id"] = "doc-0"
+    names = ["doc-0", "letter 7", "letter 7", "3", "doc-0"]
+    assert [doc._.docre_graph["id"] for doc in nlp.pipe(docs)] == names
+    assert nlp(docs[1])._.docre_graph["id"] == "letter 7" and nlp("Tom.")._.docre_graph["id"] == "doc-0"
+
+
 def test_the_pipeline_is_saved_with_its_model_and_known_without_an_import(
     models: dict[str, str], tmp_path: Path
 ) -> None:
