@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
+
+from rapidfuzz import fuzz, utils
 
 __version__ = "0.1.0"
 """The version of this package, which every configuration names that it writes."""
@@ -19,6 +22,15 @@ SIZE = 2**24
 LABEL_LENGTH = 500
 
 _CODE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+
+
+def closest(name: Any, known: Iterable[str], labels: Mapping[str, str] | None = None) -> str:
+    """The five of what is known that a name resembles most, by itself or by its label, and how many more there are."""
+    labels = labels or {}
+    alike = partial(fuzz.ratio, str(name), processor=utils.default_process)
+    ranked = sorted(known, key=lambda kind: max(alike(kind), alike(labels.get(kind, kind))), reverse=True)
+    shown = ", ".join(f"{kind} ({labels[kind]})" if kind in labels else kind for kind in ranked[:5])
+    return f"{shown} and {len(ranked) - 5} more" if len(ranked) > 5 else shown
 
 
 def check_version(written: Any) -> None:
@@ -61,7 +73,7 @@ def check_signatures(triples: Any, relation_types: Sequence[str], entity_types: 
         for position, name in enumerate(triple):
             option, types = ("entity_types", entity_types) if position else ("relation_types", relation_types)
             if not isinstance(name, str) or ((types or not position) and name not in types):
-                known = f"the model knows {', '.join(types)}"
+                known = f"the model knows {closest(name, types)}"
                 raise ValueError(f"signatures names {name!r}, which is not among {option}; {known}")
 
 

@@ -6,14 +6,12 @@ Plain data are what JSON holds. A dataclass' annotations say what each key takes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
-
-from rapidfuzz import fuzz, process, utils
 
 
 class DocumentError(ValueError):
@@ -34,12 +32,6 @@ def _shown(value: Any) -> str:
         return repr(value)
     except (RecursionError, ValueError):  # nested too deeply, or a whole number of thousands of digits
         return f"a value of type {type(value).__name__} that is too large to show"
-
-
-def closest_first(name: Any, known: Iterable[str]) -> list[str]:
-    """What there is in place of a name that is not known, the most similar first."""
-    ranked = process.extract(str(name), list(known), scorer=fuzz.WRatio, processor=utils.default_process, limit=None)
-    return [choice for choice, _, _ in ranked]
 
 
 def check_encoding(document_id: str, field: str, text: str) -> None:

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from .candidates import entity_pairs
 from .configuration_docre import DocREConfig
-from .document_parsing import closest_first
+from .configuration_limits import closest
 from .documents import Document, DocumentError, as_documents
 from .letter_case import letter_case
 
@@ -41,11 +41,11 @@ def type_ids(document: Document, field: str, option: str, types: Sequence[str]) 
     items = getattr(document, field)
     for number, item in enumerate(items):
         if item.type not in index:
-            known = f"{len(index)} {option.replace('_', ' ')} of the config"
-            fix = f"it is not among the {known} ({', '.join(closest_first(item.type, types))}); "
-            fix += f"add it to `{option}` of a new model, or drop it"
-            if field == "entities":
-                fix += ", or give the pipeline's call an entity_type_map"
+            rename = (
+                "rename it (in a call of the pipeline, by an entity_type_map)" if field == "entities" else "rename it"
+            )
+            fix = f"the model knows the {option.replace('_', ' ')} {closest(item.type, types)}; {rename}, "
+            fix += f"drop it, or add it to `{option}` of a new model"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
     return np.array([index[item.type] for item in items], dtype=np.int64)
 

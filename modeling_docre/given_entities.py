@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from threading import Event
 from typing import Any
 
 from .document_parsing import is_position, parse, to_plain
-from .documents import Document, DocumentError, Entity, Mention
+from .documents import Document, DocumentError, Entity, Mention, numbers_of
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def give_entities(
     document: Document,
     entities: Any,
     offsets: str = "characters",
-    types: Mapping[str, str] | None = None,
+    types: Mapping[str, str | None] | None = None,
     typed: bool = True,
 ) -> Document:
     """`place_entities`, with other units and names; warns once where mentions cut words apart or have blank ends.
@@ -29,15 +30,15 @@ def give_entities(
     Args:
         document, entities: as for `place_entities`.
         offsets: what offsets of dicts count, `"characters"` or `"utf-16"` units (as browsers, Java and C# do).
-        types: names of the model by those of the user, for types that are called otherwise.
+        types: names of the model by those of the user, where they differ; None leaves the entities of a type out.
         typed: whether each entity needs a type; where not, a missing one becomes "".
 
     Raises:
         DocumentError: as for `place_entities`, or an offset points into a character.
     """
-    records = _records(document, entities, typed)
-    for record in records:
-        record["type"] = (types or {}).get(record["type"], record["type"])
+    given, names = _records(document, entities, typed), types or {}
+    named = {number: {**record, "type": names.get(record["type"], record["type"])} for number, record in given.items()}
+    records = {number: record for number, record in named.items() if record["type"] is not None}
     if offsets == "utf-16" and document.text is not None:
         _count_characters(document.id, document.text, records, [isinstance(entity, Entity) for entity in entities])
     placed = _place(document, records)
@@ -45,10 +46,20 @@ def give_entities(
     return placed
 
 
-def _count_characters(document_id: str, text: str, records: Sequence[dict[str, Any]], objects: Sequence[bool]) -> None:
+def rename_types(document: Document, types: Mapping[str, Any]) -> Document:
+    """The document by other names of entity types, without relations and without entities of a type named None."""
+    named = [replace(entity, type=types.get(entity.type, entity.type)) for entity in document.entities]
+    kept = {old: new for new, old in enumerate(n for n, entity in enumerate(named) if entity.type is not None)}
+    asked = (item for item in document.candidates or () if item.head in kept and item.tail in kept)
+    pairs = document.candidates and tuple(replace(item, head=kept[item.head], tail=kept[item.tail]) for item in asked)
+    entities = tuple(named[number] for number in kept)
+    return replace(document, entities=entities, relations=(), candidates=pairs, soft_relations=None)
+
+
+def _count_characters(document_id: str, text: str, records: Mapping[int, Any], objects: Sequence[bool]) -> None:
     """Put characters in place of UTF-16 offsets but in records of objects, which count characters."""
     places = list(accumulate((1 + (letter > "\uffff") for letter in text), initial=0))  # of each border of characters
-    for number, record in enumerate(records):
+    for number, record in records.items():
         for position, mention in enumerate([] if objects[number] else record["mentions"]):
             for name in ("char_start", "char_end"):
                 if not is_position(unit := mention.get(name)):
@@ -94,11 +105,11 @@ def place_entities(document: Document, entities: Sequence[Entity | Mapping[str, 
     return _place(document, _records(document, entities))
 
 
-def _place(document: Document, records: Sequence[dict[str, Any]]) -> Document:
+def _place(document: Document, records: Mapping[int, dict[str, Any]]) -> Document:
     """The document with the entities of these dict forms, to which the places of mentions are added."""
     mentions = {
         f"entities[{number}].mentions[{position}]": mention
-        for number, record in enumerate(records)
+        for number, record in records.items()
         for position, mention in enumerate(record["mentions"])
     }
     characters = {where: _char_range(document, where, mention) for where, mention in mentions.items()}
@@ -124,18 +135,18 @@ def _place(document: Document, records: Sequence[dict[str, Any]]) -> Document:
     return Document(
         document.id,
         tuple(tuple(words[start:end]) for start, end in sections),
-        tuple(parse(Entity, record, f"entities[{n}]", document.id) for n, record in enumerate(records)),
+        tuple(parse(Entity, record, f"entities[{n}]", document.id) for n, record in records.items()),
         text=document.text,
         token_offsets=document.token_offsets and tuple(tuple(offsets[start:end]) for start, end in sections),
     )
 
 
-def _records(document: Document, entities: Any, typed: bool = True) -> list[dict[str, Any]]:
-    """The dict form of each entity, with those of its mentions; a missing type is "" where none is needed."""
+def _records(document: Document, entities: Any, typed: bool = True) -> dict[int, dict[str, Any]]:
+    """The dict form of each entity by number, with those of its mentions; a missing type is "" where none is needed."""
     if not isinstance(entities, list | tuple):
         fix = 'give a list of entities, {"type": ..., "mentions": [{"char_start": ..., "char_end": ...}, ...]}'
         raise DocumentError(document.id, "entities", entities, fix)
-    records = []
+    records = {}
     for number, entity in enumerate(entities):
         where = f"entities[{number}]"
         record = _nested(document.id, where, _record(entity, Entity) or {})
@@ -149,7 +160,7 @@ def _records(document: Document, entities: Any, typed: bool = True) -> list[dict
         if None in plain:
             wrong, fix = plain.index(None), "give a dict with char_start and char_end"
             raise DocumentError(document.id, f"{where}.mentions[{wrong}]", mentions[wrong], fix)
-        records.append({**record, "mentions": plain})
+        records[number] = {**record, "mentions": plain}
     return records
 
 
@@ -199,7 +210,7 @@ def _word_range(document: Document, where: str, mention: Mapping[str, Any]) -> t
     if not all(map(is_position, span)):
         fix = "give char_start and char_end, or sentence, start and end, as whole numbers from 0 on"
     elif sentence >= len(document.sentences):
-        fix = f"the document has {len(document.sentences)} sentences"
+        fix = numbers_of("sentences", len(document.sentences))
     elif not start < end <= len(document.sentences[sentence]):
         fix = f"give 0 <= start < end <= {len(document.sentences[sentence])}, the sentence's length"
     else:

@@ -14,11 +14,12 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .configuration_limits import closest
 from .decoding import without_overlaps
-from .document_parsing import closest_first, is_position, is_share
+from .document_parsing import is_position, is_share
 from .documents import Document, DocumentError, Relation
 from .encoder import advise_on_precision
-from .given_entities import give_entities
+from .given_entities import give_entities, rename_types
 from .predictor import Predictor
 from .sections import SectionedDocument
 from .text import Splitter, document_from_record, document_from_spacy, document_from_text
@@ -44,7 +45,8 @@ class DocRelationExtractionPipeline(Pipeline):
 
     Several inputs are a list or tuple of them, in any mixture: a list of strings is several texts, a list of lists of
     strings ONE document in words. Any other iterable is read lazily, and its results come from a generator. Each input
-    gives one dict in the format of `Document.to_dict`, with the mention's text as `name`; see docs/result.md.
+    gives one dict in the format of `Document.to_dict`, with the mention's text as `name`; see docs/result.md. An input
+    without an id is called by its position, `text-0`; no two of a list may have the same id.
 
     Arguments of a call; all but `progress` may also be given at construction, none is stored in the model:
 
@@ -53,8 +55,10 @@ class DocRelationExtractionPipeline(Pipeline):
     - `signatures`: triples [relation type or its label, type of the head, type of the tail] that may hold; `"stored"`
       (the default) for those of the configuration, None for any.
     - `entities`: given entities as for `give_entities`, a list of such lists for several inputs, or True for those of
-      the `Document` itself, the default of models that find none. Only relations are extracted then.
-    - `entity_type_map`: the model's names of entity types by those of `entities`, where they differ.
+      the input itself, the default of a text that has some and of models that find none. Only relations are extracted
+      then. False to find them in any case.
+    - `entity_type_map`: the model's names of entity types by those of `entities`, where they differ; None leaves the
+      entities of a type out, and the result counts the others.
     - `offsets`: what offsets of given entities count, `"characters"` or `"utf-16"`; results count characters.
     - `mentions`: which of the found mentions that share words stay; `"all"` (the default) or a rule of
       `without_overlaps`.
@@ -96,7 +100,7 @@ class DocRelationExtractionPipeline(Pipeline):
         threshold: Any = None,
         relations: Iterable[str] | None = None,
         entities: Any = None,
-        entity_type_map: Mapping[str, str] | None = None,
+        entity_type_map: Mapping[str, str | None] | None = None,
         offsets: str | None = None,
         num_workers: int | None = None,
         signatures: Any = _MISSING,
@@ -145,9 +149,8 @@ class DocRelationExtractionPipeline(Pipeline):
         config, names = self.model.config, list(names)
         for name in names:
             if not config.types_named(name):
-                labelled = ((kind, config.relation_labels.get(kind)) for kind in config.relation_types)
-                known = closest_first(name, (f"{kind} ({label})" if label else kind for kind, label in labelled))
-                raise ValueError(f"relations has {name!r}, which the model does not know; it knows {', '.join(known)}")
+                known = closest(name, config.relation_types, config.relation_labels)
+                raise ValueError(f"relations has {name!r}, which the model does not know; it knows {known}")
         return frozenset(kind for name in names for kind in config.types_named(name))
 
     def __call__(
@@ -163,8 +166,9 @@ class DocRelationExtractionPipeline(Pipeline):
         steps[1] |= {"batch_size": int(batch_size), "progress": progress}
         if _is_one_input(inputs):
             return next(self._stream([(inputs, entities)], 1, steps))
-        results = self._stream(_with_entities(_items(inputs), entities), int(batch_size), steps)
         listed = isinstance(inputs, list | tuple)
+        _check_ids(inputs if listed else ())
+        results = self._stream(_with_entities(_items(inputs), entities), int(batch_size), steps)
         if progress is None:
             progress = listed and len(inputs) > INPUTS_WITH_PROGRESS and sys.stderr.isatty()
         if progress:
@@ -210,9 +214,10 @@ class DocRelationExtractionPipeline(Pipeline):
         """
         traits = self.model.config.traits
         reading["typed"] = traits.reads_entity_types
-        document, bare = self._document(input_, f"text-{number}", sentence_splitter, reading)
-        known = traits.entities_given if entities is None or entities is False else entities
-        if known is True and bare:
+        document, own = self._document(input_, f"text-{number}", sentence_splitter, reading)
+        default = traits.entities_given or (own is True and entities is None)
+        known = default if entities is None or entities is False else entities
+        if known is True and own is None:
             form = '[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}]'
             fix = f"give the entities to relate: pass entities={form}, or a Document with them"
             raise DocumentError(document.id, "entities", entities or None, fix)
@@ -230,24 +235,23 @@ class DocRelationExtractionPipeline(Pipeline):
 
     def _document(
         self, input_: Any, identifier: str, splitter: Splitter | None, reading: Mapping[str, Any]
-    ) -> tuple[Document, bool]:
-        """One input as a document, and whether it came without a place for entities."""
+    ) -> tuple[Document, bool | None]:
+        """One input as a document, and whether its own entities are asked about by default; None without any."""
         language = self.model.config.language
         if isinstance(input_, str):
-            return document_from_text(str(input_), identifier, language, splitter), True
+            return document_from_text(str(input_), identifier, language, splitter), None
         if _is_spacy(input_):
-            return document_from_spacy(input_, identifier), True
-        if isinstance(input_, Mapping) and "sentences" in input_:
-            input_ = Document.from_dict(input_)
+            return document_from_spacy(input_, identifier), None
+        types = reading.get("types", {})
         if isinstance(input_, Mapping):
-            document = document_from_record(input_, identifier, language, splitter, **reading)
-            return document, "entities" not in input_
+            # What the map leaves out goes afterwards: the record's relations and candidates count all of its entities.
+            document = document_from_record(input_, identifier, language, splitter, **{**reading, "types": None})
+            marked = None if input_.get("entities") is None else True
+            return rename_types(document, types) if types else document, False if "sentences" in input_ else marked
         if isinstance(input_, Document):
-            types = reading.get("types", {})
-            renamed = (replace(entity, type=types.get(entity.type, entity.type)) for entity in input_.entities)
-            return replace(input_, entities=tuple(renamed)), False
+            return rename_types(input_, types) if types else input_, False
         if _is_words(input_):
-            return Document(identifier, tuple(tuple(sentence) for sentence in input_)), True
+            return Document(identifier, tuple(tuple(sentence) for sentence in input_)), None
         fix = "give a string, a list of sentences that are lists of words, a Document or its dict form, or a spaCy Doc"
         raise TypeError(f"input {identifier} is {_shorten(input_)}; {fix}")
 
@@ -334,6 +338,15 @@ def _items(inputs: Any) -> Iterator[Any]:
     return iter(inputs)
 
 
+def _check_ids(inputs: Iterable[Any]) -> None:
+    """Refuse two inputs of one id, be it given or that of a position."""
+    met: dict[str, int] = {}
+    for number, item in enumerate(inputs):
+        name = str((item.get("id") if isinstance(item, Mapping) else getattr(item, "id", None)) or f"text-{number}")
+        if met.setdefault(name, number) != number:
+            raise DocumentError(name, "id", name, f"inputs {met[name]} and {number} have this id; give each its own")
+
+
 def _with_entities(inputs: Iterator[Any], entities: Any) -> Iterator[tuple[Any, Any]]:
     """Each of several inputs with its own entities."""
     if entities is None or isinstance(entities, bool):
@@ -342,9 +355,11 @@ def _with_entities(inputs: Iterator[Any], entities: Any) -> Iterator[tuple[Any, 
     if isinstance(entities, str | Mapping) or not isinstance(entities, Iterable):
         raise ValueError(f"entities is {_shorten(entities)}; for several inputs give a list of entities for each")
     for number, pair in enumerate(zip_longest(inputs, entities, fillvalue=_MISSING)):
-        if any(item is _MISSING for item in pair):
-            short = "inputs" if pair[0] is _MISSING else "lists of entities"
-            raise ValueError(f"there are only {number} {short}; give one list of entities for each input")
+        if pair[0] is _MISSING:
+            raise ValueError(f"entities has more lists than inputs, {number}; give one list of entities for each input")
+        if not isinstance(pair[1], list | tuple | bool | None):
+            found = "no list" if pair[1] is _MISSING else _shorten(pair[1])
+            raise ValueError(f"entities has {found} for input text-{number}; give one list of entities for each input")
         yield pair
 
 

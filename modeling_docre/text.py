@@ -37,7 +37,7 @@ def _splitter(language: str) -> Any:
     try:
         pipeline = spacy.blank(language)
     except ImportError as error:
-        fix = "install what it asks for, or set the config's `language` to another of its codes"
+        fix = "give one of its codes, such as 'en' (`language` of a model's config), or install what it asks for"
         raise ValueError(f"spaCy cannot cut text in language {language!r} into words; {fix}: {error}") from error
     pipeline.add_pipe("sentencizer")
     # What it works out of each new word: the sentencizer and the cut into words ask for no more.
@@ -73,7 +73,7 @@ def document_from_text(
     elif isinstance(sentence_splitter, spacy.Language):
         sentences = _sentences_of(sentence_splitter(body), identifier)
     else:
-        ranges = _covering(sentence_splitter(body), body, identifier)
+        ranges = _covering(sentence_splitter, body, identifier)
         cut = ((start, _cut(body[start:end], language)) for start, end in ranges)
         sentences = [[(start + a, start + b) for words in part for a, b in words] for start, part in cut]
     return _document(identifier, text, sentences, skipped)
@@ -136,17 +136,24 @@ def _goes_on(before: Sequence[str], word: str, language: str) -> bool:
     return bool(_IN_NAMES.fullmatch(before[0]) or (small and _IN_NUMBERS.fullmatch(before[0])))
 
 
-def _covering(given: Any, text: str, identifier: str) -> list[Span]:
+def _covering(splitter: Callable[[str], Any], text: str, identifier: str) -> list[Span]:
     """The ranges of a user's sentences, which ascend and hold all of the text but white space."""
-    if not isinstance(given, Iterable):
+    try:
+        done, ranges = 0, list(given) if isinstance(given := splitter(text), Iterable) else None
+    except Exception as error:
+        error.add_note(f"sentence_splitter raised this for document {identifier!r}")
+        raise
+    if ranges is None:
         raise DocumentError(identifier, "result of sentence_splitter", given, "give a list of (start, end)")
-    ranges, done = list(given), 0
-    for span in [*ranges, (len(text), len(text))]:
+    for span in ranges:
         valid = isinstance(span, tuple | list) and len(span) == 2 and all(map(is_position, span))
         if not valid or not done <= span[0] <= span[1] <= len(text) or text[done : span[0]].strip():
             fix = f"give ascending (start, end) in characters that hold all from character {done} on but white space"
             raise DocumentError(identifier, "next sentence of sentence_splitter", span, fix)
         done = span[1]
+    if rest := text[done:].strip():
+        fix = f"this leaves out the text from {rest[:40]!r} on; give (start, end) that hold all of it but white space"
+        raise DocumentError(identifier, "end of the last sentence of sentence_splitter", done, fix)
     return ranges
 
 
@@ -162,20 +169,23 @@ def document_from_record(
     Args:
         record: the dict form; or `text` with, each optional, `id`, `entities` (see `give_entities`), `relations`
             between positions of `entities`, and what else the dict form has.
-        identifier: the id of a text without one.
+        identifier: the id of a record without one.
         language, sentence_splitter: as for `document_from_text`.
         **reading: how the entities of a text are read, as for `give_entities`.
 
     Raises:
         DocumentError: the content is not valid.
     """
+    record = {**record, "id": identifier} if record.get("id") is None else record
     if "sentences" in record:
         return Document.from_dict(record)
-    name: Any = record.get("id") or identifier
-    text: Any = record.get("text")
-    for field, value, fix in (("id", name, "give a string"), ("text", text, "give a string, or sentences of words")):
-        if not isinstance(value, str):
-            raise DocumentError(name, field, value, fix)
+    name, text, known = record["id"], record.get("text"), Document.__dataclass_fields__
+    if unknown := next((key for key in record if key not in known), None):
+        fix = "drop this key" if "text" in record else 'give the text as "text"'
+        fix += f'; known are {", ".join(known)}; of a dataset give the column of its texts, such as rows["text"]'
+        raise DocumentError(name, f"document.{unknown}", record[unknown], fix)
+    if not isinstance(text, str):
+        raise DocumentError(name, "text", text, "give a string, or sentences of words")
     document = document_from_text(text, name, language, sentence_splitter)
     if entities := record.get("entities"):
         document = give_entities(document, entities, **reading)

@@ -250,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, tokenizer = build_model(model_args, options, corpus.labels, training.do_train)
     held_out = chain.from_iterable(corpus.splits.get(name, []) for name in ("validation", "test"))
     if model_args.init_from:
-        check_known_types(model.config, held_out)
+        check_known_types(model.config, held_out, f"the model {' '.join(model_args.init_from)}")
     else:
         warn_of_unseen_types(corpus.splits.get("train", [])[: data.max_train_documents], held_out)
     if training.do_train and (own := model.config.traits.set_by_training & options.keys()):

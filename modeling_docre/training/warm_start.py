@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
+from modeling_docre.configuration_limits import closest
 from modeling_docre.documents import Document
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
@@ -100,12 +101,13 @@ def _enlarged(model: DocREPreTrainedModel, config: Any) -> DocREPreTrainedModel:
     return larger.eval()
 
 
-def check_known_types(config: Any, documents: Iterable[Document]) -> None:
+def check_known_types(config: Any, documents: Iterable[Document], name: str = "the model") -> None:
     """Say which types of the documents a trained model does not know.
 
     Args:
         config: the model's configuration.
         documents: the documents that it will be scored on.
+        name: what messages call the model.
 
     Raises:
         ValueError: it knows none of the entity types or relation types.
@@ -116,11 +118,11 @@ def check_known_types(config: Any, documents: Iterable[Document]) -> None:
         unknown = sorted(names.difference(known))
         if unknown and names.isdisjoint(known) and known:
             raise ValueError(
-                f"--init_from: the documents have {unknown[0]!r} and none of the {kind} of the model, such as "
-                f"{known[0]!r}; train a new model, or rename the types of the documents"
+                f"{name} knows none of the {kind.replace('_', ' ')} of the documents, such as {unknown[0]!r}; it knows "
+                f"{closest(unknown[0], known)}; rename the types of the documents, or train a new model"
             )
         if unknown and known:
-            logger.warning("--init_from: the model does not know the %s %s; all of them are missed", kind, unknown)
+            logger.warning("%s does not know the %s %s; all of them are missed", name, kind, unknown)
 
 
 def warn_of_unseen_types(training: Iterable[Document], held_out: Iterable[Document]) -> None:

@@ -48,4 +48,8 @@ def test_what_goes_wrong_is_one_line(model, files, capsys, tmp_path):
     fails(capsys, "none does not exist", "evaluate", tmp_path / "none", "--file", files[0])
     fails(capsys, "Is a directory", "evaluate", tmp_path / "none", "--file", files[0], "--json", tmp_path)
     fails(capsys, "absent.json does not exist", "evaluate", model, "--file", tmp_path / "absent.json")
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text(json.dumps([{"id": "x", **DOCUMENT, "relations": [{"head": 0, "tail": 1, "type": "eats"}]}]))
+    message = f"the model {model} knows none of the relation types of the documents, such as 'eats'; it knows "
+    fails(capsys, message, "evaluate", model, "--file", foreign, "--use_cpu")
     fails(capsys, "no document has a relation", "evaluate", model, "--file", bare, "--use_cpu")

@@ -165,9 +165,13 @@ def test_entity_types_as_numbers():
 
 
 def test_unknown_labels_are_refused_by_document_field_and_value():
-    with pytest.raises(DocumentError, match=r"'anna': entities\[3\].type is 'ORG'.*entity_types"):
+    with pytest.raises(
+        DocumentError, match=r"'anna': entities\[3\].type is 'ORG'; .* types PER, LOC; rename it \(.*entity_types"
+    ):
         entity_type_ids(ANNA, ["PER", "LOC"])
-    with pytest.raises(DocumentError, match=r"'anna': relations\[3\].type is 'seat'.*relation_types"):
+    with pytest.raises(
+        DocumentError, match=r"'anna': relations\[3\].type is 'seat'; .*; rename it, drop it, .*relation_types"
+    ):
         relation_matrix(ANNA, ["born", "works"])
 
 

@@ -50,14 +50,37 @@ def test_a_text_may_have_an_id(extract: DocRelationExtractionPipeline, relate: D
     with pytest.raises(DocumentError, match="document 'a letter': entities is None; give the entities to relate"):
         relate({"id": "a letter", "text": TEXTS[0]})
     for broken, message in (
-        ({"id": 7, "text": "a"}, "id is 7; give a string"),
+        ({"id": 7, "text": "a"}, "id is 7; give a non-empty string"),
+        ({"id": "", "text": "a"}, "id is ''; give a non-empty string"),
         ({"text": 3}, "text is 3; give a"),
-        ({"content": "a"}, "text is None; give a string"),
+        ({"id": "a"}, "text is None; give a string, or sentences of words"),
+        ({"txt": "a"}, r"document\.txt is 'a'; give the text as \"text\"; known are id, sentences, .*, text, "),
+        ({"text": "b", "label": 1}, r"document\.label is 1; drop this key; .*; of a dataset give .* rows\[\"text\"\]"),
+        ({"text": "b", "txt": "a"}, r"document\.txt is 'a'; drop this key"),
     ):
         with pytest.raises(DocumentError, match=message):
             extract(broken)
-    with pytest.raises(DocumentError, match=r"document\.txt is 'a'; drop this key"):
-        extract({"id": "a", "text": "b", "txt": "a"})
+
+
+def test_no_two_inputs_of_a_list_have_one_id(extract: DocRelationExtractionPipeline) -> None:
+    words = {"sentences": [["Anna", "met", "Tom"]]}
+    assert [found["id"] for found in extract([TEXTS[1], words, {**words, "id": None}])] == [
+        "text-0",
+        "text-1",
+        "text-2",
+    ]
+    one, taken = {"id": "one", "text": TEXTS[1]}, {"id": "text-1", "text": TEXTS[1]}
+    for inputs, message in (
+        (
+            [one, TEXTS[1], Document("one", ())],
+            "document 'one': id is 'one'; inputs 0 and 2 have this id; give each its",
+        ),
+        ([taken, TEXTS[1]], "document 'text-1': id is 'text-1'; inputs 0 and 1 have this id"),
+    ):
+        for listed in (inputs, tuple(inputs)):
+            with pytest.raises(DocumentError, match=message):
+                extract(listed)
+        assert len(list(extract(iter(inputs)))) == len(inputs)
 
 
 def test_labels_of_a_document_are_not_those_of_its_result(extract: DocRelationExtractionPipeline) -> None:
@@ -172,8 +195,8 @@ def test_words_and_documents(extract: DocRelationExtractionPipeline) -> None:
     assert from_document == {**from_text, "id": "mine"} == extract(document.to_dict())
     assert places(from_words) == places(from_text) and from_words["sentences"] == words
     assert "text" not in from_words and "char_start" not in from_words["entities"][0]["mentions"][0]
-    mixed = extract([TEXTS[0], words, document, document.to_dict(), []])
-    assert [result["id"] for result in mixed] == ["text-0", "text-1", "mine", "mine", "text-4"]
+    mixed = extract([TEXTS[0], words, document, {**document.to_dict(), "id": "also mine"}, []])
+    assert [result["id"] for result in mixed] == ["text-0", "text-1", "mine", "also mine", "text-4"]
     assert [places(result) for result in mixed[:4]] == [places(from_text)] * 4 and mixed[4]["sentences"] == []
     assert [result["sentences"] for result in extract([words, words[:1]])] == [words, words[:1]]
     assert extract([[], []])["sentences"] == [[], []]
@@ -240,7 +263,12 @@ def test_threshold_and_relations(extract: DocRelationExtractionPipeline) -> None
         (
             {"relations": ["born", "died"]},
             ValueError,
-            r"'died', which .* not know; it knows born \(place of birth\), ",
+            r"'died', which .* not know; it knows seat, born \(place of birth\), works$",
+        ),
+        (
+            {"relations": ["place of brith"]},
+            ValueError,
+            r"'place of brith', which .* not know; it knows born \(place of birth\), ",
         ),
         ({"relations": "born"}, ValueError, "relations is 'born'; give a list"),
         ({"batch_size": 0}, ValueError, "batch_size is 0"),

@@ -22,7 +22,15 @@ from pipelines import (
 )
 from tiny import RELATION_TYPES
 
-from modeling_docre import DocRelationExtractionPipeline, Document, DocumentError, Predictor, given_entities
+from modeling_docre import (
+    DocRelationExtractionPipeline,
+    Document,
+    DocumentError,
+    Predictor,
+    Relation,
+    given_entities,
+)
+from modeling_docre.documents import SoftRelation
 from modeling_docre.given_entities import place_entities
 from modeling_docre.text import document_from_text
 
@@ -82,11 +90,13 @@ def test_given_entities_of_several_texts(extract: DocRelationExtractionPipeline)
     assert close(results[2], {**extract(TEXTS[0], entities=ENTITIES), "id": "text-2"})
     streamed = extract((text for text in TEXTS[:2]), entities=([], tom))
     assert [spans(result) for result in streamed] == [[], [["Tom"]]]
-    with pytest.raises(ValueError, match="only 1 lists of entities"):
-        extract(TEXTS[:2], entities=[tom])
-    with pytest.raises(ValueError, match="only 2 inputs"):
-        extract(TEXTS[:2], entities=[tom, tom, tom])
-    with pytest.raises(DocumentError, match="give a list of entities"):
+    with pytest.raises(ValueError, match="entities has no list for input text-1; give one list of entities for each"):
+        extract([TEXTS[1], TEXTS[1]], entities=[tom])
+    with pytest.raises(ValueError, match="entities has more lists than inputs, 2; give one list of entities for each"):
+        extract([TEXTS[1], TEXTS[1]], entities=[tom, tom, tom])
+    with pytest.raises(
+        ValueError, match=r"entities has \{'type': 'PER', .* for input text-0; give one list of entities"
+    ):
         extract([TEXTS[0]], entities=tom)
     with pytest.raises(ValueError, match="give a list of entities for each"):
         extract([TEXTS[0]], entities=tom[0])
@@ -152,14 +162,14 @@ def test_atlop_tells_the_sentences_that_carry_a_pair(atlop: DocRelationExtractio
 
 
 def test_atlop_reads_texts_words_and_documents_in_any_mixture(atlop: DocRelationExtractionPipeline) -> None:
-    one, two = atlop(TEXTS[0], entities=ENTITIES), atlop(TEXTS[1], entities=TOM_AND_ANNA)
+    one, two = atlop(TEXTS[0], entities=ENTITIES), atlop({"id": "two", "text": TEXTS[1]}, entities=TOM_AND_ANNA)
     assert one["relations"] and two["relations"]
     both = [one, {**two, "id": "text-1"}]
     assert close(atlop(TEXTS[:2], entities=[ENTITIES, TOM_AND_ANNA]), both)
     assert close(list(atlop(iter(TEXTS[:2]), entities=iter([ENTITIES, TOM_AND_ANNA]), batch_size=2)), both)
     known = Document.from_dict({name: value for name, value in two.items() if name != "relations"})
     # A document brings its entities along, whatever was found in it before.
-    for answer in (atlop(known), atlop(two), atlop(known, entities=True), atlop([known, two])[1]):
+    for answer in (atlop(known), atlop(two), atlop(known, entities=True), atlop([one, two])[1]):
         assert close(answer, two)
     words = [list(sentence) for sentence in known.sentences]
     in_words = [{"type": "PER", "mentions": [{"sentence": 0, "start": n, "end": n + 1}]} for n in (0, 2)]
@@ -207,7 +217,7 @@ def test_models_that_do_not_read_types_take_any_type_or_none(atlop: DocRelationE
 
 def test_types_by_other_names(relate: DocRelationExtractionPipeline, atlop: DocRelationExtractionPipeline) -> None:
     people = [{**entity, "type": "PERSON"} for entity in TOM_AND_ANNA]
-    known = r"entities\[0\].type is 'PERSON'; .*3 entity types of the config \(PER, .*LOC.*\).*entity_type_map"
+    known = r"entities\[0\].type is 'PERSON'; the model knows the entity types PER, .*; rename it \(in a call of the "
     with pytest.raises(DocumentError, match=known):
         relate(TEXTS[1], entities=people)
     usual, names = relate(TEXTS[1], entities=TOM_AND_ANNA, threshold=0), {"PERSON": "PER", "PER": "LOC"}
@@ -223,6 +233,42 @@ def test_types_by_other_names(relate: DocRelationExtractionPipeline, atlop: DocR
         assert close(scores(answer), scores(usual))
     with pytest.raises(ValueError, match="entity_type_map is 'PER'; give a dict"):
         relate(TEXTS[1], entities=people, entity_type_map="PER")
+
+
+def test_entities_of_a_type_that_is_mapped_to_none_are_left_out(relate: DocRelationExtractionPipeline) -> None:
+    names = {"LOC": None, "HUMAN": "PER"}
+    given = [{**ENTITIES[0], "type": "HUMAN"}, *ENTITIES[1:]]
+    kept, pairs = [["Anna Berg", "She"], ["Institute"]], {(0, 1), (1, 0)}
+    usual = scores(relate(TEXTS[0], entities=[ENTITIES[0], ENTITIES[2]], threshold=0))
+    record = {"text": TEXTS[0], "entities": given, "relations": [{"head": 2, "tail": 1, "type": "seat"}]}
+    document = place_entities(document_from_text(TEXTS[0], "text-0"), given)
+    document = replace(document, relations=(Relation(1, 2, "seat"),), soft_relations=(SoftRelation(0, 1, "seat", 0.5),))
+    for found in (
+        relate(TEXTS[0], entities=given, entity_type_map=names, threshold=0),
+        relate(record, entity_type_map=names, threshold=0),
+        relate(document, entity_type_map=names, threshold=0),
+        relate(document.to_dict(), entity_type_map=names, threshold=0),
+    ):
+        assert spans(found) == kept and [entity["type"] for entity in found["entities"]] == ["PER", "ORG"]
+        assert {ends[:2] for ends in scores(found)} == pairs and close(scores(found), usual)
+    asked = {**record, "candidates": [{"head": 0, "tail": 1}, {"head": 2, "tail": 0}]}
+    found = relate(asked, entity_type_map=names, threshold=0)
+    assert spans(found) == kept and {ends[:2] for ends in scores(found)} == {(1, 0)}
+    nothing = {"type": "PER", "mentions": [{"char_start": 1, "char_end": 99}]}
+    with pytest.raises(DocumentError, match=r"entities\[3\]\.mentions\[0\] .* is \(1, 99\)"):  # as they are given
+        relate(TEXTS[0], entities=[*ENTITIES, nothing], entity_type_map=names)
+    assert relate(TEXTS[0], entities=[{**nothing, "type": "LOC"}], entity_type_map=names)["entities"] == []
+
+
+def test_a_text_brings_its_entities_along(extract: DocRelationExtractionPipeline, relate: Any) -> None:
+    marked, usual = {"text": TEXTS[0], "entities": ENTITIES}, extract(TEXTS[0])
+    assert extract(marked) == extract(TEXTS[0], entities=ENTITIES) == extract(marked, entities=True) != usual
+    assert extract([TEXTS[1], marked], batch_size=2)[1]["entities"] == extract(marked)["entities"]
+    assert extract(marked, entities=False) == usual == extract({"text": TEXTS[0], "entities": None})
+    assert extract({"text": TEXTS[0], "entities": []})["entities"] == []
+    assert spans(extract(marked, entities=TOM)) == [["Ann"]]
+    with pytest.raises(DocumentError, match="entities is None; give the entities to relate"):
+        relate({"text": TEXTS[0], "entities": None})
 
 
 def test_flat_lists_of_other_tools(relate: DocRelationExtractionPipeline) -> None:

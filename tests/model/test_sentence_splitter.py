@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,6 @@ def test_a_function_gives_the_sentences_and_the_language_the_words() -> None:
 def test_a_function_that_leaves_something_out_is_one_clear_error() -> None:
     fix = r"give ascending \(start, end\) in characters that hold all from character"
     for ranges, shown in (
-        ([], r"\(9, 9\)"),
-        ([(0, 4)], r"\(9, 9\)"),
         ([(5, 9)], r"\(5, 9\)"),
         ([(0, 5), (4, 9)], r"\(4, 9\)"),
         ([(0, 10)], r"\(0, 10\)"),
@@ -101,9 +100,26 @@ def test_a_function_that_leaves_something_out_is_one_clear_error() -> None:
     ):
         with pytest.raises(DocumentError, match=rf"'a': next sentence of sentence_splitter is {shown}; {fix}"):
             document_from_text("One. Two.", "a", "en", lambda text, ranges=ranges: ranges)
+    for ranges, end, rest in (([], 0, "One. Two."), ([(0, 4)], 4, "Two."), ([(0, 3)], 3, ". Two.")):
+        message = (
+            rf"'a': end of the last sentence of sentence_splitter is {end}; this leaves out the text from '{rest}' on"
+        )
+        with pytest.raises(DocumentError, match=message):
+            document_from_text("One. Two.", "a", "en", lambda text, ranges=ranges: ranges)
     for nothing in (None, 5):
         with pytest.raises(DocumentError, match=rf"'a': result of sentence_splitter is {nothing}; give a list of"):
             document_from_text("One. Two.", "a", "en", lambda text, nothing=nothing: nothing)
+
+
+def test_an_error_of_a_function_tells_the_document(extract: Any) -> None:
+    def failing(text: str) -> Iterator[tuple[int, int]]:
+        yield 0, 4
+        raise LookupError("no rule")
+
+    for splitter in (failing, lambda text: 1 / 0):
+        with pytest.raises((LookupError, ZeroDivisionError)) as raised:
+            extract({"id": "a letter", "text": TEXTS[0]}, sentence_splitter=splitter)
+        assert raised.value.__notes__ == ["sentence_splitter raised this for document 'a letter'"]
 
 
 def test_a_call_of_the_pipeline_takes_a_splitter_and_stores_none(extract: Any, tmp_path: Path) -> None:

@@ -78,11 +78,17 @@ def test_types_that_a_trained_model_does_not_know_are_told(caplog):
     check_known_types(AtlopConfig(relation_types=["eats"]), [odd])  # an empty list of entity types admits any
     assert not caplog.text
     check_known_types(config, [ANNA, odd, other])
-    assert "the entity_types ['FOOD']; all of them" in caplog.text
+    assert "the model does not know the entity_types ['FOOD']; all of them" in caplog.text
     assert "the relation_types ['eats']; all of them" in caplog.text
-    for document, name in ((odd, "'eats'"), (other, "'FOOD'")):
-        with pytest.raises(ValueError, match=name):
-            check_known_types(config, [document])
+    for document, message in (
+        (odd, "the model outputs/x knows none of the relation types of the documents, such as 'eats'; it knows seat, "),
+        (
+            other,
+            "knows none of the entity types of the documents, such as 'FOOD'; it knows .*; rename the types of the",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_known_types(config, [document], "the model outputs/x")
 
 
 # --- new types ----------------------------------------------------------------------------------------------------
