@@ -15,9 +15,20 @@ from tiny import save_tiny
 from transformers import AutoModel
 
 from modeling_docre import JerexConfig, JerexModel
-from modeling_docre.configuration_limits import LABEL_LENGTH, SIZE, __version__
+from modeling_docre.configuration_limits import LABEL_LENGTH, SIZE, __version__, closest
 
 PLAIN = {"AutoConfig": "configuration_jerex.JerexConfig", "AutoModel": "modeling_jerex.JerexModel"}
+
+
+def test_the_most_similar_of_the_known_names_come_first_and_the_others_are_counted() -> None:
+    labels = {"P17": "country", "P19": "place of birth", "P20": "place of death", "P27": "country of citizenship"}
+    labels |= {"P140": "religion or worldview", "P571": "inception", "P150": "contains"}
+    kinds = [*labels, "P361"]
+    for name in ("place of brith", "Place_of_Birth", "P19"):
+        named = closest(name, kinds, labels)
+        assert named.startswith("P19 (place of birth), ") and named.endswith(" and 3 more") and named.count(",") == 4
+    assert closest("p361", kinds, labels).startswith("P361, ")
+    assert closest("PERSON", ["LOC", "PER", "ORG"]) == "PER, ORG, LOC" and closest(1, ["a"]) == "a"
 
 
 @pytest.fixture(scope="module")
