@@ -28,7 +28,7 @@ def test_the_most_similar_of_the_known_names_come_first_and_the_others_are_count
         named = closest(name, kinds, labels)
         assert named.startswith("P19 (place of birth), ") and named.endswith(" and 3 more") and named.count(",") == 4
     assert closest("p361", kinds, labels).startswith("P361, ")
-    assert closest("PERSON", ["LOC", "PER", "ORG"]) == "PER, ORG, LOC" and closest(1, ["a"]) == "a"
+    assert closest("PERSON", ["LOC", "PER", "ORG"]) == "PER, LOC, ORG" and closest(1, ["a"]) == "a"
 
 
 @pytest.fixture(scope="module")
