@@ -114,10 +114,8 @@ def _text(file: str, name: str | None) -> Source:
         return Source(None, name, error=error)
     if not file.lower().endswith(TEXT) and (form := _form(text)):
         shown = "standard input" if file == "-" else file
-        error = ValueError(
-            f"{shown} is {form}, and would be read as one text: {text.lstrip()[:40]!r}; {_REMEDIES[form]}"
-        )
-        return Source(None, name, error=error)
+        problem = f"{shown} is {form}, and would be read as one text: {text.lstrip()[:40]!r}"
+        return Source(None, name, error=ValueError(f"{problem}; {_REMEDIES[form]}"))
     return Source(text, name)
 
 

@@ -119,8 +119,6 @@ def extract(
     if not single and (entities or picture):
         hint = "; records have their own" if entities else ""
         raise UsageError(f"{'--entities' if entities else '--picture'} needs a single text{hint}")
-    if picture and picture.suffix.lower() != ".svg":
-        raise UsageError(f"--picture {picture} would hold SVG; end its name in .svg")
     for option, written in (("--json", json_file), ("--picture", picture), ("--out", out)):
         _check_output(option, written, file or [])
     _check_long_run(out, resume, json_file or picture or format is not Format.TABLE)
@@ -223,6 +221,8 @@ def _check_output(option: str, file: Path | None, inputs: Sequence[str]) -> None
     """Refuse to write over what is read, a file called `-`, or where nothing can be written."""
     if file == Path("-"):
         raise UsageError(f"{option} needs the name of a file; for standard output give --format json")
+    if file and option == "--picture" and file.suffix.lower() != ".svg":
+        raise UsageError(f"--picture {file} would hold SVG; end its name in .svg")
     if file:
         check_not_read(option, file, inputs)
         check_output(file)

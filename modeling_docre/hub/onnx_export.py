@@ -19,7 +19,7 @@ from transformers import AutoModel, PreTrainedModel
 from modeling_docre.encoder import DocumentEncoder
 from modeling_docre.encoder_attention import NOTING_SDPA, AttendedEncoder, run_keeping_attention
 from modeling_docre.encoder_onnx import OnnxEncoder, exported_name
-from modeling_docre.letter_case import CASES
+from modeling_docre.letter_case import CASES, CasedEmbedding
 
 from .loading import model_named
 
@@ -106,7 +106,8 @@ class _Traced(nn.Module):
 def _sample(encoder: DocumentEncoder, lengths: list[int]) -> tuple[Tensor, Tensor]:
     """Random ids [windows, longest] of windows of some lengths, and their mask."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-    known = encoder.model.config.vocab_size * (CASES if encoder.letter_case else 1)
+    cased = isinstance(encoder.model.get_input_embeddings(), CasedEmbedding)
+    known = encoder.model.config.vocab_size * (CASES if cased else 1)
     ids = torch.randint(known, mask.shape, generator=torch.Generator().manual_seed(0))
     return ids.masked_fill(mask == 0, encoder.pad_token_id), mask
 

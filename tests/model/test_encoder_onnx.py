@@ -102,7 +102,8 @@ def test_each_encoder_of_a_model_has_its_own_file(tmp_path: Path) -> None:
 def encoder_of(name: str, kind: type[DocumentEncoder]) -> DocumentEncoder:
     """A random encoder of one of many architectures behind the flat interface."""
     torch.manual_seed(0)
-    config = SimpleNamespace(encoder_config=copy.deepcopy(ENCODERS[name]), encoder_positions=40, window_overlap=8)
+    options = {"encoder_positions": 40, "window_overlap": 8, "letter_case": False}
+    config = SimpleNamespace(encoder_config=copy.deepcopy(ENCODERS[name]), **options)
     encoder = kind(config).eval()
     for key, value in encoder.named_parameters():
         if value.dim() == 2 and "embedding" not in key:

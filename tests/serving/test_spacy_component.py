@@ -118,7 +118,7 @@ def test_a_stream_is_annotated_in_batches_as_each_document_alone(models: dict[st
     for threshold, least in ((0.5, 0.5), ("precise", 0.999)):
         kept = language(model=models["jerex"], threshold=threshold)(TEXT)._.docre_graph["relations"]
         stated = nlp(TEXT)._.docre_graph["relations"]
-        assert kept == [item for item in stated if item["score"] >= least] != stated
+        assert close(kept, [item for item in stated if item["score"] >= least]) and len(kept) < len(stated)
 
 
 def test_sentences_are_those_of_the_document_or_of_the_model(models: dict[str, str]) -> None:

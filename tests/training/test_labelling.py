@@ -196,7 +196,8 @@ def test_an_interrupted_run_goes_on(ending: str, teach: Any, tmp_path: Path, mon
 
 def test_a_file_is_not_made_of_two_halves(tmp_path: Path) -> None:
     GrowingFile(tmp_path / "a.jsonl").begin({"models": ["a"], "positive": 0.5})
-    with pytest.raises(ValueError, match=r"begun with positive 0\.5, and would go on with positive 0\.6; name another file"):
+    message = r"begun with positive 0\.5, and would go on with positive 0\.6; name another file"
+    with pytest.raises(ValueError, match=message):
         GrowingFile(tmp_path / "a.jsonl").begin({"models": ["a"], "positive": 0.6})
     (tmp_path / "b.jsonl").write_text("", encoding="utf-8")
     with pytest.raises(ValueError, match="says how it was made"):
