@@ -87,7 +87,16 @@ def build_model(
         if learns_types:
             model = with_types(model, labels)
     document_from_text("", "a text", model.config.language)
-    return model, AutoTokenizer.from_pretrained(encoder, **trust)
+    tokenizer = AutoTokenizer.from_pretrained(encoder, **trust)
+    advise_on_case(tokenizer, model.config)
+    return model, tokenizer
+
+
+def advise_on_case(tokenizer: Any, config: Any) -> None:
+    """Log that an encoder does not see capitals, and what would let it."""
+    small, capital = (tokenizer(letter, add_special_tokens=False)["input_ids"] for letter in "aA")
+    if small == capital and not config.letter_case:
+        logger.info("the encoder reads lower case only; with --letter_case true it also sees how words are written")
 
 
 def check_labels(config: Any) -> None:

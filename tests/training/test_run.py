@@ -44,6 +44,17 @@ def test_empty_files_and_documents_that_are_scored_and_trained_on(
     assert "3 of 3 validation documents are training documents, too; scores on them say little" in caplog.messages
 
 
+@pytest.mark.parametrize(("options", "advised"), [([], True), (["--letter_case", "true"], False)])
+def test_an_encoder_of_lower_case_can_be_made_to_see_capitals(
+    options: list[str], advised: bool, encoder: str, files: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    brief = ["--encoder", encoder, "--window_overlap", "16", "--output_dir", str(tmp_path / "out"), "--max_steps", "1"]
+    with caplog.at_level("INFO"):
+        run.main([*brief, *UNEVALUATED, *files, *options])
+    assert any("with --letter_case true" in message for message in caplog.messages) is advised
+    assert _read(tmp_path / "out" / "config.json")["letter_case"] is not advised
+
+
 def refuses(capsys: pytest.CaptureFixture[str], arguments: list[str], *words: str) -> None:
     """Parsing ends with a message that holds the words."""
     with pytest.raises((SystemExit, ValueError)) as caught:
