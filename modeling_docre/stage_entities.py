@@ -169,6 +169,11 @@ def in_text_order(entities: Entities, spans: Spans) -> Entities:
     return Entities(entities.members[order], entities.sizes[numbers], entities.document)
 
 
+def find_entities(mentions: Tensor, spans: Spans, scores: Tensor, threshold: float) -> Entities:
+    """What `cluster_mentions` makes of mentions, in the order in which the text names them."""
+    return in_text_order(cluster_mentions(mentions, spans.document[mentions], scores, threshold), spans)
+
+
 def linkage_scores(mentions: Tensor, entities: Entities, pairs: Tensor, scores: Tensor) -> Tensor:
     """The lowest score of the mention pairs of each entity, [entities]; 1 for an entity with a single mention.
 
@@ -206,6 +211,6 @@ def resolve_mentions(
     distances = edit_distances(_texts_of(mentions, texts, len(spans.document)), documents, pairs)
     logits = scorer(vectors[mentions], pairs, distances)
     scores = symmetric_scores(torch.sigmoid(logits.float()), config.coref_symmetrise)
-    clusters = in_text_order(cluster_mentions(mentions, documents, scores, config.coreference_threshold), spans)
+    clusters = find_entities(mentions, spans, scores, config.coreference_threshold)
     linkage = linkage_scores(mentions, clusters, pairs[: len(scores)], scores)
     return {"coreference_logits": logits, "entity_linkage_scores": linkage}, clusters

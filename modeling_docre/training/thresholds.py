@@ -17,7 +17,7 @@ from modeling_docre.configuration_docre import DocREConfig
 from modeling_docre.decoding import decode
 from modeling_docre.documents import Document, Relation
 from modeling_docre.predictor import Predictor, to_device
-from modeling_docre.stage_entities import cluster_mentions, in_text_order, select_mentions, symmetric_scores
+from modeling_docre.stage_entities import find_entities, select_mentions, symmetric_scores
 
 if TYPE_CHECKING:
     from .trainer import DocRETrainer
@@ -258,9 +258,8 @@ def _mentions_at(run: _Run, threshold: float) -> dict[str, Tensor]:
 
 
 def _clusters_at(run: _Run, threshold: float, symmetrise: str) -> dict[str, Tensor]:
-    mentions, spans = run.output["mentions"], Spans(**run.spans)
     scores = symmetric_scores(torch.sigmoid(run.output["coreference_logits"].float()), symmetrise)
-    clusters = in_text_order(cluster_mentions(mentions, spans.document[mentions], scores, threshold), spans)
+    clusters = find_entities(run.output["mentions"], Spans(**run.spans), scores, threshold)
     return {
         "entity_members": clusters.members,
         "entity_sizes": clusters.sizes,
