@@ -6,7 +6,6 @@ table of pieces adds a vector of the case; nothing else of the encoder changes.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -31,9 +30,7 @@ class CasedEmbedding(nn.Embedding):
     def __init__(self, pieces: nn.Embedding):
         weight = pieces.weight
         super().__init__(pieces.num_embeddings, pieces.embedding_dim, pieces.padding_idx, _weight=weight)
-        self.cases = nn.Embedding(CASES, pieces.embedding_dim, device=weight.device, dtype=weight.dtype)
-        with torch.no_grad():
-            self.cases.weight.zero_()
+        self.cases = nn.Embedding(CASES, pieces.embedding_dim, _weight=weight.new_zeros(CASES, pieces.embedding_dim))
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., width] of ids [...], int64, each of a piece and a case."""
@@ -51,6 +48,5 @@ def add_letter_case(encoder: PreTrainedModel) -> None:
     except NotImplementedError:  # what transformers raises for encoders of characters
         table = None
     if type(table) is not nn.Embedding:
-        kind = type(encoder).__name__
-        raise ValueError(f"letter_case is true, and {kind} has no table of pieces to add it to; leave it out")
+        raise ValueError(f"letter_case is true, and {type(encoder).__name__} has no table of pieces; leave it out")
     encoder.set_input_embeddings(CasedEmbedding(table))

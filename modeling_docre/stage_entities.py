@@ -164,8 +164,7 @@ def in_text_order(entities: Entities, spans: Spans) -> Entities:
     np.minimum.at(first, owner, start)
     listed = np.lexsort((first, document))  # old numbers of the entities
     of_mentions = np.lexsort((end, start, listed.argsort()[owner]))
-    device = entities.members.device
-    order, numbers = (torch.from_numpy(array).to(device) for array in (of_mentions, listed))
+    order, numbers = (torch.from_numpy(array).to(entities.members.device) for array in (of_mentions, listed))
     return Entities(entities.members[order], entities.sizes[numbers], entities.document)
 
 
