@@ -69,7 +69,7 @@ class Traits(NamedTuple):
     reads_entity_types: bool = True  # else those of given entities enter no score, and no `entity_types` admit any
     adaptive_threshold: bool = False  # types are trained against a threshold class, uncertain ones can be left out
     evidence_guidance: bool = False  # the sentences that state a relation are trained, too
-    typed_pairs: bool = False  # pairs whose entity types allow no relation need not be scored
+    typed_pairs: bool = False  # what the types of a pair do not allow need not be scored
     scores_with_entities: bool = False  # a relation's score is multiplied by the lower one of its two entities
     memory_levels: tuple[str, ...] | None = None  # at which a memory is read once `memory_reading` is on
     set_by_training: frozenset[str] = frozenset()  # options that no recipe may set
@@ -255,8 +255,9 @@ class DocREConfig(PreTrainedConfig):
         stored = {str(name): value for name, value in self.named_thresholds}
         if isinstance(threshold, str) and threshold not in stored:
             names = ", ".join(map(repr, stored)) or "none; docre train --tune true fits them"
-            fix = f"give a number from 0 to 1 or a name of this model's: {names}"
-            raise ValueError(f"threshold is {threshold!r}; {fix}")
+            raise ValueError(
+                f"threshold is {threshold!r}; give a number from 0 to 1 or a name of this model's: {names}"
+            )
         return stored[threshold] if isinstance(threshold, str) else threshold
 
     @property

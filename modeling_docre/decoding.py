@@ -42,25 +42,22 @@ class Scaling(NamedTuple):
 
 
 class Signatures:
-    """The triples (relation type, type of the head, type of the tail) that may hold.
+    """Which relation types may hold between which types of head and tail.
 
-    An entity type that is not among `entity_types`, or is missing, allows every relation.
+    They are `allowed` [kinds, kinds, relation types] bool. The last kind is of what is not among the entity types, or
+    missing, and allows everything.
     """
 
-    def __init__(self, triples: Iterable[Sequence[str]], entity_types: Iterable[str]):
-        self.triples = frozenset((relation, head, tail) for relation, head, tail in triples)
-        self.pairs = frozenset((head, tail) for _, head, tail in self.triples)
-        self.known = frozenset(entity_types)
+    def __init__(self, triples: Iterable[Sequence[str]], entity_types: Sequence[str], relation_types: Sequence[str]):
+        cells, of_triples = product(relation_types, entity_types, entity_types), {*map(tuple, triples)}
+        flat = np.array([cell in of_triples for cell in cells], dtype=bool)
+        table = flat.reshape(len(relation_types), len(entity_types), len(entity_types)).transpose(1, 2, 0)
+        self.allowed = np.pad(table, ((0, 1), (0, 1), (0, 0)), constant_values=True)
+        self._kinds = {name: number for number, name in enumerate(entity_types)}
 
-    def allow(self, relation: str, head: str, tail: str) -> bool:
-        """Whether a relation of this type may hold between entities of these types."""
-        return not {head, tail} <= self.known or (relation, head, tail) in self.triples
-
-    def related_types(self, entity_types: Sequence[str]) -> np.ndarray:
-        """Which types of head and tail allow any relation, [entity types, entity types] bool."""
-        pairs = product(entity_types, repeat=2)
-        related = [not {head, tail} <= self.known or (head, tail) in self.pairs for head, tail in pairs]
-        return np.array(related, dtype=bool).reshape(len(entity_types), len(entity_types))
+    def kinds(self, types: Iterable[str]) -> np.ndarray:
+        """The kind of each of some entities' types, [entities] int64."""
+        return np.array([self._kinds.get(name, len(self._kinds)) for name in types], dtype=np.int64)
 
 
 def decode(
@@ -97,9 +94,12 @@ def decode(
     if relation_threshold is not None:
         cut = cut._replace(threshold=float(relation_threshold))
     host_spans = {name: _to_host(value) for name, value in spans.items()}
+    if signatures is not None and "relation_logits" in host:
+        stated = (entity.type for document in documents for entity in document.entities)
+        kinds = signatures.kinds(stated) if given == "entities" else host["entity_types"]  # class -1 is no type
+        head, tail = kinds[host["pairs"]].T
+        host["relation_logits"] = np.where(signatures.allowed[head, tail], host["relation_logits"], -np.inf)
     decoder = _Decoder(host, host_spans, config, cut, given)
-    if signatures is not None:
-        decoder.forbid(signatures, documents)
     return [decoder.document(number, document) for number, document in enumerate(documents)]
 
 
@@ -189,22 +189,6 @@ class _Decoder:
             logits = output["relation_logits"]  # [pairs, types]
             self.kept_pairs, self.kept_types = keep_relations(logits, self.cut).nonzero()
             self.kept_scores = _sigmoid(logits[self.kept_pairs, self.kept_types])
-
-    def forbid(self, signatures: Signatures, documents: Sequence[Document]) -> None:
-        """Leave out the relations that the types of their entities do not allow."""
-        if "relation_logits" not in self.output:
-            return
-        if self.given == "entities":
-            names = [entity.type for document in documents for entity in document.entities]
-        else:
-            types = [*self.entity_types, ""]  # class -1 is no type
-            names = [types[kind] for kind in self.output["entity_types"]]
-        allow, relations = signatures.allow, [self.relation_types[kind] for kind in self.kept_types]
-        ends = self.output["pairs"][self.kept_pairs].tolist()
-        allowed = [allow(name, names[head], names[tail]) for name, (head, tail) in zip(relations, ends, strict=True)]
-        kept = np.array(allowed, dtype=bool)
-        self.kept_pairs, self.kept_types = self.kept_pairs[kept], self.kept_types[kept]
-        self.kept_scores = self.kept_scores[kept]
 
     def document(self, number: int, document: Document) -> Document:
         """The predicted entities and relations of one document of the batch."""

@@ -41,10 +41,8 @@ def type_ids(document: Document, field: str, option: str, types: Sequence[str]) 
     items = getattr(document, field)
     for number, item in enumerate(items):
         if item.type not in index:
-            rename = (
-                "rename it (in a call of the pipeline, by an entity_type_map)" if field == "entities" else "rename it"
-            )
-            fix = f"the model knows the {option.replace('_', ' ')} {closest(item.type, types)}; {rename}, "
+            way = " (in a call of the pipeline, by an entity_type_map)" if field == "entities" else ""
+            fix = f"the model knows the {option.replace('_', ' ')} {closest(item.type, types)}; rename it{way}, "
             fix += f"drop it, or add it to `{option}` of a new model"
             raise DocumentError(document.id, f"{field}[{number}].type", item.type, fix)
     return np.array([index[item.type] for item in items], dtype=np.int64)

@@ -98,11 +98,8 @@ class ClampedEmbedding(nn.Embedding):
 def binary_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross-entropy of independent decisions: summed over the types of a sample, mean over the samples.
 
-    JEREX's release sums the relation loss over the types, where the paper only speaks of an average over samples.
-
-    Args:
-        logits: [samples] or [samples, types], float.
-        labels: the same shape, 0 or 1, float.
+    JEREX's release sums the relation loss over the types, where the paper only speaks of an average over samples. Both
+    logits and labels (0 or 1) are [samples] or [samples, types], float.
     """
     total = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="sum")
     return total / max(len(labels), 1)
@@ -129,10 +126,9 @@ def adaptive_threshold_loss(
     """
     logits, gold = logits.float(), labels.bool()
     threshold, types = logits[:, :1], logits[:, 1:]
-    minus_infinity = float("-inf")
-    above = torch.cat([threshold, types.masked_fill(~gold, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
+    above = torch.cat([threshold, types.masked_fill(~gold, -torch.inf)], dim=1).logsumexp(1)  # [pairs]
     not_false = gold if masked is None else gold | masked
-    below = torch.cat([threshold, types.masked_fill(not_false, minus_infinity)], dim=1).logsumexp(1)  # [pairs]
+    below = torch.cat([threshold, types.masked_fill(not_false, -torch.inf)], dim=1).logsumexp(1)  # [pairs]
     first = gold.sum(1) * above - types.masked_fill(~gold, 0.0).sum(1)
     second = below - threshold.squeeze(1)
     if weights is not None:

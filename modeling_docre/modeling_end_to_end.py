@@ -66,7 +66,7 @@ class EndToEndModel(DocREPreTrainedModel):
         entities: dict[str, Tensor] | None = None,
         entity_types: Tensor | None = None,
         relations: dict[str, Tensor] | None = None,
-        related_types: Tensor | None = None,
+        allowed_types: Tensor | None = None,
     ) -> DocREOutput:
         """Run the stages on what is given and on their own decisions for the rest; all lists are flat over the batch.
 
@@ -80,8 +80,9 @@ class EndToEndModel(DocREPreTrainedModel):
             entity_types: [entities] int64; absent, the model decides.
             relations: `pairs` [pairs, 2] entity indices to score and, in training, `labels` [pairs, types] with what
                 else the collator knows of them; absent, all ordered pairs are scored.
-            related_types: [entity types, entity types] bool, which types of head and tail can be related at all; a
-                model with `typed_pairs` that lists the pairs itself leaves out those of other types. None for all.
+            allowed_types: [entity types, entity types, relation types] bool, which relation types may hold between
+                which types of head and tail; None for all. In a model with `typed_pairs` the logits of others are
+                minus infinity, and the pairs that it lists itself are those of types that allow any.
 
         Returns:
             Logits and decisions of the stages, with what carried the relations, and the losses of those with labels.
@@ -125,7 +126,7 @@ class EndToEndModel(DocREPreTrainedModel):
 
         if "relation" in self.config.traits.stages:  # (d) relation classification
             found = Resolved(clusters, entity_vectors, entity_types)
-            related, relation_losses = self.relate(encoding, found, relations, related_types)
+            related, relation_losses = self.relate(encoding, found, relations, allowed_types)
             result |= related
             losses |= relation_losses
         return DocREOutput(**self.weigh(losses), entity_types=entity_types, **result)
@@ -147,6 +148,6 @@ class EndToEndModel(DocREPreTrainedModel):
 
     @abstractmethod
     def relate(
-        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, related_types: Tensor | None
+        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, allowed_types: Tensor | None
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Fields of the output for the relations, and with labels their losses."""

@@ -106,7 +106,7 @@ class JerexModel(EndToEndModel):
         return Encoding(text, hidden[-1], dict(zip(self.config.traits.stages, cycle(vectors), strict=False)))
 
     def relate(
-        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, related_types: Tensor | None
+        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, allowed_types: Tensor | None
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Logits of entity pairs with the mention pairs that carried them, and the loss of those with labels."""
         if found.types is None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from .candidates import Entities, MentionPairs, Text, entity_pairs, mention_pairs
 from .configuration_joint import JointConfig
@@ -81,12 +82,12 @@ class JointModel(EndToEndModel):
         return Encoding(text, hidden, dict.fromkeys(self.config.traits.stages, vectors), attention)
 
     def relate(
-        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, related_types: Tensor | None
+        self, encoding: Encoding, found: Resolved, relations: dict[str, Tensor] | None, allowed_types: Tensor | None
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Logits of entity pairs with what carried them; with labels the losses of these and of the evidence."""
         assert found.types is not None
         text = encoding.text
-        entities, types, pairs = _related(found.entities, found.types, relations, related_types)
+        entities, types, pairs = _related(found.entities, found.types, relations, allowed_types)
         attending = attended = None
         if encoding.attention is not None:
             attending = attend_from(encoding.attention, text.spans.take(entities.members).subword_range)
@@ -94,7 +95,9 @@ class JointModel(EndToEndModel):
             attended = AttendedText(
                 encoding.hidden, of_entities, text.document_lengths, entities.document, text.sentences
             )
-        classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear)
+        # The threshold class is always allowed.
+        typed = None if allowed_types is None else (types, pad(allowed_types, (1, 0), value=True))
+        classifier = PairClassifier(self.head_extractor, self.tail_extractor, self.bilinear, typed)
         scores = classifier.score(self._entity_vectors(encoding, entities, types), pairs, attended)
         threshold = scores.logits[:, :1] if self.config.loss == "at" else 0.0
         result = {"pairs": pairs, "relation_logits": scores.logits[:, 1:] - threshold}
@@ -131,7 +134,7 @@ class JointModel(EndToEndModel):
 
 
 def _related(
-    entities: Entities, types: Tensor, relations: dict[str, Tensor] | None, related_types: Tensor | None
+    entities: Entities, types: Tensor, relations: dict[str, Tensor] | None, allowed_types: Tensor | None
 ) -> tuple[Entities, Tensor, Tensor]:
     """The entities that are related, their types [entities] int64, and their pairs [pairs, 2] int64.
 
@@ -139,9 +142,8 @@ def _related(
     """
     if relations is None:
         pairs = entity_pairs(entities.document)
-        if related_types is not None:
-            head, tail = types[pairs].unbind(1)
-            pairs = pairs[related_types[head, tail]]
+        if allowed_types is not None:
+            pairs = pairs[allowed_types.any(2)[types[pairs].unbind(1)]]
         return entities, types, pairs
     if "members" in relations:
         entities = Entities(relations["members"], relations["sizes"], relations["document"])

@@ -70,8 +70,8 @@ class Predictor:
             names = [*self.config.relation_types, *self.config.relation_labels.values()]
             check_signatures(triples, names, self.config.entity_types)
             typed = [(kind, *ends) for name, *ends in triples for kind in self.config.types_named(name)]
-            known = self.config.entity_types or {name for _, *ends in triples for name in ends}
-            self._obeyed = deepcopy(triples), Signatures(typed, known)
+            known = self.config.entity_types or sorted({name for _, *ends in triples for name in ends})
+            self._obeyed = deepcopy(triples), Signatures(typed, known, self.config.relation_types)
         return self._obeyed[1]
 
     @torch.inference_mode()
@@ -81,7 +81,7 @@ class Predictor:
         """The model's raw output for a batch of documents, and the batch's spans."""
         batch = self.collator([self.example(item, given) for item in features])
         if signatures is not None and self.config.traits.typed_pairs:
-            batch["related_types"] = torch.from_numpy(signatures.related_types(self.config.entity_types))
+            batch["allowed_types"] = torch.from_numpy(signatures.allowed[:-1, :-1])
         if self.model.training:  # to go through the modules takes time
             self.model.eval()
         return self.model(**to_device(batch, self.model.device)), batch["spans"]

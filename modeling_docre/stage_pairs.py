@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .layers import ConcatLinear
-from .segments import chunk_bounds, in_chunks
+from .segments import at_least_float32, chunk_bounds, in_chunks
 from .stage_localized_context import (
     AttendedText,
     Block,
@@ -50,12 +50,15 @@ class PairScores(NamedTuple):
 class PairClassifier(NamedTuple):
     """The layers that score entity pairs: two extractors and a grouped bilinear layer.
 
-    `head_extractor` and `tail_extractor` take an entity's vector and, where there is one, the pair's context.
+    `head_extractor` and `tail_extractor` take an entity's vector and, where there is one, the pair's context. With
+    `typed`, the types of the entities [entities] int64 and what is allowed between two types [entity types, entity
+    types, 1 + relation types] bool, all other logits are minus infinity.
     """
 
     head_extractor: ConcatLinear
     tail_extractor: ConcatLinear
     bilinear: GroupedBilinear
+    typed: tuple[Tensor, Tensor] | None = None
 
     def score(self, entity_vectors: Tensor, pairs: Tensor, text: AttendedText | None) -> PairScores:
         """Score pairs of entities.
@@ -106,7 +109,11 @@ class PairClassifier(NamedTuple):
         context = [] if contexts is None or index is None else [(contexts, index)]
         head_vectors = torch.tanh(self.head_extractor((entity_vectors, head), *context))  # [pairs, pair size]
         tail_vectors = torch.tanh(self.tail_extractor((entity_vectors, tail), *context))
-        return self.bilinear(head_vectors, tail_vectors)
+        if self.typed is None:
+            return self.bilinear(head_vectors, tail_vectors)
+        types, allowed = self.typed
+        kinds = types[head] * len(allowed) + types[tail]
+        return self.bilinear(head_vectors, tail_vectors, kinds, allowed.flatten(0, 1))
 
 
 class GroupedBilinear(nn.Module):
@@ -127,14 +134,25 @@ class GroupedBilinear(nn.Module):
         self.group_size = size // groups
         self.linear = nn.Linear(groups * self.group_size**2, out_features)
 
-    def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """Outputs [rows, out_features] of inputs [rows, size] each, in float32 (float64 for such inputs)."""
+    def forward(self, left: Tensor, right: Tensor, kinds: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
+        """Outputs [rows, out_features] of inputs [rows, size] each, in float32 (float64 for such inputs).
+
+        With the `kinds` [rows] int64 of the rows, an output that is not `wanted` [kinds, out_features] bool is minus
+        infinity, and takes no time.
+        """
         weight, device = self.linear.weight, left.device.type
         if torch.is_autocast_enabled(device):
             kind = torch.get_autocast_dtype(device)
             left, right, weight = left.to(kind), right.to(kind), weight.to(kind)
         with torch.autocast(device, enabled=False):
-            result = _BlockwiseBilinear.apply(left, right, weight, self.group_size)
+            if kinds is None or wanted is None:
+                result = _BlockwiseBilinear.apply(left, right, weight, self.group_size)
+            else:
+                result = at_least_float32(left.new_full((len(left), len(weight)), -torch.inf))
+                for kind in kinds.unique().tolist():
+                    rows, outputs = (kinds == kind).nonzero(), wanted[kind].nonzero().squeeze(1)
+                    a, b = left[rows.squeeze(1)], right[rows.squeeze(1)]
+                    result[rows, outputs] = _BlockwiseBilinear.apply(a, b, weight[outputs], self.group_size)
             return result + self.linear.bias.to(result.dtype)
 
 

@@ -16,6 +16,7 @@ from modeling_docre.text import document_from_record
 from .cas import TYPE_SYSTEM
 from .clusters import ReadingSettings, to_document
 from .docred import read_docred
+from .growing_file import SETTINGS, UNFINISHED
 from .known_forms import (
     BY_NAME,
     READABLE,
@@ -179,7 +180,7 @@ def _candidates(root: Path, form: str, counts: Counter[str]) -> Iterator[Path]:
     """The files below a folder that may hold annotations."""
     for file in sorted(root.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-        if not file.is_file() or hidden or file.name == TYPE_SYSTEM:
+        if not file.is_file() or hidden or file.name == TYPE_SYSTEM or file.name.endswith((UNFINISHED, SETTINGS)):
             continue
         if file.suffix == ".txt" and form in (AUTO, "brat") and any(root.rglob("*.ann")):
             counts[UNANNOTATED] += not file.with_suffix(".ann").is_file()

@@ -15,6 +15,8 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from .records import iter_records
 
 ENDINGS = (".jsonl", ".jsonl.gz")
+UNFINISHED, SETTINGS = ".partial", ".settings.json"
+"""What is added to a file's name for the files that a run keeps for itself."""
 
 
 class GrowingFile:
@@ -34,8 +36,8 @@ class GrowingFile:
         self.path = Path(path)
         if not self.path.name.endswith(ENDINGS):
             raise ValueError(f"{path} must hold one document per line; end its name in {' or '.join(ENDINGS)}")
-        self.partial = self.path.with_name(f"{self.path.name}.partial")
-        self.settings_path = self.path.with_name(f"{self.path.name}.settings.json")
+        self.partial = self.path.with_name(f"{self.path.name}{UNFINISHED}")
+        self.settings_path = self.path.with_name(f"{self.path.name}{SETTINGS}")
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
         self.settings: dict[str, Any] | None = None
         if self.settings_path.is_file():

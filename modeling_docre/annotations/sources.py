@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from modeling_docre.document_parsing import check_encoding
 from modeling_docre.documents import DocumentError
 
+from .growing_file import SETTINGS, UNFINISHED
 from .records import records_and_errors
 
 TEXT, RECORDS = ".txt", (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.gz")
@@ -77,7 +78,7 @@ def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
 def left_out(folder: str, endings: tuple[str, ...] = IN_FOLDERS) -> Counter[str]:
     """How many files of a folder are not read, by ending; without hidden ones and those that a run keeps for itself."""
     files = (path for path in Path(folder).rglob("*") if path.is_file() and not path.name.startswith("."))
-    others = (path for path in files if not path.name.lower().endswith((*endings, ".partial", ".settings.json")))
+    others = (path for path in files if not path.name.lower().endswith((*endings, UNFINISHED, SETTINGS)))
     return Counter(path.suffix or path.name for path in others)
 
 

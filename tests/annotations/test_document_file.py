@@ -11,6 +11,7 @@ import pytest
 from samples import ANNA
 
 from modeling_docre.annotations.document_file import read_annotations, read_documents
+from modeling_docre.annotations.growing_file import GrowingFile
 from modeling_docre.annotations.known_forms import KNOWN_FORMS, READABLE, form_of
 from modeling_docre.documents import Document, DocumentError
 
@@ -50,6 +51,17 @@ def test_a_text_with_entities_in_characters_is_a_document(tmp_path: Path) -> Non
     assert (relation.head, relation.tail, relation.type, relation.origin) == (0, 1, "born", "human")
     assert document.complete is not None and not document.complete.relations
     assert Document.from_dict(document.to_dict()) == document
+
+
+def test_what_a_run_keeps_beside_its_file_is_not_read_from_a_folder(tmp_path: Path) -> None:
+    growing = GrowingFile(tmp_path / "labelled.jsonl")
+    growing.begin({"documents": "of a corpus"})
+    growing.append([ANNA.to_dict()])
+    growing.finish()
+    begun = GrowingFile(tmp_path / "begun.jsonl")
+    begun.begin({"documents": "of another"})
+    begun.append([ANNA.to_dict()])
+    assert [document.id for document in read_annotations(tmp_path)[0]] == [ANNA.id]
 
 
 def test_labels_that_are_no_names_are_refused_with_their_place(tmp_path: Path) -> None:

@@ -92,5 +92,5 @@ def test_what_cannot_be_labelled_is_said(folder: Path, capsys: pytest.CaptureFix
     )
     refused("--data-dir and --config need a corpus", "--positive", 0.5, "--config", "x", code=2)
     refused("none does not exist", "--models", folder / "none", "--positive", 0.5)
-    assert docre(capsys, "report", folder).code == 1
+    assert docre(capsys, "report", folder).code == 0  # what runs keep beside their files is no document
     fails(capsys, f"{folder}/absent does not exist; name a file or a folder", "report", folder / "absent")

@@ -49,6 +49,19 @@ def test_grouped_bilinear_is_linear_over_the_products(groups, rows, columns, mon
     assert_equals_linear_over_products(layer, groups, rows, 24)
 
 
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("rows", [0, 1, 20])
+def test_what_is_not_wanted_of_a_row_is_minus_infinity_and_the_rest_is_as_ever(groups, rows, monkeypatch):
+    monkeypatch.setattr(stage_pairs, "PRODUCT_ROWS_ON_CPU", 7)
+    layer = GroupedBilinear(24, groups, 5).double()
+    left, right = torch.randn(2, rows, 24).double()
+    outputs = torch.tensor([[1, 0, 0, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]).bool()
+    kinds = torch.arange(rows).flip(0) % 4
+    found, every = layer(left, right, kinds, outputs), layer(left, right)
+    assert found.dtype == torch.float64 and found.shape == (rows, 5)
+    assert torch.allclose(found, every.masked_fill(~outputs[kinds], -torch.inf), atol=1e-12)
+
+
 def test_more_rows_than_a_block_of_the_usual_size():
     assert_equals_linear_over_products(GroupedBilinear(12, 3, 2).double(), 3, stage_pairs.PRODUCT_ROWS_ON_CPU + 3, 12)
 

@@ -272,20 +272,35 @@ def test_pairs_of_damaged_entities_are_scored_as_such_and_the_other_stages_keep_
 
 
 @torch.no_grad()
-def test_pairs_whose_types_allow_nothing_are_not_scored() -> None:
+def test_what_the_types_of_a_pair_do_not_allow_is_not_scored() -> None:
     model = tiny_joint(mention_threshold=0.0, coreference_threshold=1.0)
     given = batch([OTTO], model.config, "candidates")
     given["spans"] = {name: values[:8] for name, values in given["spans"].items()}
     given["span_texts"] = list(given["span_texts"])[:8]
     model.entity_classifier.output.bias.data -= model(**given).entity_type_logits.mean(0)  # each type somewhere
     every = model(**given)
-    allowed = torch.tensor(np.eye(3, dtype=bool))
-    some = model(**given, related_types=allowed)
-    kept = allowed[every.entity_types[every.pairs[:, 0]], every.entity_types[every.pairs[:, 1]]]
+    allowed = torch.tensor(np.eye(3, dtype=bool))[:, :, None] & torch.tensor([True, False, True])
+    some = model(**given, allowed_types=allowed)
+    of_pairs = allowed[every.entity_types[every.pairs[:, 0]], every.entity_types[every.pairs[:, 1]]]
+    kept = of_pairs.any(1)
     assert torch.equal(some.pairs, every.pairs[kept]) and 0 < kept.sum() < len(kept)
-    assert torch.allclose(some.relation_logits, every.relation_logits[kept], atol=1e-6)
-    nothing = model(**given, related_types=torch.zeros(3, 3, dtype=torch.bool))
+    expected = every.relation_logits.masked_fill(~of_pairs, -torch.inf)[kept]
+    assert expected.isinf().any() and torch.allclose(some.relation_logits, expected, atol=1e-6)
+    nothing = model(**given, allowed_types=torch.zeros(3, 3, 3, dtype=torch.bool))
     assert nothing.relation_logits.shape == (0, 3) and len(nothing.mention_pair_owner) == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", [{}, {"attended_context": False}, {"loss": "bce"}])
+def test_given_pairs_are_all_kept_whatever_their_types_allow(options: dict[str, Any]) -> None:
+    model = tiny_joint(**options)
+    given = batch([ANNA, OTTO], model.config, "entities")
+    allowed = torch.rand(3, 3, 3) < 0.4
+    every, some = model(**given), model(**given, allowed_types=allowed)
+    head, tail = given["entity_types"][given["relations"]["pairs"]].unbind(1)
+    expected = every.relation_logits.masked_fill(~allowed[head, tail], -torch.inf)
+    assert 0 < expected.isinf().sum() < expected.numel()
+    assert torch.equal(some.pairs, every.pairs) and torch.allclose(some.relation_logits, expected, atol=1e-6)
 
 
 def test_groups_that_do_not_divide_the_pair_are_refused() -> None:

@@ -35,16 +35,12 @@ def test_what_documents_state_often_enough_is_counted_once_a_document() -> None:
 
 
 def test_unknown_and_missing_types_allow_everything() -> None:
-    known = Signatures([BORN], ["PER", "LOC"])
-    assert known.allow("born", "PER", "LOC")
-    assert not known.allow("born", "LOC", "PER") and not known.allow("works", "PER", "LOC")
-    assert known.allow("works", "", "LOC") and known.allow("works", "PER", "GPE")
-    assert known.related_types(["PER", "LOC", "GPE"]).tolist() == [
-        [False, True, True],
-        [False, False, True],
-        [True, True, True],
-    ]
-    assert Signatures([], []).related_types([]).shape == (0, 0)
+    known = Signatures([BORN], ["PER", "LOC"], ["born", "works"])
+    assert known.kinds(["LOC", "PER", "GPE", ""]).tolist() == [1, 0, 2, 2] and known.kinds([]).shape == (0,)
+    stated = known.allowed[:2, :2]
+    assert stated.sum() == 1 and stated[0, 1, 0]
+    assert known.allowed[2].all() and known.allowed[:, 2].all()
+    assert Signatures([], [], ["born"]).allowed.tolist() == [[[True]]]
 
 
 def everything(**options: Any) -> Any:
