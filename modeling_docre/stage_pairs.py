@@ -150,9 +150,9 @@ class GroupedBilinear(nn.Module):
             else:
                 result = at_least_float32(left.new_full((len(left), len(weight)), -torch.inf))
                 for kind in kinds.unique().tolist():
-                    rows, outputs = (kinds == kind).nonzero(), wanted[kind].nonzero().squeeze(1)
-                    a, b = left[rows.squeeze(1)], right[rows.squeeze(1)]
-                    result[rows, outputs] = _BlockwiseBilinear.apply(a, b, weight[outputs], self.group_size)
+                    rows, outputs = (kinds == kind).nonzero().squeeze(1), wanted[kind].nonzero().squeeze(1)
+                    chosen = left.index_select(0, rows), right.index_select(0, rows), weight.index_select(0, outputs)
+                    result[rows[:, None], outputs] = _BlockwiseBilinear.apply(*chosen, self.group_size)
             return result + self.linear.bias.to(result.dtype)
 
 

@@ -25,6 +25,9 @@ PRECISIONS = (0.5, 0.6, 0.7)
 LEAST_SCORE = 0.05
 """Relations with a lower unscaled score pass no sensible threshold, and say nothing about those that do."""
 
+MARGIN = 1e-6
+"""Thresholds lie so far below the last score that they keep: each pass over the documents rounds it anew."""
+
 TEMPERATURES = (0.05, 20.0)
 SHIFTS = (-20.0, 20.0)
 """The ranges in which temperature and shift are fitted."""
@@ -64,15 +67,16 @@ class Calibrator:
         self._fit_thresholds(rankings["relation"])
 
     def _fit_thresholds(self, ranking: _Ranking) -> None:
-        scores, correct, metric = (
-            scores_of(ranking.logits, Scaling.of(self.config)),
-            ranking.correct,
-            self.trainer.metric,
-        )
-        self.thresholds = {value: metric.precision_threshold(scores, correct, value) for value in PRECISIONS}
+        scores = scores_of(ranking.logits, Scaling.of(self.config))
+
+        def fitted(precision: float) -> float | None:
+            last = self.trainer.metric.precision_threshold(scores, ranking.correct, precision)
+            return None if last is None else max(0.0, last - MARGIN)
+
+        self.thresholds = {value: fitted(value) for value in PRECISIONS}
         if self.least_precision is None:
             return
-        threshold = metric.precision_threshold(scores, correct, self.least_precision)
+        threshold = fitted(self.least_precision)
         if threshold is None:
             logger.warning(
                 "no relation threshold reaches a precision of %s; it stays at %s",
