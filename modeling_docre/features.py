@@ -266,10 +266,8 @@ def _marker_id(tokenizer: PreTrainedTokenizerBase) -> int:
     for token in [tokenizer.convert_tokens_to_ids(MARKER), *tokenizer(MARKER, add_special_tokens=False)["input_ids"]]:
         if token is not None and token != tokenizer.unk_token_id:
             return token
-    raise ValueError(
-        f"the tokenizer of {tokenizer.name_or_path!r} has no piece for the marker {MARKER!r}; set "
-        '`entity_markers="none"`, or add the piece to tokenizer and encoder'
-    )
+    fix = 'set `entity_markers="none"`, or add the piece to tokenizer and encoder'
+    raise ValueError(f"the tokenizer of {tokenizer.name_or_path!r} has no piece for the marker {MARKER!r}; {fix}")
 
 
 def _marks_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -111,11 +111,11 @@ class DocRelationExtractionPipeline(Pipeline):
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Check the arguments and give each to its step."""
         if unknown:
-            raise TypeError(
-                f"the pipeline has no argument {next(iter(unknown))!r}; a call takes threshold, relations, entities, "
-                "entity_type_map, offsets, signatures, mentions, sentence_splitter, section_words, batch_size and "
-                "progress"
+            known = (
+                "threshold, relations, entities, entity_type_map, offsets, signatures, mentions, sentence_splitter, "
             )
+            known += "section_words, batch_size and progress"
+            raise TypeError(f"the pipeline has no argument {next(iter(unknown))!r}; a call takes {known}")
         threshold = self.model.config.named_threshold(threshold)
         cuts = section_words in (None, _MISSING, "auto") or (is_position(section_words) and section_words > 0)
         listed = isinstance(relations, Iterable | None) and not isinstance(relations, str)
@@ -219,7 +219,9 @@ class DocRelationExtractionPipeline(Pipeline):
         known = default if entities is None or entities is False else entities
         if known is True and own is None:
             form = '[{"type": ..., "mentions": [{"char_start": ..., "char_end": ...}]}]'
-            fix = f"give the entities to relate: pass entities={form}, or a Document with them"
+            fix = (
+                f"give the entities to relate: pass entities={form} (--entities in a command), or a Document with them"
+            )
             raise DocumentError(document.id, "entities", entities or None, fix)
         if not isinstance(known, bool):
             document = give_entities(document, known, **reading)

@@ -146,7 +146,7 @@ def recognise(file: Path) -> str | None:
             return DOCRED
         if (form := form_of(record)) is not None:
             return form.name
-        if not _OWN_KEYS & record.keys():
+        if not (_OWN_KEYS & record.keys() or {"entities", "relations"} <= record.keys()):
             return None
     return OWN
 

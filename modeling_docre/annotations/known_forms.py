@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -153,4 +152,4 @@ def refuse_unreadable(form: Form, where: str) -> None:
 
 def excerpt(head: bytes) -> str:
     """The first characters of a file, for messages."""
-    return json.dumps(head[:60].decode("utf-8", errors="replace"))[1:-1]
+    return head[:60].decode("utf-8", errors="replace")

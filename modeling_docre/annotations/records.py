@@ -46,24 +46,25 @@ def iter_records(source: str | PathLike[str] | BinaryIO | Iterable[Mapping[str, 
         yield from cast(Iterable[Mapping[str, Any]], source)
 
 
-def records_and_errors(source: str | PathLike[str] | BinaryIO) -> Iterator[Any]:
+def records_and_errors(source: str | PathLike[str] | BinaryIO, name: str | None = None) -> Iterator[Any]:
     """Yield the records of a file; in the place of one that cannot be read stands its `DocumentError`.
 
     The lines after a broken line are read. Nothing is read after a broken record of an array, or broken gzip.
 
     Args:
         source: a file or an open binary file, as for `iter_records`.
+        name: what messages call it, by default the file's name without its folder.
 
     Raises:
         IsADirectoryError: the file is a folder.
     """
     if not isinstance(source, str | PathLike):
-        yield from _records(source, "the file")
+        yield from _records(source, name or "the file")
         return
     if Path(source).is_dir():
         raise IsADirectoryError(f"{source} is a folder; name a file in it")
     with open(source, "rb") as handle:
-        yield from _records(handle, Path(source).name)
+        yield from _records(handle, name or Path(source).name)
 
 
 def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
@@ -93,7 +94,7 @@ def _records(handle: BinaryIO, name: str) -> Iterator[Any]:
 
 def _syntax_error(error: json.JSONDecodeError, number: int, name: str) -> DocumentError:
     excerpt = error.doc[max(0, error.pos - 40) : error.pos + 40]
-    fix = f"give a JSON array of documents or one document per line ({error.msg})"
+    fix = f"give a JSON array of documents or one document per line ({error.msg.removesuffix(' at')})"
     if _BROKEN_BYTES.search(excerpt):
         return DocumentError(f"number {number} of {name}", "text", _as_bytes(excerpt), "save the file as UTF-8")
     return DocumentError(f"number {number} of {name}", "JSON text", excerpt, fix)

@@ -113,7 +113,7 @@ def _text(file: str, name: str | None) -> Source:
         text = read_text(file)
     except (OSError, ValueError) as error:
         return Source(None, name, error=error)
-    if not file.lower().endswith(TEXT) and (form := _form(text)):
+    if form := _form(text):
         shown = "standard input" if file == "-" else file
         problem = f"{shown} is {form}, and would be read as one text: {text.lstrip()[:40]!r}"
         return Source(None, name, error=ValueError(f"{problem}; {_REMEDIES[form]}"))
@@ -152,7 +152,7 @@ def _is_json(text: str) -> bool:
 def _records(file: str, name: str) -> Iterator[Source]:
     number = 0
     try:
-        for number, record in enumerate(records_and_errors(file), 1):
+        for number, record in enumerate(records_and_errors(file, name), 1):
             where = f"{name}:{number}"
             yield Source(None, where, error=record) if isinstance(record, DocumentError) else source_of(record, where)
     except OSError as error:

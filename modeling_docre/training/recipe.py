@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from difflib import get_close_matches
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
@@ -64,8 +66,9 @@ def parse_recipe(
     parser.set_defaults(**model_class.training_defaults)
     if model_class.mixed_precision and not any(text.startswith("--use_cpu") for text in arguments):
         parser.set_defaults(**precision_of_the_device())
+    described = _descriptions([*groups, model_class.config_class])
     for action in parser._actions:  # argparse shows the default of an option only beside a text
-        action.help = action.help or "(default: %(default)s)"
+        action.help = action.help or f"{described.get(action.dest, '')} (default: %(default)s)".strip()
     known = [item.name for group in groups for item in dataclasses.fields(group) if item.init]
     for name in named:
         if name not in known:
@@ -86,6 +89,16 @@ def _system(arguments: Sequence[str], group: Any, systems: Mapping[str, Any]) ->
     peek = _Parser([], prog="docre train", add_help=False, allow_abbrev=False)
     peek.add_argument("--system", default=group.system, choices=sorted(systems))
     return peek.parse_known_args(arguments)[0].system
+
+
+def _descriptions(kinds: Iterable[type]) -> dict[str, str]:
+    """What the docstrings of classes and their bases say of options, by name, as argparse reads it."""
+    described: dict[str, str] = {}
+    for base in (base for kind in kinds for base in reversed(kind.__mro__)):
+        options = cleandoc(base.__doc__ or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
+        for names, text in re.findall(r"^    (\w+(?:, \w+)*): (.*(?:\n {6,}.*)*)", options, re.MULTILINE):
+            described |= dict.fromkeys(names.split(", "), " ".join(text.split()).replace("%", "%%"))
+    return described
 
 
 def system_options(model_class: type[DocREPreTrainedModel]) -> type:

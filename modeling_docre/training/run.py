@@ -227,7 +227,7 @@ def report(trainer: DocRETrainer, corpus: Corpus, data: DataArguments, calibrato
                 scored = evaluate_split(trainer, name, corpus.splits[name], data, calibrator)
                 split, scores = (split, scores) if scored is None else (name, scored)
         facts = card_facts(data, trainer.card_facts["command"], split or "validation")
-        save_card(trainer, scores, split=split, **facts)
+        save_card(trainer, scores, **facts)
     except Exception:
         folder = trainer.args.output_dir
         logger.error("the model is saved in %s; to score it again: --no_do_train --init_from %s", folder, folder)

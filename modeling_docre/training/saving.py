@@ -33,7 +33,8 @@ _TRAINING_REPORTS = ("train_results.json",)
 def card_facts(data: DataArguments, command: str, split: str = "validation") -> dict[str, Any]:
     """What a card says of the data and of how the scores of a split were made."""
     corpus = data.test_corpus if split == "test" and data.test_corpus else data.corpus
-    return {"corpus": corpus or "own documents", "dataset": data.hub_dataset_id, "command": command}
+    name = data.validation_split if split == "validation" else data.test_split or split
+    return {"corpus": corpus or "own documents", "dataset": data.hub_dataset_id, "split": name, "command": command}
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from modeling_docre.configuration_limits import closest
 from modeling_docre.documents import Document
+from modeling_docre.letter_case import CasedEmbedding
 from modeling_docre.modeling_docre import DocREPreTrainedModel
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,11 @@ def warm_start(
     """
     for name in names:
         _check_system(model_class, name)
-    _check_shapes(model_class, names[0], options, trust)
+    saved = _fitting(model_class, names[0], options, trust)
     model = model_class.from_pretrained(names[0], **trust, **options)
+    for table in model.modules() if not saved.letter_case else ():
+        if isinstance(table, CasedEmbedding):
+            nn.init.zeros_(table.cases.weight)  # transformers fills what a checkpoint lacks at random
     mean = {key: value.double() for key, value in _weights(model).items()}
     for number, name in enumerate(names[1:], start=2):
         other = model_class.from_pretrained(name, **trust, **options)
@@ -157,11 +161,17 @@ def _check_system(model_class: type[DocREPreTrainedModel], name: str) -> None:
         raise ValueError(f"--init_from {name} is a {found!r} model, --system {system} is {wanted!r}")
 
 
-def _check_shapes(
+def _fitting(
     model_class: type[DocREPreTrainedModel], name: str, options: Mapping[str, Any], trust: Mapping[str, Any]
-) -> None:
-    """Refuse options with which the weights of a trained model do not fit."""
+) -> Any:
+    """The saved configuration of a trained model.
+
+    Raises:
+        ValueError: with the options its weights do not fit, or lose their meaning.
+    """
     saved, wanted = (model_class.config_class.from_pretrained(name, **trust, **changes) for changes in ({}, options))
+    if saved.letter_case and not wanted.letter_case:
+        raise ValueError(f"--init_from {name} has learned to see letter case; leave out --letter_case false")
     with torch.device("meta"):
         before, after = (dict(model_class(config).named_parameters()) for config in (saved, wanted))
     wrong = [key for key in before if key in after and before[key].shape != after[key].shape]
@@ -174,6 +184,7 @@ def _check_shapes(
             f"--init_from {name} was trained with {old}; with {new} {len(wrong)} of its weights have another shape, "
             f"such as {wrong[0]}: {shapes}; leave out what changes them"
         )
+    return saved
 
 
 def _check_alike(config: Any, other: Any, names: tuple[str, str]) -> None:

@@ -31,8 +31,8 @@ def test_files_folders_patterns_and_standard_input(tmp_path, monkeypatch):
 
 def test_a_text_file_is_one_text_and_records_are_texts_or_documents(tmp_path):
     text, records = tmp_path / "a.txt", tmp_path / "b.jsonl"
-    text.write_text('{"text": "x"}', encoding="utf-8")
-    assert list(read_sources(str(text))) == [Source('{"text": "x"}', str(text))]
+    text.write_text("[Ada] {sings}", encoding="utf-8")
+    assert list(read_sources(str(text))) == [Source("[Ada] {sings}", str(text))]
     document = {"id": "d", "sentences": [["x"]]}
     entities = [{"type": "PER", "mentions": [{"char_start": 0, "char_end": 1}]}]
     rows = [{"text": "x"}, {"id": "t", "text": "y", "entities": entities}, document]
@@ -50,6 +50,8 @@ def test_what_is_no_text_is_refused_and_endings_may_be_in_capitals(tmp_path):
         (tmp_path / name).write_text(record, encoding="utf-8")
         assert [source.content for source in read_sources(str(tmp_path / name))] == ["x"]
     for name, content, message in (
+        ("a.txt", record, "is JSON, and would be read as one text"),
+        ("b.txt", "%PDF-1.7\n%%EOF", "is a PDF"),
         ("a.records", record, "is JSON, and would be read as one text"),
         ("a.pdf", "%PDF-1.7\n%%EOF", "is a PDF"),
         ("a.html", "\n<!DOCTYPE html><p>x</p>", "is HTML"),
@@ -82,7 +84,7 @@ def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):
         assert message in str(wrong.error) and isinstance(wrong.id, str) and wrong.id
     file.write_text(f"{good}\n[\n{good}", encoding="utf-8")
     first, broken, last = read_sources(str(file))
-    assert broken.id == f"{file}:2" and "number 2 of b.jsonl" in str(broken.error)
+    assert broken.id == f"{file}:2" and f"number 2 of {file}" in str(broken.error)
     assert first.error is last.error is None and last.id == f"{file}:3"
     (tmp_path / "latin.txt").write_bytes("Zo\xe9".encode("latin-1"))
     (latin,) = read_sources(str(tmp_path / "latin.txt"))

@@ -252,6 +252,9 @@ def test_the_folder_tells_the_facts(tmp_path):
     assert (facts["split"], facts["corpus"], facts["command"]) == ("test", "sample", "run test")
     (tmp_path / "test" / "scores.json").write_text(json.dumps(PREDICTED))  # hidden labels: predicted, not scored
     assert folder_facts(tmp_path)["split"] == "validation"
+    file = tmp_path / "validation" / "scores.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"split": "dev[50:]"}))
+    assert folder_facts(tmp_path)["split"] == "dev[50:]", "what the corpus calls it"
     write_card(tmp_path, tiny_jerex(), scores=SCORES)
     text = (tmp_path / "README.md").read_text()
     assert "on 12 held-out documents (sample);" in text, "scores that are given are not those of the folder's split"

@@ -49,6 +49,19 @@ def test_flags_win_over_the_recipe_and_only_given_options_return(tmp_path):
     assert parse() == (Which(), {})
 
 
+def test_the_help_says_what_the_docstrings_say(capsys):
+    with pytest.raises(SystemExit):
+        parse("--system", "joint", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in (
+        "whether the encoder also sees how a word is written: in lower case, with a capital first, in capitals; for",
+        "largest share of the negative spans that lie inside a gold mention. (default: 0.5)",
+        "the `Scaling` of relation logits; thresholds are of the scaled scores. (default: 0.0)",
+    ):
+        assert text in shown
+    assert "(default: (default:" not in shown
+
+
 def test_a_recipe_is_found_by_path_or_bundled_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert recipe.find_recipe("jerex_sample").samefile(REPOSITORY / "recipes" / "jerex_sample.yaml")

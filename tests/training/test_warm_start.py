@@ -70,6 +70,16 @@ def test_options_that_change_shapes_are_refused(tmp_path):
         warm_start(JerexModel, names, {"meta_size": 9})
 
 
+def test_letter_case_can_be_learned_later_but_not_given_up(tmp_path):
+    [plain], [cased] = (_saved(tmp_path / name, _shaken(1, letter_case=name == "cased")) for name in ("plain", "cased"))
+    seeing = warm_start(JerexModel, [plain], {"letter_case": True})
+    tables = [value for key, value in seeing.state_dict().items() if key.endswith("cases.weight")]
+    assert tables and not torch.cat(tables).any(), "as long as nothing is learned, case changes nothing"
+    assert warm_start(JerexModel, [cased], {}).config.letter_case
+    with pytest.raises(ValueError, match=r"cased/checkpoint-0 has learned to see letter case; leave out"):
+        warm_start(JerexModel, [cased], {"letter_case": False})
+
+
 def test_types_that_a_trained_model_does_not_know_are_told(caplog):
     odd = build("odd", ["a b"], [("PER", [(0, 0, 1)]), ("LOC", [(0, 1, 2)])], [(0, 1, "eats")])
     other = build("other", ["a"], [("FOOD", [(0, 0, 1)])])
