@@ -13,7 +13,7 @@ from typing import Any
 
 from rapidfuzz import fuzz, utils
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 """The version of this package, which every configuration names that it writes."""
 
 SIZE = 2**24
