@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -34,10 +35,14 @@ def encoder_folder(name: str) -> str:
 
     Raises:
         FileNotFoundError: the packages with the offline encoder are not installed.
-        ValueError: the packages are broken.
+        ValueError: the packages are broken, or the name is that of an offline encoder misspelt.
     """
     finders: dict[str, Callable[[], str]] = {"offline": _find_minilm, "offline-base": _find_mpnet}
-    return finders[name]() if name in finders else name
+    if name in finders:
+        return finders[name]()
+    if not Path(name).exists() and (close := get_close_matches(name, finders, n=1, cutoff=0.8)):
+        raise ValueError(f"there is no encoder {name!r}; did you mean {close[0]!r}?")
+    return name
 
 
 def _find_minilm() -> str:

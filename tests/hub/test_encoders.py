@@ -51,6 +51,14 @@ def test_other_names_stay_as_they_are() -> None:
     assert encoder_folder("bert-base-cased") == "bert-base-cased"
 
 
+def test_a_misspelt_name_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"there is no encoder 'ofline'; did you mean 'offline'\?"):
+        encoder_folder("ofline")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ofline").mkdir()
+    assert encoder_folder("ofline") == "ofline"
+
+
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The packages of a tiny MPNet: a zip file in five pieces; the cache is empty."""
