@@ -42,14 +42,19 @@ def warm_start(
     """
     for name in names:
         _check_system(model_class, name)
-    saved = _fitting(model_class, names[0], options, trust)
-    model = model_class.from_pretrained(names[0], **trust, **options)
-    for table in model.modules() if not saved.letter_case else ():
-        if isinstance(table, CasedEmbedding):
-            nn.init.zeros_(table.cases.weight)  # transformers fills what a checkpoint lacks at random
+    sees_case = _fitting(model_class, names[0], options, trust).letter_case
+
+    def load(name: str) -> DocREPreTrainedModel:
+        loaded = model_class.from_pretrained(name, **trust, **options)
+        for table in loaded.modules() if not sees_case else ():
+            if isinstance(table, CasedEmbedding):
+                nn.init.zeros_(table.cases.weight)  # transformers fills what a checkpoint lacks at random
+        return loaded
+
+    model = load(names[0])
     mean = {key: value.double() for key, value in _weights(model).items()}
     for number, name in enumerate(names[1:], start=2):
-        other = model_class.from_pretrained(name, **trust, **options)
+        other = load(name)
         _check_alike(model.config, other.config, (names[0], name))
         for key, value in _weights(other).items():
             mean[key] += (value.double() - mean[key]) / number

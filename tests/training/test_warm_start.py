@@ -71,10 +71,12 @@ def test_options_that_change_shapes_are_refused(tmp_path):
 
 
 def test_letter_case_can_be_learned_later_but_not_given_up(tmp_path):
-    [plain], [cased] = (_saved(tmp_path / name, _shaken(1, letter_case=name == "cased")) for name in ("plain", "cased"))
-    seeing = warm_start(JerexModel, [plain], {"letter_case": True})
-    tables = [value for key, value in seeing.state_dict().items() if key.endswith("cases.weight")]
-    assert tables and not torch.cat(tables).any(), "as long as nothing is learned, case changes nothing"
+    plain = _saved(tmp_path / "plain", _shaken(1), _shaken(2))
+    [cased] = _saved(tmp_path / "cased", _shaken(1, letter_case=True))
+    for names in (plain[:1], plain):
+        seeing = warm_start(JerexModel, names, {"letter_case": True})
+        tables = [value for key, value in seeing.state_dict().items() if key.endswith("cases.weight")]
+        assert tables and not torch.cat(tables).any(), "as long as nothing is learned, case changes nothing"
     assert warm_start(JerexModel, [cased], {}).config.letter_case
     with pytest.raises(ValueError, match=r"cased/checkpoint-0 has learned to see letter case; leave out"):
         warm_start(JerexModel, [cased], {"letter_case": False})
