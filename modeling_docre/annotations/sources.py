@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 import sys
@@ -114,39 +113,24 @@ def _text(file: str, name: str | None) -> Source:
     except (OSError, ValueError) as error:
         return Source(None, name, error=error)
     if form := _form(text):
-        shown = "standard input" if file == "-" else file
-        problem = f"{shown} is {form}, and would be read as one text: {text.lstrip()[:40]!r}"
+        problem = f"{_shown(file)} is {form}, and would be read as one text: {text.lstrip()[:40]!r}"
         return Source(None, name, error=ValueError(f"{problem}; {_REMEDIES[form]}"))
     return Source(text, name)
 
 
 _REMEDIES = {
     "JSON": "save records as a .jsonl file and name it by --file",
-    "a PDF": "extract its text first",
-    "HTML": "extract its text first",
+    "HTML or XML": "extract its text first",
 }
+_JSON = re.compile(r'\s*\[?\s*\{\s*["}]')
+_MARKUP = re.compile(r"\s*<(\?xml|!doctype|html|head|body|main|article|section|div|p|span|table|ul|ol)\b", re.I)
 
 
 def _form(text: str) -> str | None:
-    """What a text is that is none."""
-    start = text[:200].lstrip().lower()
-    if start.startswith("%pdf-"):
-        return "a PDF"
-    if start.startswith(("<!doctype html", "<html")):
-        return "HTML"
-    return "JSON" if _is_json(text) else None
-
-
-def _is_json(text: str) -> bool:
-    """Whether a text or its first line is a JSON object, or an array that begins with one."""
-    for part in (text, text.lstrip().partition("\n")[0]):
-        try:
-            value = json.loads(part)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value[0] if isinstance(value, list) and value else value, dict):
-            return True
-    return False
+    """What a text is that is none, by its beginning; it may be broken further on."""
+    if _JSON.match(text):
+        return "JSON"
+    return "HTML or XML" if _MARKUP.match(text) else None
 
 
 def _records(file: str, name: str) -> Iterator[Source]:
@@ -195,16 +179,31 @@ def _check_string(name: Any, key: str, value: Any) -> None:
         raise DocumentError(name, key, value, "give a string")
 
 
+_BINARY = {
+    b"%PDF-": "a PDF; extract its text first",
+    b"PK\x03\x04": "a ZIP archive, as .docx and .odt files are; extract its text first",
+    b"\xd0\xcf\x11\xe0": "an old Office document; extract its text first",
+    b"\x1f\x8b": "compressed by gzip; unpack it first",
+}
+"""What a file is that begins with these bytes, and what to do with it."""
+
+
 def read_text(file: str | Path) -> str:
     """Read a text file in UTF-8, with or without a byte order mark; "-" is standard input.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the file is not in UTF-8.
+        ValueError: the file is of another form, or not in UTF-8.
     """
     content = sys.stdin.buffer.read() if str(file) == "-" else Path(file).read_bytes()
+    for beginning, form in _BINARY.items():
+        if content.startswith(beginning):
+            raise ValueError(f"{_shown(file)} is {form}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        name = "standard input" if str(file) == "-" else file
-        raise ValueError(f"{name} is not in UTF-8 ({error}); save it in that encoding") from error
+        raise ValueError(f"{_shown(file)} is not in UTF-8 ({error}); save it in that encoding") from error
+
+
+def _shown(file: str | Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)

@@ -99,9 +99,10 @@ class ModelArguments:
         encoder: name or folder of the pre-trained encoder; `offline` is MiniLM from the extra `offline`,
             `offline-base` MPNet from the extra `offline-base`.
         trust_remote_code: whether an encoder may run code of its own, from its repository or from `init_from`.
-        init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; of several, the
-            checkpoints of one training, the mean of their weights. Options of the system that are given replace those
-            of its configuration; in training, types of the documents that it does not know join those that it knows.
+        init_from: folder or name of a trained model to go on from, instead of a fresh one on `encoder`; of several,
+            checkpoints of one training or models that went on from one, the mean of their weights. Options of the
+            system that are given replace those of its configuration; in training, types of the documents that it does
+            not know join those that it knows.
     """
 
     system: str = field(default="jerex", metadata={"choices": sorted(SYSTEMS)})

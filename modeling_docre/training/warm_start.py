@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +19,8 @@ from modeling_docre.modeling_docre import DocREPreTrainedModel
 
 logger = logging.getLogger(__name__)
 
-# What says where a configuration is from, and not what the model computes.
-_ORIGIN = frozenset({"_name_or_path", "transformers_version"})
+# What may differ between models that have a mean: where they are from, and what only decides on scores.
+_NO_WEIGHTS = frozenset({"_name_or_path", "transformers_version", "pad_token_id", "signatures"})
 
 
 def warm_start(
@@ -31,7 +32,8 @@ def warm_start(
 
     Args:
         model_class: class of the model.
-        names: folders or names of saved models; more than one are checkpoints of one training.
+        names: folders or names of saved models; more than one are checkpoints of one training, or models that went on
+            from one. The configuration is that of the first. A model that is named twice counts twice.
         options: options of the configuration in place of the saved ones.
         trust: `trust_remote_code`, for encoders with code of their own.
 
@@ -196,8 +198,7 @@ def _check_alike(config: Any, other: Any, names: tuple[str, str]) -> None:
     """Refuse models whose weights do not mean the same."""
     first, second = (item.to_dict() for item in (config, other))
     for key in sorted(first.keys() | second.keys()):
-        if key not in _ORIGIN and first.get(key) != second.get(key):
-            values = " and ".join(repr(item.get(key)) for item in (first, second))
-            raise ValueError(
-                f"--init_from {' '.join(names)}: {key} differs, {values}; only checkpoints of one training have a mean"
-            )
+        if key not in _NO_WEIGHTS and first.get(key) != second.get(key):
+            values = " and ".join(reprlib.repr(item.get(key)) for item in (first, second))
+            fix = "name checkpoints of one training, or models that went on from one"
+            raise ValueError(f"--init_from {' '.join(names)}: {key} differs, {values}; {fix}")

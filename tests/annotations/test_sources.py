@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -54,14 +55,34 @@ def test_what_is_no_text_is_refused_and_endings_may_be_in_capitals(tmp_path):
         ("b.txt", "%PDF-1.7\n%%EOF", "is a PDF"),
         ("a.records", record, "is JSON, and would be read as one text"),
         ("a.pdf", "%PDF-1.7\n%%EOF", "is a PDF"),
-        ("a.html", "\n<!DOCTYPE html><p>x</p>", "is HTML"),
+        ("c.txt", '[{"text": "x"}, {"te', "is JSON, and"),  # cut off
+        ("a.html", "\n<!DOCTYPE html><p>x</p>", "is HTML or XML, and would be read as one text"),
+        ("d.txt", "<p>Ada", "is HTML or XML"),
+        ("d.md", '<?xml version="1.0"?><x/>', "is HTML or XML"),
         ("A.CSV", "id,text", "is a table"),
     ):
         (tmp_path / name).write_text(content, encoding="utf-8")
         (source,) = read_sources(str(tmp_path / name))
         assert f"{tmp_path / name} {message}" in str(source.error) and source.content is None
-    (tmp_path / "notes.md").write_text("# Ada", encoding="utf-8")
-    assert [source.content for source in read_sources(str(tmp_path / "notes.md"))] == ["# Ada"]
+    for text in ("# Ada", "<Ada> sings", "{Ada} sings", "[Ada]"):
+        (tmp_path / "notes.md").write_text(text, encoding="utf-8")
+        assert [source.content for source in read_sources(str(tmp_path / "notes.md"))] == [text]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3", "is a PDF; extract its text first"),
+        (b"PK\x03\x04\x14\x00\xff", "is a ZIP archive, as .docx and .odt files are"),
+        (gzip.compress(b"Ada"), "is compressed by gzip; unpack it first"),
+        (b"Z\xfcrich", "is not in UTF-8"),
+    ],
+)
+def test_binary_files_are_told_from_other_encodings(tmp_path, content, message):
+    file = tmp_path / "a.txt"
+    file.write_bytes(content)
+    (source,) = read_sources(str(file))
+    assert f"{file} {message}" in str(source.error) and source.content is None
 
 
 def test_what_cannot_be_read_is_an_input_with_an_error(tmp_path):

@@ -52,6 +52,16 @@ def test_options_replace_what_is_saved(tmp_path):
     assert warm_start(JerexModel, names, {"relation_threshold": 0.5}).config.relation_threshold == 0.5
 
 
+def test_signatures_may_differ_and_those_of_the_first_count(tmp_path):
+    first, second = [["born", "PER", "LOC"]], [["born", "PER", "PER"]]
+    names = _saved(tmp_path, _shaken(1, signatures=first), _shaken(2, signatures=second))
+    assert warm_start(JerexModel, names, {}).config.signatures == first
+    many = _saved(tmp_path / "labels", _shaken(1), _shaken(2, relation_labels={"born": "x" * 10_000}))
+    with pytest.raises(ValueError, match="relation_labels differs") as raised:
+        warm_start(JerexModel, many, {})
+    assert len(str(raised.value)) < 1_000
+
+
 def test_a_model_that_reads_and_one_that_does_not_have_no_mean(tmp_path):
     names = _saved(tmp_path, tiny_memory_jerex(memory_reading=True), tiny_memory_jerex(memory_reading=False))
     with pytest.raises(ValueError, match="memory_reading differs, True and False"):
