@@ -69,7 +69,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 class KmgreModel(GivenEntitiesModel):
-    """Relations between given entities by key mention pairs (Jiang et al., KMGRE).
+    """Relations between given entities by key mention pairs (Jiang et al., COLING 2022).
 
     The relation extractor scores the relation types and a threshold class of each mention pair, the key instance
     classifier the probability that the mention pair is key (section 3.1). The logits of an entity pair are fused from
@@ -102,9 +102,12 @@ class KmgreModel(GivenEntitiesModel):
     config_class = KmgreConfig
     title = "KMGRE"
     citation = """
-@misc{jiang-etal-key,
+@inproceedings{jiang-etal-2022-key,
   title = {Key Mention Pairs Guided Document-Level Relation Extraction},
-  author = {Jiang, Feng and Niu, Jianwei and Mo, Shasha and Fan, Shengda}
+  author = {Jiang, Feng and Niu, Jianwei and Mo, Shasha and Fan, Shengda},
+  booktitle = {Proceedings of the 29th International Conference on Computational Linguistics},
+  year = {2022},
+  url = {https://aclanthology.org/2022.coling-1.165/}
 }"""
     mixed_precision = True
     training_defaults: ClassVar[dict[str, Any]] = {

@@ -260,14 +260,30 @@ def _inputs(words: Sequence[str], names: Sequence[str], out: Path | None) -> tup
             kinds = ", ".join(f"{count} {ending}" for ending, count in counts.most_common())
             complain(f"{name}: not read: {kinds}; of a folder only {', '.join(IN_FOLDERS)} are")
     single = len(files) == 1 and is_one_text(files[0]) and not folders
-    return (source for file in files for source in read_sources(file)), single
+    return _sources(files), single
+
+
+def _sources(files: Iterable[str]) -> Iterator[Source]:
+    """The inputs in files; an id that occurred before is an error, and a file without any is noticed."""
+    met: dict[str, str] = {}
+    for file in files:
+        number = 0
+        for number, source in enumerate(read_sources(file), 1):
+            if source.id in met and source.error is None:
+                fix = f"duplicate id, which {met[source.id]} has already; give each document its own"
+                source = Source(None, None, error=DocumentError(f"number {number} of {file}", "id", source.id, fix))
+            elif source.id is not None:
+                met[source.id] = file
+            yield source
+        if number == 0:
+            complain(f"{file} holds no documents")
 
 
 def _graphs(
     sources: Iterator[Source], load: Callable[[], Any], failures: Failures, finished: Collection[str] = ()
 ) -> Iterator[list[Graph]]:
     """Yield the graphs of the inputs in order, some at a time, without those that are finished."""
-    rest: Iterator[Source] = (source for source in _unique(sources) if source.id not in finished)
+    rest: Iterator[Source] = (source for source in sources if source.id not in finished)
     first = list(islice(rest, 1))
     if failures.single and first and first[0].error:  # reported before the model is loaded
         failures.add(first[0].error)
@@ -281,18 +297,6 @@ def _graphs(
                 failures.add(result.error)
         if graphs := [result.graph for result in results if result.graph is not None]:
             yield graphs
-
-
-def _unique(sources: Iterable[Source]) -> Iterator[Source]:
-    """The inputs; an id that occurred before is an error."""
-    met: set[str] = set()
-    for source in sources:
-        if source.id in met and source.error is None:
-            error = DocumentError(source.id, "id", source.id, "duplicate id; give each document its own")
-            source = Source(None, None, error=error)
-        elif source.id is not None:
-            met.add(source.id)
-        yield source
 
 
 def _load(model: str | None, options: dict[str, Any]) -> Any:

@@ -241,7 +241,7 @@ def test_documents_that_fail_are_reported_and_tried_again(model, capsys, tmp_pat
             "not in UTF-8",
             "document 'b': text is 3",
             "document 'c'",
-            "document 'a': id is 'a'; duplicate",
+            f"number 4 of {records}': id is 'a'; duplicate id, which {records} has already",
         ):
             assert message in ended.err, message
         assert ended.code == 1 and "docre: 4 documents failed" in ended.err and ended.err.count("\n") == 5
@@ -252,6 +252,14 @@ def test_documents_that_fail_are_reported_and_tried_again(model, capsys, tmp_pat
     ended = docre(capsys, "extract", "--model", model, "--file", records, "--out", out, "--resume")
     assert ended.code == 1 and "docre: 1 document failed" in ended.err
     assert [graph["id"] for graph in lines(out)] == ["a", "e", "b", "d"]
+
+
+def test_a_file_without_documents_is_noticed(capsys, tmp_path):
+    for name, content in (("a.json", "[]"), ("b.jsonl", "")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    ended = docre(capsys, "extract", "--file", tmp_path / "a.json", tmp_path / "b.jsonl")
+    assert ended.code == 0 and ended.out == ""
+    assert ended.err == "".join(f"docre: {tmp_path / name} holds no documents\n" for name in ("a.json", "b.jsonl"))
 
 
 def test_a_killed_run_goes_on(model, capsys, tmp_path, monkeypatch):
