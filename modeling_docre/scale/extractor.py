@@ -11,7 +11,6 @@ from transformers import AutoModel, pipeline
 
 import modeling_docre.hub.registration  # noqa: F401 (registers the systems)
 from modeling_docre.annotations.sources import Source
-from modeling_docre.documents import DocumentError
 from modeling_docre.hub.loading import model_named
 from modeling_docre.pipeline_docre import TASK, length_of
 from modeling_docre.segments import token_batches
@@ -81,7 +80,7 @@ class Extractor:
             try:
                 prepared[position] = self._prepare(source)
             except Exception as error:
-                results[position] = Extraction(source.id, None, _named(error, source))
+                results[position] = Extraction(source.id, None, error)
         for batch in self._batches(prepared):
             predicted = self._predict([prepared[position] for position in batch])
             for position, result in zip(batch, predicted, strict=True):
@@ -91,7 +90,10 @@ class Extractor:
     def _prepare(self, source: Source) -> dict[str, Any]:
         if source.error is not None:
             raise source.error
-        return self.pipeline.preprocess(source.content, entities=source.entities)
+        content = source.content
+        if isinstance(content, str) and source.id is not None:
+            content = {"id": source.id, "text": content}
+        return self.pipeline.preprocess(content, entities=source.entities)
 
     def _batches(self, prepared: dict[int, dict[str, Any]]) -> list[list[int]]:
         """Positions of inputs about which the same is known, neighbours in length together."""
@@ -117,13 +119,5 @@ class Extractor:
 
     def _finish(self, source: Source, result: Any) -> Extraction:
         if isinstance(result, Exception):
-            return Extraction(source.id, None, _named(result, source))
-        graph = self.pipeline.postprocess(result, **self._choosing)
-        return Extraction(source.id, graph if source.id is None else {**graph, "id": source.id})
-
-
-def _named(error: Exception, source: Source) -> Exception:
-    """The error with the name that the document has for its owner."""
-    if isinstance(error, DocumentError) and source.id is not None and source.error is None:
-        return DocumentError(source.id, error.field, error.value, error.fix)
-    return error
+            return Extraction(source.id, None, result)
+        return Extraction(source.id, self.pipeline.postprocess(result, **self._choosing))
