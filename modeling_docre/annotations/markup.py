@@ -233,13 +233,14 @@ def _hint(text: str, quote: str | None, given: tuple[int, int]) -> str:
         ("the offsets fit if they count bytes; export them in characters", "utf-8"),
     ):
         width = {"utf-8": 1, "utf-16-le": 2, "utf-32-le": 4}[encoded]
-        piece = text.encode(encoded)[start * width : end * width].decode(encoded, errors="ignore")
-        if same_text(piece, quote):
+        whole = text.encode(encoded)
+        piece = whole[start * width : end * width].decode(encoded, errors="ignore")
+        if end * width <= len(whole) and same_text(piece, quote):
             return f"; {fix}"
-    if text.startswith("\ufeff") and same_text(text[start + 1 : end + 1], quote):
+    if text.startswith("\ufeff") and end < len(text) and same_text(text[start + 1 : end + 1], quote):
         return "; the offsets fit without the byte order mark at the start of the text: save the text without it"
     for lines, fix in ((text.replace("\r\n", "\n"), "one character"), (_windows(text), "two characters")):
-        if same_text(lines[start:end], quote):
+        if end <= len(lines) and same_text(lines[start:end], quote):
             return (
                 f"; the offsets fit if a line break is {fix}: give the text with the line breaks it was annotated with"
             )

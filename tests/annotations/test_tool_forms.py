@@ -359,6 +359,8 @@ def test_offsets_are_checked_against_what_the_file_quotes(tmp_path: Path) -> Non
         read(standoff(tmp_path, "T1\tPER 23 26\tUlm", text=text))
     with pytest.raises(DocumentError, match=r"<= 28; correct the offsets$"):
         read(standoff(tmp_path, "T1\tPER 3 3\t", text=text))
+    with pytest.raises(DocumentError, match=r"<= 4; correct the offsets; 'Anna' stands at 0$"):
+        read(standoff(tmp_path, "T1\tPER 0 90\tAnna", text="Anna"))
     with pytest.raises(DocumentError, match=r"the offsets fit without the byte order mark at the start of the text"):
         read(standoff(tmp_path, "T1\tPER 2 5\tZoë", text=f"\ufeff{text}"))
 
