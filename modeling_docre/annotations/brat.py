@@ -45,6 +45,7 @@ def read_brat(path: Path, name: str, counts: Counter[str]) -> Iterator[MarkedTex
     concepts = _concepts(name, rows)
     for where, line in rows:
         _add(marked, line, where, triggers, concepts, counts)
+    _check_named(name, rows)
     yield marked
 
 
@@ -66,6 +67,17 @@ def _concepts(name: str, rows: Sequence[tuple[str, str]]) -> dict[str, list[str]
                 )
             concepts.setdefault(parts[1], []).append(parts[2])
     return concepts
+
+
+def _check_named(name: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Refuse equivalences and normalizations of what the file does not have."""
+    known = {line.partition("\t")[0] for _, line in rows}
+    for where, line in rows:
+        words = ([*line.split("\t"), ""])[1].split()
+        for key in {"*": words[1:], "N": words[1:2]}.get(line[0], []):
+            if key not in known:
+                fix = "no annotation of the file has this id; correct it, or delete the line"
+                raise DocumentError(name, where, key, fix)
 
 
 def _add(

@@ -122,7 +122,7 @@ _REMEDIES = {
     "JSON": "save records as a .jsonl file and name it by --file",
     "HTML or XML": "extract its text first",
 }
-_JSON = re.compile(r'\s*\[?\s*\{\s*["}]')
+_JSON = re.compile(r'\s*\[?\s*\{\s*("[^"]*("\s*:|$)|\}\s*\]?\s*$)')
 _MARKUP = re.compile(r"\s*<(\?xml|!doctype|html|head|body|main|article|section|div|p|span|table|ul|ol)\b", re.I)
 
 

@@ -365,6 +365,13 @@ def test_offsets_are_checked_against_what_the_file_quotes(tmp_path: Path) -> Non
         read(standoff(tmp_path, "T1\tPER 2 5\tZoë", text=f"\ufeff{text}"))
 
 
+def test_brat_lines_about_unknown_mentions_are_refused(tmp_path: Path) -> None:
+    for line in ("*\tEquiv T1 T9", "N1\tReference T9 Wikidata:Q1\tAnna"):
+        path = standoff(tmp_path, "T1\tPER 0 4\tAnna", line, text="Anna")
+        with pytest.raises(DocumentError, match=r"line 2 of a\.ann is 'T9'; no annotation of the file has this id"):
+            read(path)
+
+
 def test_words_are_cut_and_sentences_joined_at_mentions(tmp_path: Path) -> None:
     path = standoff(tmp_path, "T1\tX 0 3\tPro", "T2\tX 14 20\tit. So", text="ProGerman saw it. So did we.")
     document, counts = read(path)
