@@ -48,7 +48,9 @@ class Source(NamedTuple):
 
 
 def files_of(names: Iterable[str], endings: tuple[str, ...] = IN_FOLDERS) -> list[str]:
-    """Expand names into files, in order: a folder into all texts and records below it, a pattern into its matches.
+    """Expand names into files, in order: a folder into its texts and records, a pattern into its matches.
+
+    Hidden files of a folder are not read.
 
     Args:
         names: files, folders, patterns, or - for standard input.
@@ -64,7 +66,7 @@ def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
     if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):
         return [name]
     if os.path.isdir(name):
-        below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file())
+        below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file() and path.name[0] != ".")
         files, problem = [file for file in below if file.lower().endswith(endings)], f"holds no {' or '.join(endings)}"
     else:
         files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,9 @@ def test_a_document_without_an_id_is_named_by_its_place(tmp_path):
     file.write_text('{"sentences": [["x"]]}', encoding="utf-8")
     (source,) = read_sources(str(file))
     assert source.id == source.content["id"] == f"{file}:1"
+
+
+def test_hidden_files_of_a_folder_are_not_read(tmp_path: Path) -> None:
+    for name in ("a.txt", "._a.txt"):
+        (tmp_path / name).write_text("Ada")
+    assert files_of([str(tmp_path)]) == [str(tmp_path / "a.txt")]
