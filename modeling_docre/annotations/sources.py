@@ -66,8 +66,8 @@ def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
     if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):
         return [name]
     if os.path.isdir(name):
-        below = (str(path) for path in sorted(Path(name).rglob("*")) if path.is_file() and path.name[0] != ".")
-        files, problem = [file for file in below if file.lower().endswith(endings)], f"holds no {' or '.join(endings)}"
+        files = [str(path) for path in _below(name) if path.name.lower().endswith(endings)]
+        problem = f"holds no {' or '.join(endings)}"
     else:
         files = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
         problem = "matches no file" if glob.has_magic(name) else "does not exist"
@@ -76,10 +76,14 @@ def _files_of(name: str, endings: tuple[str, ...]) -> list[str]:
     return files
 
 
+def _below(folder: str) -> list[Path]:
+    """The files below a folder in order, without hidden ones."""
+    return [path for path in sorted(Path(folder).rglob("*")) if path.is_file() and not path.name.startswith(".")]
+
+
 def left_out(folder: str, endings: tuple[str, ...] = IN_FOLDERS) -> Counter[str]:
     """How many files of a folder are not read, by ending; without hidden ones and those that a run keeps for itself."""
-    files = (path for path in Path(folder).rglob("*") if path.is_file() and not path.name.startswith("."))
-    others = (path for path in files if not path.name.lower().endswith((*endings, UNFINISHED, SETTINGS)))
+    others = (path for path in _below(folder) if not path.name.lower().endswith((*endings, UNFINISHED, SETTINGS)))
     return Counter(path.suffix or path.name for path in others)
 
 
